@@ -1,0 +1,134 @@
+"""What the interpreter states. Facts hold values and places and no opinion: rules have those.
+
+Every fact carries `site` (the node it speaks of) and `stack` (the calls through which the run came there, outermost
+first), so that a rule can lay the blame where the operands were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from shapecheck.dims import Size, Verdict
+from shapecheck.values import Axis, Shape, Site, Tensor, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call on the way: the call node, the activation it started, and the name of what was called."""
+
+    site: Site
+    activation: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fact:
+    site: Site
+    stack: tuple[Frame, ...] = ()
+    activation: int = 0
+    path: tuple[tuple[str, bool], ...] = ()  # decisions taken on the way: ("self.training", True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Called(Fact):
+    """A known op ran. `op` is its canonical name ("matmul"), `name` the dotted or method name as found, `args` its
+    bound arguments by torch's parameter names (defaults included), `given` the names that the code wrote itself."""
+
+    op: str
+    name: str
+    args: dict[str, Any]
+    result: Value
+    given: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Broadcasted(Fact):
+    """Operands of an elementwise op or of a product's batch axes met. `shapes` are as given, `result` as computed.
+
+    `stretched`: (operand, axis index from the right, counted -1, -2, ...) of each axis of size 1, or absent (then
+    `absent` lists it likewise), that was stretched to a size that is not 1.
+    """
+
+    op: str
+    operands: tuple[Tensor, ...]
+    result: Tensor
+    stretched: tuple[tuple[int, int], ...] = ()
+    absent: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crashed(Fact):
+    """torch will raise here, always (NEVER equal) or unless the verdict's condition holds (SOMETIMES).
+
+    `kind`: "matmul" "broadcast" "view" "cat" "einsum" "loss" "dim" "index" "expand" "layer" "rank".
+    """
+
+    kind: str
+    op: str
+    operands: tuple[Tensor, ...]
+    left: Size | None
+    right: Size | None
+    verdict: Verdict
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assigned(Fact):
+    """A value got a name (or an attribute, an item, a loop variable): `name` as the code writes it."""
+
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A shape that the author wrote down. `axes` are axis texts of the spec language; `sizes` what they mean here
+    where that is known (None: that axis says nothing). `source`: "comment" "docstring" "annotation" "assert"."""
+
+    source: str
+    text: str
+    axes: tuple[str, ...]
+    sizes: tuple[Size | None, ...]
+    site: Site
+    variadic: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contract(Fact):
+    """Something declared was compared with what the code computes. `subject` names it ("scores", "return value")."""
+
+    subject: str
+    declared: Declared
+    value: Tensor
+    verdict: Verdict
+    axis: int | None = None  # the first axis that disagrees; None when the ranks do
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Returned(Fact):
+    """A project function returned to its caller (or the file's own entry run ended)."""
+
+    name: str
+    value: Value
+
+
+T = TypeVar("T", bound=Fact)
+
+
+@dataclass(slots=True)
+class Facts:
+    """All facts of one file, in the order in which they were found; duplicates from other paths left in."""
+
+    path: str
+    items: list[Fact] = field(default_factory=list)
+
+    def of(self, kind: type[T]) -> Iterator[T]:
+        return (f for f in self.items if isinstance(f, kind))
+
+
+__all__ = [
+    "Assigned", "Axis", "Broadcasted", "Called", "Contract", "Crashed", "Declared", "Fact", "Facts", "Frame",
+    "Returned", "Shape", "Tensor",
+]
