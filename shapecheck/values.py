@@ -7,7 +7,7 @@ interpreter's state, so that two paths through the code never see each other's c
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shapecheck.dims import Size
 
@@ -51,7 +51,7 @@ class Joined:
     parts: tuple[Axis, ...]
 
 
-Layout: TypeAlias = Union[Merged, Joined, None]
+Layout: TypeAlias = Merged | Joined | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Partial:
         return len(self.head) + len(self.tail)
 
 
-Shape: TypeAlias = Union[tuple[Axis, ...], Partial]
+Shape: TypeAlias = tuple[Axis, ...] | Partial
 UNKNOWN_SHAPE = Partial()
 
 
@@ -98,7 +98,7 @@ class Affine:
     stride: Size
 
 
-Content: TypeAlias = Union[Affine, None]
+Content: TypeAlias = Affine | None
 
 
 # --------------------------------------------------------------------- values
@@ -286,10 +286,7 @@ class ModuleVal:
     name: str
 
 
-Value: TypeAlias = Union[
-    Tensor, Num, Lit, SliceVal, Unknown, Items, Many, Mapping, ShapeOf, Extern, Layer, Method, Closure, Bound, ClassVal,
-    Ref, ModuleVal,
-]
+Value: TypeAlias = Tensor | Num | Lit | SliceVal | Unknown | Items | Many | Mapping | ShapeOf | Extern | Layer | Method | Closure | Bound | ClassVal | Ref | ModuleVal
 
 UNKNOWN = Unknown()
 NONE = Lit(None)
