@@ -10,6 +10,7 @@ values of the symbols as far as the normal form can see. Arithmetic raises `TooC
 bounds set in `size.py`.
 """
 
+from shapecheck.dims.bounds import maximum, minimum, nonnegative, positive
 from shapecheck.dims.size import (
     Dim,
     FloorDiv,
@@ -20,18 +21,14 @@ from shapecheck.dims.size import (
     Symbol,
     TooComplex,
     as_symbol,
-    evaluate,
     exact_div,
-    maximum,
-    minimum,
-    nonnegative,
-    positive,
-    substitute,
     symbol,
     symbols,
 )
+from shapecheck.dims.solving import solve
+from shapecheck.dims.substitution import evaluate, substitute
 from shapecheck.dims.text import parse, show
-from shapecheck.dims.verdict import ALWAYS, NEVER, Kind, Verdict, compare, solve, sometimes
+from shapecheck.dims.verdict import ALWAYS, NEVER, Kind, Verdict, compare, sometimes
 
 __all__ = [
     "ALWAYS",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from math import gcd
 
+from shapecheck.dims.bounds import maximum, minimum
 from shapecheck.dims.size import (
     Factor,
     FloorDiv,
@@ -19,14 +20,12 @@ from shapecheck.dims.size import (
     cancel,
     common_factor,
     exact_div,
-    maximum,
-    minimum,
     symbol,
 )
 
 Names = Callable[[str], str]
 
-_SUM, _PRODUCT, _ATOM = 0, 1, 2  # how tightly a piece of text binds
+_SUM, _DIVISION, _PRODUCT, _ATOM = range(4)  # how tightly a piece of text binds; products go bare before `//`
 
 
 def show(size: Size, names: Names | None = None) -> str:
@@ -50,8 +49,7 @@ def _render(size: Size, names: Names) -> tuple[str, int]:
             return _render_factored(size, shared, names)
         return _render_sum(size, names), _SUM
     ((monomial, c),) = size.terms
-    text, level = _render_product(c, monomial, names)
-    return text, _SUM if c < 0 else level
+    return _render_product(c, monomial, names)
 
 
 def _render_factored(size: Size, shared: Monomial, names: Names) -> tuple[str, int]:
@@ -60,11 +58,7 @@ def _render_factored(size: Size, shared: Monomial, names: Names) -> tuple[str, i
     content = gcd(*(c for _, c in inner.terms))
     reduced = exact_div(inner, content)
     assert reduced is not None, "the greatest common divisor divides"
-    text, _ = _render_product(content, shared, names)
-    if " " in text:  # a lone compound: `n//B` and the like
-        text = f"({text})"
-    elif content == 1 and len(shared) == 1 and shared[0][1] == 1 and not isinstance(shared[0][0], Symbol):
-        text = _enclose(_render_factor(shared[0][0], names), _ATOM)
+    text = _enclose(_render_product(content, shared, names), _PRODUCT)
     return f"{text}*({_render(reduced, names)[0]})", _PRODUCT
 
 
@@ -73,11 +67,10 @@ def _render_sum(size: Size, names: Names) -> str:
     positive_first = sorted(size.terms, key=lambda t: t[1] < 0) if size.terms[0][1] < 0 else size.terms
     text = ""
     for monomial, c in positive_first:
-        piece, _ = _render_product(abs(c), monomial, names)
         if text:
-            text += f" - {piece}" if c < 0 else f" + {piece}"
+            text += (" - " if c < 0 else " + ") + _render_product(abs(c), monomial, names)[0]
         else:
-            text = f"-{piece}" if c < 0 else piece
+            text = _render_product(c, monomial, names)[0]
     return text
 
 
@@ -90,7 +83,7 @@ def _render_product(c: int, monomial: Monomial, names: Names) -> tuple[str, int]
     pieces = [] if abs(c) == 1 else [str(abs(c))]
     for f, e in monomial:
         pieces += [_enclose(_render_factor(f, names), _ATOM)] * e
-    return "-" * (c < 0) + "*".join(pieces), _PRODUCT
+    return "-" * (c < 0) + "*".join(pieces), _SUM if c < 0 else _PRODUCT
 
 
 def _render_factor(f: Factor, names: Names) -> tuple[str, int]:
@@ -98,9 +91,9 @@ def _render_factor(f: Factor, names: Names) -> tuple[str, int]:
         case Symbol(name):
             return names(name), _ATOM
         case FloorDiv(a, b):
-            return f"{_enclose(_render(a, names), _PRODUCT)}//{_enclose(_render(b, names), _ATOM)}", _PRODUCT
+            return f"{_enclose(_render(a, names), _PRODUCT)}//{_enclose(_render(b, names), _ATOM)}", _DIVISION
         case Mod(a, b):
-            return f"{_enclose(_render(a, names), _PRODUCT)} % {_enclose(_render(b, names), _ATOM)}", _PRODUCT
+            return f"{_enclose(_render(a, names), _PRODUCT)} % {_enclose(_render(b, names), _ATOM)}", _DIVISION
         case Min(a, b):
             return f"min({_render(a, names)[0]}, {_render(b, names)[0]})", _ATOM
         case Max(a, b):

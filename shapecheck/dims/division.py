@@ -1,0 +1,115 @@
+"""Floor division and remainder, from n == whole*b + rest: what divides is taken out, the rest stays a factor."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import gcd
+
+from shapecheck.dims.bounds import at_least, nonnegative, positive
+from shapecheck.dims.size import (
+    CACHE,
+    ONE,
+    FloorDiv,
+    Mod,
+    Monomial,
+    Size,
+    add,
+    build,
+    cancel,
+    common_factor,
+    long_division,
+    mul,
+    quotient,
+    scale,
+    single,
+    terms_of,
+)
+
+
+def _split(n: Size, b: Size) -> tuple[Size, Size]:
+    """(whole, rest) with n == whole*b + rest: all that can be taken out of n // b in normal form. b >= 1."""
+    if len(terms_of(b)) > 1:
+        q, r = long_division(n, b)
+        return (q, r) if _within(r, b) else (0, n)
+    ((divisor, d),) = terms_of(b)
+    whole: dict[Monomial, int] = {}
+    rest: dict[Monomial, int] = {}
+    for monomial, c in terms_of(n):
+        t = quotient(monomial, divisor)
+        if t is None:
+            rest[monomial] = c
+        else:
+            whole[t], rest[monomial] = divmod(c, d)
+    return build(whole), build(rest)
+
+
+def _within(r: Size, b: Size) -> bool:
+    """Is 0 <= r < b for all sizes?"""
+    return nonnegative(r) and positive(add(b, scale(r, -1)))
+
+
+def _shrink(n: Size, b: Size) -> tuple[Size, Size, Monomial, int]:
+    """(n', b', monomial, g) such that n == monomial*(g*n' + n % g) and b == monomial*g*b'.
+
+    g is taken from all but the constant of n; it is 1 where a monomial was cancelled.
+    """
+    monomial = common_factor(n, b, allowed=lambda f: at_least(f, 1))
+    if monomial:
+        return cancel(n, monomial), cancel(b, monomial), monomial, 1
+    g = gcd(*(c for _, c in terms_of(b)), *(c for m, c in terms_of(n) if m))
+    if g > 1:
+        n = build({m: c // g for m, c in terms_of(n)})
+        b = build({m: c // g for m, c in terms_of(b)})
+    return n, b, ONE, g
+
+
+@lru_cache(CACHE)
+def floordiv(n: Size, b: Size) -> Size:
+    if isinstance(b, int):
+        if isinstance(n, int):
+            return n // b
+        if b == 0:
+            raise ZeroDivisionError("a size divided by 0")
+        if b == 1:
+            return n
+    if not positive(b):
+        return floordiv(scale(n, -1), scale(b, -1)) if positive(scale(b, -1)) else single(FloorDiv(n, b))
+    whole, rest = _split(n, b)
+    return add(whole, _floordiv_rest(rest, b))
+
+
+def _floordiv_rest(rest: Size, b: Size) -> Size:
+    if _within(rest, b):
+        return 0
+    small, divisor, monomial, g = _shrink(rest, b)
+    if monomial or g > 1:
+        return floordiv(small, divisor)
+    if terms_of(rest)[0][1] < 0:  # one form for every way to write a division that rounds up
+        return add(scale(floordiv(add(scale(rest, -1), -1), b), -1), -1)
+    match terms_of(rest):
+        case ((((FloorDiv(n, inner), 1),), 1),) if positive(inner):
+            return floordiv(n, mul(inner, b))
+    return single(FloorDiv(rest, b))
+
+
+@lru_cache(CACHE)
+def mod(n: Size, b: Size) -> Size:
+    if isinstance(b, int):
+        if isinstance(n, int):
+            return n % b
+        if b == 0:
+            raise ZeroDivisionError("a size modulo 0")
+    if not positive(b):
+        if positive(scale(b, -1)):
+            return scale(mod(scale(n, -1), scale(b, -1)), -1)
+        return single(Mod(n, b))
+    _, rest = _split(n, b)
+    if _within(rest, b):
+        return rest
+    small, divisor, monomial, g = _shrink(rest, b)
+    if monomial:
+        return mul(mod(small, divisor), build({monomial: 1}))
+    if g > 1:
+        constant = next((c for m, c in terms_of(rest) if not m), 0)
+        return add(scale(mod(small, divisor), g), constant % g)
+    return single(Mod(rest, b))
