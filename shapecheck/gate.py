@@ -35,22 +35,22 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Decoded source without its byte-order mark; `deep`: the parser may need more stack than a thread has."""
+    """Decoded source without its byte-order mark, and the name of its encoding."""
 
     text: str
     encoding: str
-    deep: bool
 
 
 def admit(source: bytes) -> Text:
     """Decode `source` and check that libcst can parse it in bounded time and stack. Raises Unreadable."""
     if len(source) > MAX_BYTES:
         raise Unreadable(f"The file has {len(source):,} bytes, more than the {MAX_BYTES:,} that are read.")
-    text, encoding = _decode(source)
-    return Text(text, encoding, _bounded(text))
+    text = _decode(source)
+    _check_bounds(text.text)
+    return text
 
 
-def _decode(source: bytes) -> tuple[str, str]:
+def _decode(source: bytes) -> Text:
     if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise Unreadable("The file is UTF-16, which Python does not read as source.", 1, 1)
     null = source.find(b"\0")
@@ -61,7 +61,7 @@ def _decode(source: bytes) -> tuple[str, str]:
     except SyntaxError as error:
         raise Unreadable(f"The file's encoding is unclear: {error.msg or error}.", 1) from error
     try:
-        return source.decode(encoding), encoding
+        return Text(source.decode(encoding), encoding)
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
         raise Unreadable(f"The bytes are not {encoding}: {error.reason}.", line) from error
@@ -85,27 +85,22 @@ _MATCH = re.compile(r"^[ \t]*match\b.*:", re.MULTILINE)
 _CASE = re.compile(r"\s*case\b(?!\s*[=.:])")
 
 
-def _bounded(text: str) -> bool:
-    """Check the nesting of `text`; says whether the parser may need a deep stack. Raises Unreadable."""
-    brackets, reach = _measure(text, _COARSE, limit=None)
-    if reach > 2 * MAX_CHAIN:  # two characters a link at least: only now is it worth counting them
-        _measure(text, _EXACT, limit=MAX_CHAIN)
+def _check_bounds(text: str) -> None:
+    if _longest_chain(text, _COARSE, limit=None) > 2 * MAX_CHAIN:  # two characters a link at least: worth counting
+        _longest_chain(text, _EXACT, limit=MAX_CHAIN)
     elifs = len(_ELIF.findall(text))
     if elifs > MAX_ELIFS:
-        raise Unreadable(
-            f"The file has {elifs:,} elif branches, more than the {MAX_ELIFS:,} that can be parsed safely."
-        )
-    return brackets > 12 or reach > 400 or elifs > 50
+        raise Unreadable(f"The file has {elifs:,} elif branches, more than the {MAX_ELIFS:,} that are parsed safely.")
 
 
-def _measure(text: str, tokens: re.Pattern[str], limit: int | None) -> tuple[int, int]:
-    """The deepest bracket nesting, and the longest chain: in links when `limit` is given, else in characters.
+def _longest_chain(text: str, tokens: re.Pattern[str], limit: int | None) -> int:
+    """The longest operator chain: in links when `limit` is given, else in characters. Checks brackets on the way.
 
     A chain ends at a comma or at the end of a statement; chains of enclosing brackets add up, as their stack frames do.
     """
     opened: list[int] = []  # what each enclosing bracket's chain had reached
-    outer = chain = longest = deepest = last = 0
-    statement, depth_here = 0, 0
+    outer = chain = longest = last = 0
+    statement = depth_here = 0
     for match in tokens.finditer(text):
         token = match[0]
         start = match.start()
@@ -144,14 +139,13 @@ def _measure(text: str, tokens: re.Pattern[str], limit: int | None) -> tuple[int
                     chain = 0
                     if depth_here > MAX_PATTERN:
                         _check_depth(text, statement, depth_here)
-                    deepest = max(deepest, depth_here)
                     depth_here = 0
                     statement = start + 1
             else:
                 chain += 1
     if depth_here > MAX_PATTERN:
         _check_depth(text, statement, depth_here)
-    return max(deepest, depth_here), max(longest, outer + chain)
+    return max(longest, outer + chain)
 
 
 def _check_depth(text: str, statement: int, depth: int) -> None:

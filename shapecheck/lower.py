@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import libcst as cst
 
+from shapecheck.deep import on_deep_stack
 from shapecheck.gate import Text, Unreadable, admit
 from shapecheck.lower_expr import BINARY, Expressions, comment_text
 from shapecheck.program import (
@@ -47,24 +47,22 @@ from shapecheck.program import (
 __all__ = ["Unreadable", "parse"]
 
 MAX_ELIF_CHAIN = 100  # an elif is a Branch inside a Branch; readers may recurse
-_STACK = 64 * 1024 * 1024  # bytes, for a file whose nesting may not fit the stack of a thread (512 KiB on macOS)
 
 
 def parse(source: bytes, path: str) -> Program:
     """The program that `source` spells. Raises Unreadable when it can't be read; `path` is only remembered."""
     text = admit(source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # invalid escapes in the code that is read
-        return _on_deep_stack(_lower, text, path) if text.deep else _lower(text, path)
+    return on_deep_stack(lambda: _lower(text, path))
 
 
 def _lower(text: Text, path: str) -> Program:
-    module = _module(text)
-    lowering = _Statements()
-    try:
-        body, docstring = _split_docstring(lowering.block(module.body, module.header))
-    except RecursionError as error:
-        raise Unreadable("The code is nested too deeply.") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes in the code that is read
+        module = _module(text)
+        try:
+            body, docstring = _split_docstring(_Statements().block(module.body, module.header))
+        except RecursionError as error:
+            raise Unreadable("The code is nested too deeply.") from error
     return Program(path, body, docstring, module)
 
 
@@ -104,29 +102,6 @@ def _explain(text: str, error: cst.ParserSyntaxError) -> Unreadable:
 
 def _one_line(message: object) -> str:
     return " ".join(str(message).split())[:200]
-
-
-def _on_deep_stack(function: Callable[[Text, str], Program], text: Text, path: str) -> Program:
-    """Call `function` in a thread with a large stack; its result or exception comes back."""
-    outcome: list[Program] = []
-    failure: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            outcome.append(function(text, path))
-        except BaseException as error:  # carried to the caller's thread
-            failure.append(error)
-
-    before = threading.stack_size(_STACK)
-    try:
-        thread = threading.Thread(target=body)
-        thread.start()
-    finally:
-        threading.stack_size(before)
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
 
 
 class _Statements(Expressions):

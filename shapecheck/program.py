@@ -6,7 +6,8 @@ fixes; nothing here imports libcst. What is not understood is `Opaque`: unknown 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -344,3 +345,33 @@ class Program:
     body: tuple[Stmt, ...]
     docstring: str | None = None
     module: Any = field(default=None, repr=False, compare=False)
+
+
+_NO_NODES = {"cst", "module", "path", "comment", "above", "docstring", "return_comment"}
+_INNER: dict[type[Node | Program], tuple[str, ...]] = {}  # by class, filled when first asked for
+
+
+def children(node: Node | Program) -> Iterator[Node]:
+    """The nodes directly inside, in field order. The middle of a chained comparison comes twice."""
+    kind = type(node)
+    if kind not in _INNER:
+        _INNER[kind] = tuple(each.name for each in fields(kind) if each.name not in _NO_NODES)
+    for name in _INNER[kind]:
+        value = getattr(node, name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, Node):
+                    yield item
+                elif isinstance(item, tuple):  # an entry of a dict
+                    yield from (each for each in item if isinstance(each, Node))
+
+
+def walk(node: Node | Program) -> Iterator[Node]:
+    """All nodes inside, each before what it contains. Recursion-free."""
+    pending = list(children(node))[::-1]
+    while pending:
+        top = pending.pop()
+        yield top
+        pending += list(children(top))[::-1]
