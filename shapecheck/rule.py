@@ -26,6 +26,9 @@ class Severity(enum.Enum):
     INFO = "info"
 
 
+LEVELS = {Severity.ERROR: 3, Severity.WARNING: 2, Severity.INFO: 1}
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """One piece of evidence: a sentence and the place it speaks of."""

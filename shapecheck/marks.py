@@ -1,0 +1,120 @@
+"""Comments that speak to shapecheck.
+
+`# shapecheck: ignore[SC101]`   no finding of these codes or names on this logical line (a prefix means a family)
+`# shapecheck: ignore`          no finding at all on this logical line
+`# shapecheck: skip-file`       nothing in this file is checked
+`# expect: SC101`               in samples: this line has exactly these findings
+`# shape: B B*G`                in fixtures of the engine: what this line binds has this shape
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+_TALK = re.compile(r"#\s*(shapecheck|expect|shape):\s*(.*)", re.DOTALL)
+_IGNORE = re.compile(r"ignore(?:\s*\[([^\]]*)\])?\s*(?:$|#|--|:)")
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """`codes` empty: every finding. It holds for the rows `first` to `last` of its logical line."""
+
+    row: int
+    column: int
+    codes: tuple[str, ...]
+    first: int
+    last: int
+
+    def silences(self, row: int, code: str, name: str) -> bool:
+        return self.first <= row <= self.last and (not self.codes or matches(code, name, self.codes))
+
+
+@dataclass(frozen=True, slots=True)
+class SkipFile:
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    row: int
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeMark:
+    row: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A comment that begins like a mark and then is none: `# shapecheck: ignroe`."""
+
+    row: int
+    column: int
+    text: str
+
+
+Mark: TypeAlias = Ignore | SkipFile | Expect | ShapeMark | Malformed
+
+
+def matches(code: str, name: str, patterns: Collection[str]) -> bool:
+    """Whether one of the patterns is the rule's name, its code, the beginning of its code, or "ALL"."""
+    return any(p in ("ALL", name) or (p != "" and code.startswith(p)) for p in patterns)
+
+
+def read(source: str) -> tuple[Mark, ...]:
+    """All marks of a file, in order. Costs one regular expression where there is none."""
+    return tuple(_marks(source)) if _TALK.search(source) else ()
+
+
+def _marks(source: str) -> Iterator[Mark]:
+    for row, column, comment, first, last in _comments(source):
+        for talk in re.split(r"(?=#\s*(?:shapecheck|expect|shape):)", comment):
+            match = _TALK.match(talk)
+            if match is None:
+                continue
+            who, what = match[1], match[2].strip()
+            if who == "expect":
+                yield Expect(row, tuple(re.findall(r"[A-Z]+\d+", what)))
+            elif who == "shape":
+                yield ShapeMark(row, what)
+            elif re.match(r"skip-file\b", what):
+                yield SkipFile(row)
+            elif (ignore := _IGNORE.match(what)) is not None:
+                codes = tuple(c.strip() for c in (ignore[1] or "").split(",") if c.strip())
+                if ignore[1] is not None and not codes:
+                    yield Malformed(row, column, f"# shapecheck: {what}")
+                else:
+                    yield Ignore(row, column, codes, first, last)
+            else:
+                yield Malformed(row, column, f"# shapecheck: {what}")
+
+
+def _comments(source: str) -> Iterator[tuple[int, int, str, int, int]]:
+    """Row, column (from 1) and text of each comment, and the first and last row of its logical line."""
+    found: list[tuple[int, int, str]] = []
+    first: int | None = None
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source, newline=None).readline):
+            row, column = token.start
+            match token.type:
+                case tokenize.COMMENT:
+                    found.append((row, column + 1, token.string))
+                case tokenize.NEWLINE:
+                    yield from ((r, c, t, min(first or r, r), row) for r, c, t in found)
+                    found, first = [], None
+                case tokenize.NL | tokenize.INDENT | tokenize.DEDENT | tokenize.ENCODING:
+                    if token.type == tokenize.NL and first is None:  # a comment that stands alone
+                        yield from ((r, c, t, r, r) for r, c, t in found)
+                        found = []
+                case _:
+                    first = row if first is None else first
+    except (tokenize.TokenError, SyntaxError):  # syntax newer than this Python: what was read so far has to do
+        pass
+    yield from ((r, c, t, min(first or r, r), r) for r, c, t in found)

@@ -1,0 +1,123 @@
+"""From findings, which point at nodes, to diagnostics, which point at rows and columns.
+
+Positions are computed here and only here: for files with findings alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from shapecheck.diagnostic import Caret, Diagnostic, Location, Remark, Span
+from shapecheck.fixes import resolve
+from shapecheck.imports import Project
+from shapecheck.lower import positions
+from shapecheck.marks import Ignore, Malformed, matches
+from shapecheck.marks import read as read_marks
+from shapecheck.program import Program
+from shapecheck.rule import LEVELS, Finding, Severity
+from shapecheck.source import Source, decode
+from shapecheck.values import Site
+
+UNUSED = ("SC001", "unused-suppression")
+
+
+class Places:
+    """The texts and positions that the findings of one checked file need."""
+
+    def __init__(self, program: Program, source: bytes, project: Project) -> None:
+        self._path = program.path
+        self._program = program
+        self._project = project
+        self._sources: dict[str, Source] = {program.path: decode(source)}
+        self._spans: dict[int, Span] = {}
+
+    def source(self, path: str) -> Source:
+        if path not in self._sources:
+            self._sources[path] = decode(Path(path).read_bytes())
+        return self._sources[path]
+
+    def span(self, site: Site) -> Span:
+        return self._spans[id(site.node)]
+
+    def diagnostics(self, findings: Sequence[Finding]) -> Iterator[Diagnostic]:
+        """The findings that no other one covers, resolved. Of several with one code at one place the gravest stays."""
+        self._resolve(findings)
+        best: dict[tuple[str, Span], Finding] = {}
+        for finding in sorted(findings, key=lambda f: -LEVELS[f.severity]):
+            best.setdefault((finding.code, self.span(finding.site)), finding)
+        covered = {
+            (code, span.path, span.start.row)
+            for finding in best.values()
+            for code in finding.covers
+            for span in map(self.span, [finding.site, *(note.site for note in finding.notes if note.site)])
+        }
+        for (_, span), finding in best.items():
+            if (finding.code, span.path, span.start.row) not in covered:
+                yield Diagnostic(
+                    finding.code,
+                    finding.name,
+                    finding.severity,
+                    finding.message,
+                    span,
+                    tuple(Caret(self.span(label.site), label.text) for label in finding.labels),
+                    tuple(Remark(note.message, self.span(note.site) if note.site else None) for note in finding.notes),
+                    finding.condition,
+                    finding.help,
+                    resolve(finding.fix, self._path, self.span, self.source(self._path)) if finding.fix else None,
+                )
+
+    def unsilenced(
+        self, diagnostics: Iterable[Diagnostic], active: Collection[tuple[str, str]] | None
+    ) -> list[Diagnostic]:
+        """Those that no `# shapecheck: ignore` silences; with `active` rules, also what the marks say in vain."""
+        kept: list[Diagnostic] = []
+        used: set[Ignore] = set()
+        marks = {path: read_marks(source.text) for path, source in self._sources.items()}
+        for diagnostic in diagnostics:
+            silencing = [
+                mark
+                for mark in marks.get(diagnostic.path, ())
+                if isinstance(mark, Ignore) and mark.silences(diagnostic.location.row, diagnostic.code, diagnostic.name)
+            ]
+            used.update(silencing if diagnostic.path == self._path else ())
+            if not silencing:
+                kept.append(diagnostic)
+        if active is not None:
+            for mark in marks[self._path]:
+                match mark:
+                    case Malformed(row, column, text):
+                        kept.append(self._vain(row, column, f"`{text}` is no comment that shapecheck knows"))
+                    case Ignore(row, column, codes) if mark not in used and (
+                        not codes or any(matches(*rule, codes) for rule in active)
+                    ):
+                        what = f"nothing is found here for {', '.join(codes)}" if codes else "nothing is found here"
+                        kept.append(self._vain(row, column, f"this suppression is not needed: {what}"))
+        return kept
+
+    def _vain(self, row: int, column: int, message: str) -> Diagnostic:
+        at = Location(row, column)
+        line = self._sources[self._path].lines[row - 1]
+        return Diagnostic(*UNUSED, Severity.WARNING, message, Span(self._path, at, Location(row, len(line) + 1)))
+
+    def _resolve(self, findings: Iterable[Finding]) -> None:
+        sites: dict[str, dict[int, Site]] = {}
+        for site in (site for finding in findings for site in _sites(finding)):
+            sites.setdefault(site.path, {})[id(site.node)] = site
+        for path, wanted in sites.items():
+            program = self._program if path == self._path else self._project.program(path)
+            assert program is not None, f"a finding points into {path}, which was not read"
+            self.source(path)
+            found = positions(program, [site.node for site in wanted.values()])
+            for site, (row, column, end_row, end_column) in zip(wanted.values(), found):
+                span = Span(path, Location(row, column), Location(end_row, end_column))
+                self._spans[id(site.node)] = span
+
+
+def _sites(finding: Finding) -> Iterator[Site]:
+    yield finding.site
+    yield from (label.site for label in finding.labels)
+    yield from (note.site for note in finding.notes if note.site)
+    for edit in finding.fix.edits if finding.fix else ():
+        yield edit.site
+        yield from (site for _, site in edit.parts)
