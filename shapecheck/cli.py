@@ -69,16 +69,31 @@ def shapecheck(
 
 @app.command()
 def lint(
-    paths: Annotated[list[str] | None, typer.Argument(help="Files and folders; - reads stdin.  [default: .]")] = None,
-    output_format: Annotated[Format, typer.Option(help="How findings are printed.")] = Format.TEXT,
-    output_file: Annotated[Path | None, typer.Option(help="Write the findings there instead of stdout.")] = None,
-    select: Annotated[
-        list[str] | None, typer.Option(help="Only these rules: codes, their beginnings or names, with commas.")
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATHS", help="Files and folders; - reads stdin.  [default: .]")
     ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="Not these rules; goes before --select.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="More patterns of files to leave out.")] = None,
-    severity: Annotated[Level | None, typer.Option(help="The least severity to show.")] = None,
-    fail_on: Annotated[Level | None, typer.Option(help="The least severity that makes the exit status 1.")] = None,
+    output_format: Annotated[
+        Format, typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit or html.")
+    ] = Format.TEXT,
+    output_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the findings there instead of stdout.")
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODES", help="Only these rules: codes, their beginnings or names, with commas."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="CODES", help="Not these rules; goes before --select.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="More patterns of files to leave out.")
+    ] = None,
+    severity: Annotated[
+        Level | None, typer.Option(metavar="LEVEL", help="The least to show: error, warning or info.")
+    ] = None,
+    fail_on: Annotated[
+        Level | None, typer.Option(metavar="LEVEL", help="The least that makes the exit status 1.")
+    ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Write safe fixes into the files.")] = False,
     unsafe_fixes: Annotated[
         bool, typer.Option("--unsafe-fixes", help="With --fix or --diff: unsafe ones too.")
@@ -87,13 +102,19 @@ def lint(
     unused_ignores: Annotated[
         bool, typer.Option("--unused-ignores", help="Also report `# shapecheck: ignore` comments without effect.")
     ] = False,
-    config: Annotated[Path | None, typer.Option(help="This configuration file instead of the nearest.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="This configuration file instead of the nearest.")
+    ] = None,
     isolated: Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache.")] = False,
-    cache_dir: Annotated[Path | None, typer.Option(help="Where the cache is.", show_default=False)] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Worker processes; 0: one for each core.")] = 0,
-    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds that one file may take.")] = 30.0,
-    stdin_filename: Annotated[str, typer.Option(help="The name of what stdin holds.")] = "stdin.py",
+    cache_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the cache is.", show_default=False)
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one a core.")] = 0,
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Seconds that one file may take.")
+    ] = 30.0,
+    stdin_filename: Annotated[str, typer.Option(metavar="NAME", help="The name of what stdin holds.")] = "stdin.py",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
 ) -> None:
     """Check files for tensor-shape bugs.
@@ -149,10 +170,12 @@ def lint(
 
 @app.command()
 def reveal(
-    file: Annotated[Path, typer.Argument(help="A Python file.")],
-    why: Annotated[int | None, typer.Option(min=1, help="Say how the shapes of this line were learned.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Python file.")],
+    why: Annotated[
+        int | None, typer.Option(min=1, metavar="LINE", help="Say how the shapes of this line were learned.")
+    ] = None,
 ) -> None:
-    """Print a file with the shapes that it computes as trailing comments."""
+    """Print a file with its computed shapes beside the code."""
     with _faults():
         from shapecheck import interpret, lower
         from shapecheck.imports import Project
@@ -181,8 +204,8 @@ def reveal(
 
 
 @app.command()
-def explain(rule: Annotated[str, typer.Argument(help="A code or a name.")]) -> None:
-    """Print what a rule finds, why it hurts, and what to write instead."""
+def explain(rule: Annotated[str, typer.Argument(metavar="RULE", help="A code or a name.")]) -> None:
+    """Print what a rule finds, and what to write instead."""
     with _faults():
         from shapecheck import packs
 

@@ -6,14 +6,15 @@ Positions are computed here and only here: for files with findings alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from shapecheck.diagnostic import Caret, Diagnostic, Location, Remark, Span
 from shapecheck.fixes import resolve
 from shapecheck.imports import Project
-from shapecheck.lower import positions
 from shapecheck.marks import Ignore, Malformed, matches
 from shapecheck.marks import read as read_marks
+from shapecheck.positions import Positions, spans
 from shapecheck.program import Program
 from shapecheck.rule import LEVELS, Finding, Severity
 from shapecheck.source import Source, decode
@@ -105,13 +106,20 @@ class Places:
         for site in (site for finding in findings for site in _sites(finding)):
             sites.setdefault(site.path, {})[id(site.node)] = site
         for path, wanted in sites.items():
-            program = self._program if path == self._path else self._project.program(path)
-            assert program is not None, f"a finding points into {path}, which was not read"
             self.source(path)
-            found = positions(program, [site.node for site in wanted.values()])
-            for site, (row, column, end_row, end_column) in zip(wanted.values(), found):
-                span = Span(path, Location(row, column), Location(end_row, end_column))
-                self._spans[id(site.node)] = span
+            programs = [self._program] if path == self._path else []
+            programs += filter(None, [self._project.program(path)] if path in self._project.read else [])
+            trees = [spans(program) for program in programs]  # two when the file is imported by what it imports
+            for site in wanted.values():
+                self._spans[id(site.node)] = _span(site, trees)
+
+
+def _span(site: Site, trees: Iterable[Positions]) -> Span:
+    for tree in trees:
+        with suppress(KeyError):
+            at = tree.span(site.node)
+            return Span(site.path, Location(at.row, at.column), Location(at.end_row, at.end_column))
+    raise LookupError(f"a finding points at a {type(site.node).__name__} that is not in {site.path}")
 
 
 def _sites(finding: Finding) -> Iterator[Site]:
