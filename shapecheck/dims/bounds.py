@@ -22,6 +22,7 @@ from shapecheck.dims.size import (
     TooComplex,
     add,
     build,
+    has_compound,
     key_of,
     mul,
     must,
@@ -96,43 +97,53 @@ def _shift(size: Dim) -> dict[Monomial, int] | None:
 
 def positive(size: Size) -> bool:
     """Is the size provably at least 1, whatever the symbols are?"""
-    if isinstance(size, int):
-        return size >= 1
-    return len(size.terms) < MAX_TERMS and nonnegative(add(size, -1))  # the 1 may be one term more
+    return size >= 1 if isinstance(size, int) else _at_least(size, 1)
 
 
 def nonnegative(size: Size) -> bool:
     """Is the size provably at least 0, whatever the symbols are?"""
-    return size >= 0 if isinstance(size, int) else _nonnegative(size, (), _PROOF_STEPS)
+    return size >= 0 if isinstance(size, int) else _at_least(size, 0)
 
 
 @lru_cache(CACHE)
-def _nonnegative(size: Size, done: tuple[Any, ...], steps: int) -> bool:
-    """The proof for what is left when the compounds up to rank `done` have been replaced by their bounds or kept."""
-    if isinstance(size, int):
-        return size >= 0
-    compounds = {f for m, _ in size.terms for f, _ in m if not isinstance(f, Symbol)}
-    if not compounds and sum(c for _, c in size.terms) < 0:  # its value where all symbols are 1
-        return False
-    shifted = _shift(size)
-    if shifted is not None and all(c >= 0 for c in shifted.values()):
+def _at_least(size: Dim, number: int) -> bool:
+    if not has_compound(size):
+        at_ones = sum(c for _, c in size.terms)  # the value where all symbols are 1
+        return at_ones >= number and _seen_at_least(size, number)
+    if _seen_at_least(size, number):
         return True
-    if steps == 0:
-        return False
-    ranked = sorted(((-f.depth, f.key), f) for f in compounds)  # the outer ones first: a bound may bring inner ones in
-    try:
-        return any(
-            all(_nonnegative(case, rank, steps - 1) for case in cases)
-            for rank, f in ranked
-            if rank > done
-            for cases in _weaker(size, f)
-        )
+    try:  # a size is an integer, so n >= 0 is n + 1 > 0
+        return _above_0(add(size, 1 - number), (), _PROOF_STEPS)
     except TooComplex:  # no proof found
         return False
 
 
+def _seen_at_least(size: Dim, number: int) -> bool:
+    shifted = _shift(size)
+    return shifted is not None and shifted.get(ONE, 0) >= number and all(c >= 0 for m, c in shifted.items() if m)
+
+
+@lru_cache(CACHE)
+def _above_0(size: Size, done: tuple[Any, ...], steps: int) -> bool:
+    """Is size > 0, when the compounds up to rank `done` have been replaced by their bounds, or kept?"""
+    if isinstance(size, int):
+        return size > 0
+    if _seen_at_least(size, 1):
+        return True
+    if steps == 0:
+        return False
+    compounds = {f for m, _ in size.terms for f, _ in m if not isinstance(f, Symbol)}
+    ranked = sorted(((-f.depth, f.key), f) for f in compounds)  # the outer ones first: a bound may bring inner ones in
+    return any(
+        all(_above_0(case, rank, steps - 1) for case in cases)
+        for rank, f in ranked
+        if rank > done
+        for cases in _weaker(size, f)
+    )
+
+
 def _weaker(size: Dim, f: Factor) -> Iterable[tuple[Size, ...]]:
-    """Ways to bound the size from below without the compound f: each is a tuple of sizes that must all be >= 0."""
+    """Ways to show size > 0 without the compound f: each is a tuple of sizes that must all be > 0."""
     rest: dict[Monomial, int] = {}
     slope: dict[Monomial, int] = {}  # size == rest + slope * f
     for monomial, c in size.terms:
@@ -158,8 +169,10 @@ def _weaker(size: Dim, f: Factor) -> Iterable[tuple[Size, ...]]:
             yield from ([(put(a), put(b))] if signs != {False} else [(put(a),), (put(b),)])
         case Max(a, b):
             yield from ([(put(a), put(b))] if not rising else [(put(a),), (put(b),)])
-        case Mod(_, b) if signs == {False} and positive(b):
+        case Mod(a, b) if signs == {False} and positive(b):
             yield (put(add(b, -1)),)
+            if nonnegative(a):
+                yield (put(a),)
         case FloorDiv(a, b) if len(signs) == 1 and positive(b):
             # b*f lies between a - b + 1 and a
             yield (put(add(add(a, scale(b, -1)), 1) if rising else a, b),)

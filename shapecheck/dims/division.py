@@ -30,7 +30,10 @@ def _split(n: Size, b: Size) -> tuple[Size, Size]:
     """(whole, rest) with n == whole*b + rest: all that can be taken out of n // b in normal form. b >= 1."""
     if len(terms_of(b)) > 1:
         q, r = long_division(n, b)
-        return (q, r) if _within(r, b) else (0, n)
+        if _within(r, b):
+            return q, r
+        above = add(r, b)
+        return (add(q, -1), above) if _within(above, b) else (0, n)  # leading terms may divide once too often
     ((divisor, d),) = terms_of(b)
     whole: dict[Monomial, int] = {}
     rest: dict[Monomial, int] = {}

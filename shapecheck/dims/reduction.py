@@ -16,6 +16,7 @@ from shapecheck.dims.size import (
     cancel,
     common_factor,
     exact_div,
+    has_compound,
     single,
     symbol,
     symbols,
@@ -39,10 +40,6 @@ def without_content(difference: Dim) -> Dim | None:
     divided = exact_div(reduced, content)
     assert isinstance(divided, Dim), "the content divides, and a monomial is left"
     return divided
-
-
-def has_compound(size: Dim) -> bool:
-    return any(not isinstance(f, Symbol) for m, _ in size.terms for f, _ in m)
 
 
 def nowhere_zero(size: Size) -> bool:

@@ -146,6 +146,16 @@ class Dim:
     def __rmul__(self, other: int) -> Size:
         return mul(self, other)
 
+    def __pow__(self, exponent: int) -> Size:
+        if not isinstance(exponent, int) or exponent < 0:
+            return NotImplemented
+        if exponent > MAX_DEGREE:
+            raise TooComplex(f"a degree of more than {MAX_DEGREE}")
+        power: Size = 1
+        for _ in range(exponent):
+            power = mul(self, power)
+        return power
+
     def __floordiv__(self, other: Size) -> Size:
         return _floordiv(self, other)
 
@@ -247,6 +257,11 @@ def symbols(size: Size) -> frozenset[str]:
             else:
                 found |= symbols(factor.a) | symbols(factor.b)
     return frozenset(found)
+
+
+def has_compound(size: Dim) -> bool:
+    """Is there more than a polynomial of symbols?"""
+    return any(not isinstance(f, Symbol) for m, _ in size.terms for f, _ in m)
 
 
 # --------------------------------------------------------------- ring algebra

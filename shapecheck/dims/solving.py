@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from shapecheck.dims.bounds import nonnegative, positive
-from shapecheck.dims.reduction import equal_pair, has_compound, linear, without_content
-from shapecheck.dims.size import Dim, Size, TooComplex, as_symbol, symbol, symbols
+from shapecheck.dims.reduction import equal_pair, linear, without_content
+from shapecheck.dims.size import Dim, Size, TooComplex, as_symbol, has_compound, symbol, symbols
 
 
 def solve(

@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from shapecheck.dims.bounds import nonnegative, positive
 from shapecheck.dims.cases import by_cases, no_witness
-from shapecheck.dims.reduction import Equation, equation, has_compound, simplest, without_content
-from shapecheck.dims.size import Dim, Size, TooComplex, as_symbol, symbol, symbols
+from shapecheck.dims.reduction import Equation, equation, simplest, without_content
+from shapecheck.dims.size import Dim, Size, TooComplex, as_symbol, has_compound, symbol, symbols
 from shapecheck.dims.substitution import evaluate, substitute
 from shapecheck.dims.text import Names, show
 
