@@ -84,6 +84,18 @@ CERTAIN = {
     "B L D (after pooling)": "B L D",
     "(B, D)  some prose after": "B D",
     "(B,) valid prefix lengths": "B",
+    "(B,): one for each sample": "B",
+    "[N, L], mean loss per patch": "N L",
+    "(batch_size, 1) or None": "batch_size 1",
+    "NCHW -> N(HW)C": "N H*W C",
+    "-> T x B x (C x D)": "T B C*D",
+    "[(bs*n_vars) x seq_len x d_model]": "bs*n_vars seq_len d_model",
+    "[N, HxW, TxHxW]": "N H*W T*H*W",
+    "B x 2D": "B 2*D",
+    "B BN Q P": "B BN Q P",
+    "[B, num_*_heads, S]": "B _ S",
+    "shape(batch_size, 64*32)": "batch_size 64*32",
+    "[3, H, W]": "3 H W",
     "(B, T, D): position p predicts token p+1": "B T D",
     "noqa: E501  # (B, D)": "B D",
 }
@@ -151,6 +163,17 @@ static cache cannot have different shapes for each layer
 choices=range(0,3)
 last_token, mean_token, first_token
 range [0, N]
+[0, max_len - 1]
+range: [0, 1]
+axes: (0, 1)
+rank0=[0], rank1=[1]
+2D
+0-D
+(2D)
+SEP CLS
+Size units
+(B, D) each
+[B, D] for each layer; [B]
 q, k, v
 ("B", "D")
 """.strip().split("\n")
@@ -226,7 +249,9 @@ def test_several_targets(text: str, targets: list[str], expected: list[tuple[str
         ("(B, D)", [(None, "B D", False)]),  # of what follows, or of what went before?
         ("(B, D) -> (B, 1, D)", [(None, "B 1 D", True)]),
         ("create the mask\n(B, S) -> (B, 1, S, S)", [(None, "B 1 S S", False)]),
-        ("x: (B, D)", [(None, "B D", False)]),
+        ("x: (B, D)", [(None, "B D", True)]),
+        ("x: (2, 3)", [(None, "2 3", False)]),
+        ("a y: (N, C) or so\ny: (B, D)\ny: (B, N, D)", []),
         ("y: (B, D)", [("y", "B D", False)]),
         ("first\nx: (B, D)\nthen", [(None, "B D", False)]),
     ],

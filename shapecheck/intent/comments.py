@@ -35,20 +35,24 @@ _NEUTRAL = (
 _LEAD = re.compile(rf"(?:(?:{_NEUTRAL}|{_SHAPE_WORD})(?![\w.])\s*|(?::|==?|~)\s*)*", re.IGNORECASE)
 _TRUST = re.compile(rf"(?<![\w.]){_SHAPE_WORD}(?![\w])", re.IGNORECASE)
 _SHAPED = re.compile(  # `q, k with shape ...`, `mask shape ...`
-    rf"`?({_NAME})`?((?:\s*(?:,|&|/|and)\s*`?{_NAME}`?)*)(?:'s)?\s+(?:(?:with|of|has|have|in|having)\s+)?(?=shapes?\b)"
+    rf"`?({_NAME})`?((?:\s*(?:,|&|/|and)\s*`?{_NAME}`?)*)(?:'s)?\s+(?:is\s+|are\s+)?(?:(?:with|of|has|have|in|having)\s+)?(?=shapes?\b)"
 )
 _OWN = words(
     "shape size out output outputs result results returns return res ret reshape reshaped permute transpose "
     "view unsqueeze squeeze flatten now becomes after dim dims final"
 )
+_NO_SUBJECT = words(  # `range: [0, 1]`, `axes: (0, 1)`
+    "range ranges value values axes axis order slice grid kernel stride strides padding dtype device default defaults "
+    "choices crop args index indices idx perm e.g example examples note"
+)
 # After the piece: words that make it one of several, or make it the parts of something else.
 _ALTERNATIVE = re.compile(
-    r"\s*,?\s*(?:or\b|if\b|when\b|unless\b|otherwise\b|else\b|vs\b|versus\b|and\b|in case|for (?:\w+ )?mode|"
+    r"\s*,?\s*(?:or\b(?! None\b)|if\b|when\b|unless\b|otherwise\b|else\b|vs\b|versus\b|in case|for (?:\w+ )?mode|"
     r"during\b|\||/|@|\*|\+|-\s|&|%|\^|<|>|=|x\b|×|\.shape|\.|\(if|\(or|\(when)"
 )
 _CONTAINER = re.compile(
-    r"\b(?:tuples?|pairs?|triples?|triplets?|lists?|dicts?|dictionary|namedtuple|keys?|coordinates?|coords?|items?|"
-    r"range|interval|each|per|format|order|mapping|map of|stages?|blocks?|kernel|conv|stride|padding)\b",
+    r"\b(?:tuples?|pairs?|triples?|triplets?|lists?|dicts?|dictionary|namedtuple|keys|coordinates?|coords|items)\b|"
+    r"^\W*(?:range|interval|(?:for )?each|mapping|map of)\b|\beach\W*\Z",
     re.IGNORECASE,
 )
 _ENDS = re.compile(r"\s*(?:shapes?|tensors?)?[\s.;]*\Z", re.IGNORECASE)
@@ -69,12 +73,12 @@ def from_comment(text: str, targets: Sequence[str], above: bool = False) -> list
     for line in lines:
         for offset, part in _parts(line):
             alone = len(lines) == 1  # one of several lines tells of a step on the way
-            for item in _one(part, () if above and len(targets) > 1 else targets):
-                if above and item.certain and not _belongs(item, part, targets, alone):
-                    item = replace(item, certain=False)
+            for item in _one(part, () if above else targets):
+                if above:
+                    item = _above(item, part, targets, alone)
                 found.append(replace(item, column=item.column + offset + column))
         column += len(line) + 1
-    return found
+    return [item for item in found if all(item.axes == other.axes for other in found if _same(item, other))]
 
 
 def _parts(line: str) -> list[tuple[int, str]]:
@@ -88,10 +92,18 @@ def _parts(line: str) -> list[tuple[int, str]]:
     return parts if len(line) <= 400 else []
 
 
-def _belongs(item: Written, part: str, targets: Sequence[str], alone: bool) -> bool:
-    if item.subject is not None:
-        return item.subject in targets
-    return alone and len(targets) == 1 and _ARROW.search(part) is not None
+def _same(one: Written, other: Written) -> bool:
+    """Do both speak of one named thing? Then they are alternatives, `a: [N, C]` in one case and `a: [N]` in another."""
+    return one.subject is not None and one.subject == other.subject
+
+
+def _above(item: Written, part: str, targets: Sequence[str], alone: bool) -> Written:
+    """A record of a comment above: it is certain by a target's name, or as the end of an arrow that stands alone."""
+    if item.subject is not None and item.subject in targets:
+        sure = item.certain and alone and not all(axis.isdigit() for axis in item.axes)
+        return replace(item, subject=None if len(targets) == 1 else item.subject, certain=sure)
+    arrow = item.subject is None and alone and len(targets) == 1 and _ARROW.search(part) is not None
+    return replace(item, certain=item.certain and arrow)
 
 
 def _one(text: str, targets: Sequence[str]) -> list[Written]:
@@ -149,17 +161,21 @@ def _operands(side: str) -> bool:
     return count > 0
 
 
+_LAYOUT = re.compile(r"(?:[A-Z]|\([A-Z]{2,3}\)){2,6}")
+
+
 def _layouts(text: str, sides: list[str], start: int, targets: Sequence[str]) -> list[Written]:
-    """`LND -> NLD`, `BCHW -> BNC`: words of axis letters on both sides."""
-    words = [side.strip() for side in sides]
-    if len(words) < 2 or start or not all(re.fullmatch(r"[A-Z]{2,6}", w) and len(set(w)) == len(w) for w in words):
+    """`LND -> NLD`, `BCHW -> BNC`: words of axis letters on both sides; `N(HW)C` joins two axes."""
+    told = [side.strip() for side in sides]
+    letters = [re.findall(r"[A-Z]", side) for side in told]
+    if len(told) < 2 or start or len(targets) > 1 or not all(map(_LAYOUT.fullmatch, told)):
         return []
-    if not all(set(w) <= LAYOUT_LETTERS for w in words) or not set(words[-1]) & set(words[0]):
+    if not all(len(set(word)) == len(word) and LAYOUT_LETTERS.issuperset(word) for word in letters):
         return []
-    if len(targets) > 1:
+    if not set(letters[-1]) & set(letters[0]):
         return []
-    last = words[-1]
-    return [Written(None, tuple(last), last, True, None, text.rindex(last))]
+    axes = tuple("*".join(axis.strip("()")) for axis in re.findall(r"\([A-Z]+\)|[A-Z]", told[-1]))
+    return [Written(None, axes, told[-1], True, None, text.rindex(told[-1]))]
 
 
 # ------------------------------------------------------------------- segments
@@ -190,6 +206,8 @@ def _segments(text: str, targets: Sequence[str]) -> list[Written] | None:
             return []
         if labelled and not trusted and likely(piece, False) is None:
             sure = False
+        if labelled and "=" in text[begin:lead_end] and not trusted and not likely(piece, False):
+            return []
         found += [(subject, piece, sure) for subject in subjects]
         at = piece.end
         if _dtype(text, at)[1]:
@@ -214,6 +232,8 @@ def _label(text: str, at: int, targets: Sequence[str]) -> tuple[list[str | None]
     match = _LABEL.match(text, at)
     subjects: list[str | None] = [None]
     end = at
+    if match and match[1].lower() in _NO_SUBJECT:
+        return subjects, len(text), False
     if match and not _TRUST.fullmatch(match[1].lower()):
         names = [match[1], *re.findall(_NAME, re.sub(r"\band\b", ",", match[2]))]
         subjects = [_subject(name, targets) for name in names]
@@ -262,7 +282,7 @@ def _tail_allows(text: str, piece: Piece) -> bool:
     set_off = re.match(r"\s*(?:\(|;|\s-\s|--|—|,\s*\w+\s*[:=])", rest)
     if piece.form not in ("(", "[") and not set_off:
         return False
-    if _CONTAINER.search(rest) or _ARROW.search(rest) or re.search(r"\bor\b|\binstead of\b", rest):
+    if _CONTAINER.search(rest) or _ARROW.search(rest) or re.search(r"\bor\b(?! None\b)|\binstead of\b", rest):
         return False
     return not any(len(other.items) > 1 and likely(other, False) for other in brackets(rest))
 
@@ -278,7 +298,7 @@ def _dtype(text: str, at: int) -> tuple[str | None, int]:
 _SPOKEN = re.compile(r"(?:shapes?|torch\.Size)\s*(?:of|is|are|:|=|==|will be|should be|becomes)*\s*\Z")
 _OTHER = re.compile(
     r"\b(?:input|inputs|original|before|from|expected|expects?|target|each|every|lists?|tuples?|per|instead|not|same|"
-    r"if|when|for|either|any|dict|either|old|previous|should|must|assume[sd]?|requires?|need|items|where)\b",
+    r"if|when|for|either|any|dict|old|consists?|contains?|clamps?|clip|broadcast|previous|should|must|assume[sd]?|requires?|need|items|where)\b",
     re.IGNORECASE,
 )
 
@@ -325,7 +345,7 @@ def _records(found: list[_Found], text: str, targets: Sequence[str]) -> list[Wri
             names[bare[0]] = real[0]
         else:
             sure[bare[0]] = False
-    elif bare and targets and re.search(r"(?:shape|size|dims?|strides?|axes|perm)\Z", targets[0]):
+    elif bare and targets and re.search(r"(?:\A|_)(?:shape|size|dims?|strides?|axes|perm)\Z", targets[0]):
         sure[bare[0]] = False
     result = []
     for name, (_, piece, _), certain in zip(names, found, sure):

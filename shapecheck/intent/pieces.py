@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from shapecheck import spec
-from shapecheck.intent.vocabulary import BATCH, CONTENT, NUMERIC, PLAIN, SURE, WRONG, axis_score
+from shapecheck.intent.vocabulary import BATCH, CONTENT, NUMERIC, PLAIN, SURE, UNKNOWN, WRONG, axis_score
 
 __all__ = ["Item", "Piece", "bare_at", "brackets", "likely", "piece_at", "read_axis"]
 
@@ -67,6 +67,8 @@ def read_axis(text: str) -> Item | None:
         return Item(str(int(text)), NUMERIC) if text == "0" or text[0] != "0" else None
     if text[0] == "*" and text[1:].isidentifier():
         return Item(text, max(axis_score(text[1:]), PLAIN), (text[1:],))
+    if _GLUED.match(text):
+        return _expression(text.replace("x", "*"))
     if text.isidentifier():
         return Item(_name(text), axis_score(text), (text,))
     named = re.fullmatch(r"([A-Za-z_]\w*)\s*=\s*(?:\w+|[\w.]+\([^()]*\))", text)
@@ -97,7 +99,9 @@ def _expression(text: str) -> Item | None:
     if tokens is None:
         return None
     names = tuple(t for t in tokens if t[0].isalpha() or t[0] == "_")
-    if not names or ("/" in tokens and not _divides(tokens)):
+    if any(len(n) > 1 and n.endswith("_") for n in names):  # `num_*_heads` is a pattern, no product
+        return Item("_", UNKNOWN)
+    if (not names and "*" not in tokens) or ("/" in tokens and not _divides(tokens)):
         return None
     code = " ".join("//" if t == "/" else _operand(t) for t in tokens)
     try:
@@ -107,6 +111,8 @@ def _expression(text: str) -> Item | None:
     if any(isinstance(node, ast.Call | ast.Tuple | ast.Attribute) for node in ast.walk(tree)):
         return None
     scores = [axis_score(n.rstrip("'")) if "." not in n else _dotted_score(n) for n in names]
+    if not names:  # `64*32`
+        return Item(_canonical(code, {}), NUMERIC)
     if min(scores) == WRONG:
         return Item("_", WRONG, names)
     score = SURE if max(scores) >= PLAIN and len(tokens) > 1 else max(scores)
@@ -182,7 +188,8 @@ def _canonical(code: str, words: dict[str, str]) -> str:
 # ---------------------------------------------------------------- a bracketed
 
 _OPEN = {"(": ")", "[": "]"}
-_TIMES = re.compile(r"\s+[xX]\s+|\s*×\s*|\s*\\times\s*")
+_BY = r"\s+[xX]\s+|\s*×\s*|\s*\\times\s*|(?<=\))[xX](?=[\w(])|(?<=[\dA-Z])x(?=\()"
+_TIMES = re.compile(_BY)
 _GLUED = re.compile(r"(?:\d*[A-Z][a-z0-9]?|\d+)(?:x(?:\d*[A-Z][a-z0-9]?|\d+))+\Z")
 
 
@@ -246,12 +253,9 @@ def _inner(text: str) -> tuple[tuple[Item, ...] | None, bool]:
     if len(parts) > 1:
         trailing = not parts[-1].strip()
         return _read_all(parts[:-1] if trailing else parts), trailing
-    if text.count("(") == 0:
-        chain = _TIMES.split(text.strip())
-        if len(chain) > 1:
-            return _read_all(chain), False
-        if _GLUED.match(text.strip()):
-            return _read_all(text.strip().split("x")), False
+    chain = _split_by(text.strip())
+    if len(chain) > 1:
+        return _read_all(chain), False
     words = text.split()
     if len(words) > 1:
         items = _read_all(_split(" ".join(words), " "))
@@ -259,6 +263,15 @@ def _inner(text: str) -> tuple[tuple[Item, ...] | None, bool]:
             return items, False
     item = read_axis(text)
     return ((item,) if item else None), False
+
+
+def _split_by(text: str) -> list[str]:
+    """The factors of `B x (C x D)`, `NxK`: outside brackets."""
+    if _GLUED.match(text):
+        return text.split("x")
+    masked = re.sub(r"\([^()]*\)", lambda m: "(" + "_" * (len(m[0]) - 2) + ")", text)
+    cuts = [0, *(at for m in _TIMES.finditer(masked) for at in m.span()), len(text)]
+    return [text[a:b] for a, b in zip(cuts[::2], cuts[1::2])]
 
 
 def _short(item: Item) -> bool:
@@ -292,7 +305,7 @@ def brackets(text: str) -> Iterator[Piece]:
 # ---------------------------------------------------------------------- bare
 
 _FACTOR = r"(?:\([^()]*\)|\d*[A-Za-z_][\w.]*'?(?:\s*[*+]\s*[\w.]+|[-*+/]+[\w.]+)*|\d+)"
-_CHAIN = re.compile(rf"{_FACTOR}(?:(?:\s+[xX]\s+|\s*×\s*|(?<=\))[xX](?=[\w(])|(?<=[\dA-Z])x(?=\()){_FACTOR})+(?![\w(])")
+_CHAIN = re.compile(rf"{_FACTOR}(?:(?:{_BY}){_FACTOR})+(?![\w(])")
 _STOP = re.compile(r"\s*(?:$|[;|#]|\s\(|\s-\s|\s--|\s—|,\s*\w+\s*[:=]|,\s+(?:result|out|output)\b)")
 
 
@@ -301,7 +314,7 @@ def _chain(text: str, at: int) -> Piece | None:
     match = _CHAIN.match(text, at)
     if match is None:
         return None
-    items = _read_all(re.split(r"\s+[xX]\s+|\s*×\s*|(?<=\))[xX](?=[\w(])|(?<=[\dA-Z])x(?=\()", match[0]))
+    items = _read_all(_split_by(match[0]))
     return Piece(at, match.end(), items, "x") if items else None
 
 
@@ -349,7 +362,9 @@ def likely(piece: Piece, trusted: bool) -> bool | None:
         return None
     if not scores:
         return _numbers(piece, trusted)
-    if trusted:
+    if any(item.axis == "0" for item in piece.items):  # an interval
+        return None
+    if trusted and piece.form != " ":
         return True if max(scores) > CONTENT else None
     best, known = max(scores), sum(s >= PLAIN for s in scores)
     if piece.form in ("(", "[") and len(piece.items) == 1 and piece.items[0].axis != "...":
@@ -362,7 +377,7 @@ def likely(piece: Piece, trusted: bool) -> bool | None:
                 return None
     if len(piece.items) < 2 or known == 0:
         return None
-    if names <= _SPATIAL or names == {"H", "W"}:
+    if names <= _SPATIAL or (names == {"H", "W"} and len(piece.items) == 2):
         return False
     unknown = len(scores) - known
     if best == SURE:
@@ -372,6 +387,8 @@ def likely(piece: Piece, trusted: bool) -> bool | None:
 
 def _numbers(piece: Piece, trusted: bool) -> bool | None:
     sizes = [item.axis for item in piece.items]
+    if "0" in sizes and not trusted:
+        return None
     if ("_" in sizes and not trusted) or all(size == "..." for size in sizes):
         return None
     if trusted:
@@ -379,9 +396,12 @@ def _numbers(piece: Piece, trusted: bool) -> bool | None:
     return False if piece.form in ("(", "[") and len(sizes) > 1 else None
 
 
+_RANK = re.compile(r"\d[*-][dD]\Z")  # "2D", "3-D"
+
+
 def _single(piece: Piece, best: int) -> bool | None:
     item = piece.items[0]
-    if best < PLAIN:
+    if best < PLAIN or _RANK.match(item.axis):
         return None
     if piece.trailing_comma:
         return True
@@ -399,8 +419,8 @@ def _spaced(piece: Piece) -> bool | None:
         return None
     if all(name[0].isupper() for name in names):
         if len(piece.items) == 1:
-            return False if piece.items[0].score == SURE else None
-        return all(item.score != PLAIN for item in piece.items)
+            return False if piece.items[0].score == SURE and not _RANK.match(piece.items[0].axis) else None
+        return max(item.score for item in piece.items) == SURE
     if len(piece.items) < 2 or not all(name.islower() for name in names) or names[0] not in BATCH:
         return None
     return True

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["BATCH", "CONTENT", "DTYPES", "LAYOUT_LETTERS", "NUMERIC", "PLAIN", "SURE", "WRONG", "axis_score", "words"]
+__all__ = [
+    "BATCH",
+    "CONTENT",
+    "DTYPES",
+    "LAYOUT_LETTERS",
+    "NUMERIC",
+    "PLAIN",
+    "SURE",
+    "UNKNOWN",
+    "WRONG",
+    "axis_score",
+    "words",
+]
 
 
 def words(text: str) -> frozenset[str]:
@@ -36,7 +48,8 @@ _SURE = words(
 _PLAIN = words(
     "batch dim dims hidden emb embed embedding embeddings feat feats feature features channel channels ch chan "
     "heads head time frames frame length len seq sequence tokens token vocab classes views samples neg negs "
-    "group groups patches patch height width h w c t l s p q k g d m n b e f v r u queries steps nodes points"
+    "group groups patches patch height width h w c t l s p q k g d m n b e f v r u queries steps nodes points topk "
+    "top_k packed"
 )
 
 # The first or last piece of a compound name: num_heads, seq_len, n_views, hidden_size.
@@ -59,7 +72,7 @@ _CONTENT = words(
 _WRONG = words(
     "CLS SEP PAD MASK UNK BOS EOS TODO FIXME XXX NOTE True False None and or not is are the of for to in if "
     "else see with without no yes same as optional default e.g eg i.e ie etc cf inclusive exclusive TBD NA OK "
-    "GPU CPU TPU DDP RGB BGR HSV LAB RGBA API URL ID BN SGD Adam LSTM GRU CNN RNN MLP AMP FP16 FP32 BF16 NOTE: "
+    "GPU CPU TPU DDP RGB BGR HSV LAB RGBA API URL ID SGD Adam LSTM GRU CNN RNN MLP AMP FP16 FP32 BF16 NOTE: "
     "this that it its on at by from be an do don't only when then than use used using we our you your but"
 )
 
@@ -70,6 +83,8 @@ DTYPES = words(
 
 _CAPITAL = re.compile(r"[A-Z](?:[0-9]{1,2}|_[A-Za-z0-9]{1,8}|[a-z])?'?\Z")
 _SHORT = re.compile(r"[a-z]{1,2}[0-9]\Z")
+_PRODUCT = re.compile(r"[A-Z]*(?:HW|[BN][A-Z]|[A-Z][BN])[A-Z]*\Z")  # HW, BN, BHW: written together
+_JOINED = re.compile(r"num[a-z]{3,}s\Z|[a-z]{2,}(?:dims?|size|len|length|heads)\Z")  # numheads, querylength
 
 
 def axis_score(name: str) -> int:
@@ -91,6 +106,10 @@ def axis_score(name: str) -> int:
         return _compound_score(lower.strip("_").split("_"))
     if _SHORT.match(name):
         return PLAIN
+    if len(name) <= 4 and set(name) <= LAYOUT_LETTERS and _PRODUCT.match(name):
+        return PLAIN
+    if _JOINED.match(name) and not name.startswith(("re", "over", "un")):
+        return PLAIN
     if name[0].isupper() and lower in _PLAIN:  # Batch, Channels
         return PLAIN
     return UNKNOWN
@@ -108,4 +127,6 @@ def _compound_score(pieces: list[str]) -> int:
         return CONTENT
     if pieces[0] in _HEADS or pieces[-1] in _TAILS:
         return SURE
+    if len(pieces[0]) == 1 and pieces[0] in _PLAIN:  # h_box
+        return PLAIN
     return PLAIN if any(p in _PLAIN and len(p) > 1 for p in pieces) else UNKNOWN
