@@ -65,7 +65,7 @@ def _decode(source: bytes) -> Text:
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
         raise Unreadable(f"The bytes are not {encoding}: {error.reason}.", line) from error
-    except LookupError as error:  # `# coding: rot13` names a codec that doesn't make text from bytes
+    except (LookupError, UnicodeError) as error:  # `# coding: rot13` names a codec that makes no text from bytes
         raise Unreadable(f"The encoding {encoding} does not decode text.", 1) from error
 
 
@@ -126,7 +126,9 @@ def _longest_chain(text: str, tokens: re.Pattern[str], limit: int | None) -> int
             if outer + chain > longest:
                 longest = outer + chain
                 if limit is not None and longest > limit:
-                    raise Unreadable(f"An expression chains more than {limit:,} operators.", *_place(text, statement))
+                    raise Unreadable(
+                        f"An expression chains more than {limit:,} operators and calls.", *_place(text, statement)
+                    )
             if token in ")]}":
                 if opened:
                     chain = opened.pop()

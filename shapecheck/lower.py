@@ -78,7 +78,7 @@ def _module(text: Text) -> cst.Module:
 
 _PLACE = re.compile(r"error at (\d+):(\d+): (.*)", re.DOTALL)
 _PYTHON_2 = re.compile(
-    r"\s*(?:print\s+[^\s=(.,:)]|exec\s+[^\s=(.,:)]|raise\s+[\w.]+\s*,|except\s+[^:]*,\s*\w+\s*:)|.*(?:`|<>|\b0[0-7]+[lL]?\b|\b[uU][rR]['\"])"
+    r"\s*(?:print\s+[^\s=(.,:)]|exec\s+[^\s=(.,:)]|raise\s+[\w.]+\s*,|except\s+[\w.]+\s*,\s*\w+\s*:)"
 )
 
 
@@ -94,8 +94,8 @@ def _explain(text: str, error: cst.ParserSyntaxError) -> Unreadable:
         reason = f"Syntax error: {worse.msg}"
     except (ValueError, RecursionError, MemoryError):
         pass  # then libcst's own words stand
-    lines = text.splitlines()
-    if 0 < line <= len(lines) and _PYTHON_2.match(lines[line - 1]):
+    lines = text.split("\n")
+    if "leading zeros" in reason or (0 < line <= len(lines) and _PYTHON_2.match(lines[line - 1])):
         reason = f"This looks like Python 2. {reason}"
     return Unreadable(reason.rstrip(".") + ".", line, column)
 

@@ -34,6 +34,7 @@ from shapecheck.program import (
 )
 
 MAX_DEPTH = 100  # of expressions in expressions; what lies deeper is Opaque, so that readers may recurse
+MAX_SPINE = 50  # operators or calls in one chain; a longer one is Opaque, its operands and arguments are kept
 
 BINARY: dict[type[cst.CSTNode], str] = {
     cst.Add: "+",
@@ -72,6 +73,7 @@ class Expressions:
     def __init__(self) -> None:
         self.depth = 0
         self.saw_yield = False
+        self.chains = 0  # chained comparisons met so far
 
     def expr(self, node: Any) -> Expr:
         if self.depth >= MAX_DEPTH:
@@ -167,7 +169,7 @@ class Expressions:
         spine = [node]  # `a + b + c` leans left: walk down instead of recursing
         while isinstance(left := spine[-1].left, cst.BinaryOperation):
             spine.append(left)
-        if self.depth + len(spine) > MAX_DEPTH:
+        if len(spine) > MAX_SPINE or self.depth + len(spine) > MAX_DEPTH:
             operands = self.exprs([left, *(link.right for link in reversed(spine))])
             return Opaque("long operator chain", operands, cst=node)
         self.depth += len(spine)
@@ -194,10 +196,17 @@ class Expressions:
         left = self.expr(node.left)
         pairs: list[Expr] = []
         for target in node.comparisons:
+            chains_before = self.chains
             right = self.expr(target.comparator)
             pairs.append(Op(_COMPARE[type(target.operator)], (left, right), cst=node))
-            left = right
-        return pairs[0] if len(pairs) == 1 else Op("and", tuple(pairs), cst=node)
+            # a chain within a chain would come twice at every level: two to the power of the depth
+            left = (
+                right if self.chains == chains_before else Opaque("a chained comparison again", cst=target.comparator)
+            )
+        if len(pairs) == 1:
+            return pairs[0]
+        self.chains += 1
+        return Op("and", tuple(pairs), cst=node)
 
     def ifexp(self, node: cst.IfExp) -> Expr:
         return IfExp(self.expr(node.test), self.expr(node.body), self.expr(node.orelse), cst=node)
@@ -212,7 +221,7 @@ class Expressions:
             if not isinstance(inner, cst.Attribute | cst.Call | cst.Subscript):
                 break
             spine.append(inner)
-        if self.depth + len(spine) > MAX_DEPTH:
+        if len(spine) > MAX_SPINE or self.depth + len(spine) > MAX_DEPTH:
             return self._long_trailer(node, inner, spine)
         self.depth += len(spine)
         result = self.expr(inner)
