@@ -8,17 +8,24 @@ An op is a plain function over values:
 Its parameters after `kit` are torch's own names and defaults: the interpreter binds the call's arguments to them, the
 receiver of a method call to the first. Every argument arrives as a `Value` (a parameter's default stays what it is).
 The function's name is the op's canonical name in facts, unless `name=` says otherwise.
+
+A layer is the same with the `Layer` that is called in front, registered by `@layer` together with its constructor.
+`bind` turns the arguments of a call into those of a function; `construct` makes a `Layer`.
+Results that torch gives as named tuples are `Mapping(kind="namedtuple")`: they unpack and index in order.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from shapecheck.dims import Size, Verdict
-from shapecheck.values import Axis, Shape, Tensor, Value
+from shapecheck.values import Axis, Items, Layer, Lit, Num, Shape, Tensor, Value
+from shapecheck.values import Mapping as MappingValue
 
 
 class Kit(Protocol):
@@ -71,31 +78,149 @@ class Kit(Protocol):
 
 
 OpFunction = Callable[..., Value]
+Parameters = tuple[inspect.Parameter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OpSpec:
-    """A registered op: canonical name, the function, and its parameters after `kit`."""
+    """A registered op: canonical name, the function, and its parameters after `kit`.
+
+    `inplace`: the public name ends in "_", so the result is also the new value of the first argument.
+    """
 
     name: str
     function: OpFunction
-    parameters: tuple[inspect.Parameter, ...]
+    parameters: Parameters
+    inplace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """A registered layer: its constructor's parameters, and what a call of an instance does.
+
+    `function` takes `(kit, layer, *call arguments)`; `parameters` are those after `layer`.
+    """
+
+    name: str
+    constructor: Parameters
+    function: OpFunction
+    parameters: Parameters
 
 
 REGISTRY: dict[str, OpSpec] = {}
+LAYERS: dict[str, LayerSpec] = {}
 
 
-def op(*names: str, name: str | None = None) -> Callable[[OpFunction], OpFunction]:
-    """Register a function under every public name it serves: "torch.x", "Tensor.x", "torch.nn.X" (the call of a layer
-    instance; its constructor arguments come first, by name), "einops.rearrange"."""
+def op(*names: str, name: str | None = None, parameters: str | None = None) -> Callable[[OpFunction], OpFunction]:
+    """Register a function under every public name it serves: "torch.x", "Tensor.x", "einops.rearrange".
+
+    `parameters`, written as in a `def`, replace those of the function (for functions made by a loop).
+    """
 
     def register(function: OpFunction) -> OpFunction:
         canonical = name or function.__name__.rstrip("_")
-        parameters = tuple(inspect.signature(function).parameters.values())[1:]
+        own = signature(parameters) if parameters else tuple(inspect.signature(function).parameters.values())[1:]
         for public in names:
             if public in REGISTRY:
                 raise ValueError(f"op {public!r} is registered twice")
-            REGISTRY[public] = OpSpec(canonical, function, parameters)
+            REGISTRY[public] = OpSpec(canonical, function, own, public.endswith("_") and not public.endswith("__"))
         return function
 
     return register
+
+
+def layer(*constructors: str) -> Callable[[OpFunction], OpFunction]:
+    """Register what calling a layer does, under constructors written as torch has them:
+    `@layer("torch.nn.Linear(in_features, out_features, bias=True, device=None, dtype=None)")`."""
+
+    def register(function: OpFunction) -> OpFunction:
+        own = tuple(inspect.signature(function).parameters.values())[2:]
+        for text in constructors:
+            public, _, rest = text.partition("(")
+            if public in LAYERS:
+                raise ValueError(f"layer {public!r} is registered twice")
+            LAYERS[public] = LayerSpec(public, signature(rest.removesuffix(")")), function, own)
+        return function
+
+    return register
+
+
+@lru_cache(maxsize=1024)
+def signature(text: str) -> Parameters:
+    """The parameters of `def f(<text>)`. Defaults must be literals."""
+    arguments = ast.parse(f"def f({text}): pass").body[0].args  # type: ignore[attr-defined]
+    found: list[inspect.Parameter] = []
+    missing = [inspect.Parameter.empty] * (len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults))
+    defaults = [*missing, *map(ast.literal_eval, arguments.defaults)]
+    for index, arg in enumerate([*arguments.posonlyargs, *arguments.args]):
+        kind = _POSITIONAL if index < len(arguments.posonlyargs) else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        found.append(inspect.Parameter(arg.arg, kind, default=defaults[index]))
+    if arguments.vararg:
+        found.append(inspect.Parameter(arguments.vararg.arg, inspect.Parameter.VAR_POSITIONAL))
+    for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
+        value = inspect.Parameter.empty if default is None else ast.literal_eval(default)
+        found.append(inspect.Parameter(arg.arg, inspect.Parameter.KEYWORD_ONLY, default=value))
+    if arguments.kwarg:
+        found.append(inspect.Parameter(arguments.kwarg.arg, inspect.Parameter.VAR_KEYWORD))
+    return tuple(found)
+
+
+_POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
+
+# torch takes numpy's spelling too
+_ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x1": "input", "x2": "other", "a": "input"}
+# these never change a shape
+_SHAPELESS = frozenset({
+    "out", "device", "requires_grad", "layout", "pin_memory", "memory_format", "generator", "non_blocking", "inplace",
+    "dtype", "out_dtype", "group", "async_op", "_stacklevel", "size_average", "reduce", "sync_grads", "alpha", "eps",
+    "names", "rounding_mode", "approximate", "copy", "stable", "correction", "unbiased", "p",
+})
+
+
+def bind(parameters: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments | None:
+    """Bind a call's arguments to parameters, defaults filled in. numpy's spellings (`axis=`) are understood and keywords
+    that no shape depends on (`device=`, `out=`) dropped. None where torch would say TypeError, or has an overload that
+    we lack."""
+    names = {p.name for p in parameters}
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    given: dict[str, Any] = {}
+    for key, value in kwargs.items():
+        if key in names or takes_any:
+            given[key] = value
+        elif _ALIASES.get(key) in names:
+            given[_ALIASES[key]] = value
+        elif key not in _SHAPELESS:
+            return None
+    try:
+        bound = inspect.Signature(parameters, __validate_parameters__=False).bind(*args, **given)
+    except TypeError:
+        return None
+    bound.apply_defaults()
+    return bound
+
+
+def construct(name: str, args: Sequence[Value], kwargs: Mapping[str, Value], key: str = "") -> Layer | None:
+    """The layer that a constructor call makes: `construct("torch.nn.Linear", (Num(8), Num(1)), {})`."""
+    spec = LAYERS.get(name)
+    bound = bind(spec.constructor, args, kwargs) if spec else None
+    if bound is None:
+        return None
+    found: list[tuple[str, Value]] = []
+    for parameter, value in bound.arguments.items():
+        found.append((parameter, _value(value)))
+    return Layer(name, tuple(found), key)
+
+
+def _value(raw: Any) -> Value:
+    """A default as a value: 1 is Num(1), True is Lit(True); *args become a tuple."""
+    match raw:
+        case tuple():
+            return Items("tuple", tuple(map(_value, raw)))
+        case dict():
+            return MappingValue(tuple((str(k), _value(v)) for k, v in raw.items()))
+        case None | bool() | float() | str():
+            return Lit(raw)
+        case int():
+            return Num(raw)
+        case _:
+            return raw  # type: ignore[no-any-return]

@@ -1,0 +1,323 @@
+"""The matmul family, einsum, tensordot and the products that need more than a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shapecheck.ops.axes import (
+    as_tensor, integers, is_none, like, members, position, promote, put, rank_crash, require, same_axis, take, text,
+    wrong_dim,
+)  # fmt: skip
+from shapecheck.ops.kit import Kit, op
+from shapecheck.ops.signature import apply
+from shapecheck.values import Axis, Items, Partial, Shape, Tensor, Value
+
+# --------------------------------------------------------------------- matmul
+
+MATMUL = "k, k -> | n k, k -> n | k, k m -> m | *#b n k, k -> *b n | k, *#b k m -> *b m | *#b n k, *#b k m -> *b n m"
+
+
+@op("torch.matmul", "Tensor.matmul", "Tensor.__matmul__", "operator.matmul", "torch.linalg.matmul")
+def matmul(kit: Kit, input: Value, other: Value) -> Value:
+    a, b = as_tensor(input), as_tensor(other)
+    return Tensor(multiplied(kit, "matmul", a, b), promote(a.dtype, b.dtype))
+
+
+def multiplied(kit: Kit, name: str, a: Tensor, b: Tensor) -> Shape:
+    if isinstance(a.shape, tuple) and isinstance(b.shape, tuple):
+        return apply(kit, name, MATMUL, (a, b))[0]
+    return _half_known(kit, name, a, b)
+
+
+def _half_known(kit: Kit, name: str, a: Tensor, b: Tensor) -> Shape:
+    """One rank is open. What holds for every rank that it can have."""
+    last = take(a.shape, -1)
+    inner = take(b.shape, -1 if b.rank == 1 else -2)
+    if last is not None and inner is not None and (b.rank or 0) > 0:
+        require(kit, "matmul", name, (a, b), last.size, inner.size)
+    if b.rank == 1:
+        return put(a.shape, -1)
+    if b.rank == 2 and b.axes is not None:
+        return put(a.shape, -1, b.axes[1])
+    column = take(b.shape, -1) if _least(b) >= 2 else None
+    if a.rank == 1 and _least(b) >= 2:
+        return put(b.shape, -2)
+    if column is None:
+        return Partial()
+    row = take(a.shape, -2)
+    return Partial((), (row, column) if row is not None else (column,))
+
+
+def _least(tensor: Tensor) -> int:
+    return tensor.shape.min_rank if isinstance(tensor.shape, Partial) else len(tensor.shape)
+
+
+@op("torch.addmm", "Tensor.addmm", "Tensor.addmm_")
+def addmm(kit: Kit, input: Value, mat1: Value, mat2: Value, *, beta: Any = 1, alpha: Any = 1) -> Value:
+    return _added(kit, "addmm", "n k, k m -> n m", input, mat1, mat2)
+
+
+@op("torch.addmv", "Tensor.addmv", "Tensor.addmv_")
+def addmv(kit: Kit, input: Value, mat: Value, vec: Value, *, beta: Any = 1, alpha: Any = 1) -> Value:
+    return _added(kit, "addmv", "n k, k -> n", input, mat, vec)
+
+
+@op("torch.addr", "Tensor.addr", "Tensor.addr_")
+def addr(kit: Kit, input: Value, vec1: Value, vec2: Value, *, beta: Any = 1, alpha: Any = 1) -> Value:
+    return _added(kit, "addr", "n, m -> n m", input, vec1, vec2)
+
+
+@op("torch.baddbmm", "Tensor.baddbmm", "Tensor.baddbmm_")
+def baddbmm(kit: Kit, input: Value, batch1: Value, batch2: Value, *, beta: Any = 1, alpha: Any = 1) -> Value:
+    return _added(kit, "baddbmm", "b n k, b k m -> b n m", input, batch1, batch2)
+
+
+def _added(kit: Kit, name: str, line: str, input: Value, left: Value, right: Value) -> Tensor:
+    """A product plus something that broadcasts to it."""
+    from shapecheck.ops.pointwise import fits_into
+
+    shape = apply(kit, name, line, (left, right))[0]
+    dtype = promote(as_tensor(input).dtype, as_tensor(left).dtype)
+    if isinstance(shape, tuple):
+        fits_into(kit, name, Tensor(shape), as_tensor(input))
+    return Tensor(shape, dtype)
+
+
+@op("torch.linalg.multi_dot", "torch.chain_matmul")
+def multi_dot(kit: Kit, tensors: Value) -> Value:
+    given = members(tensors)
+    if given is None or not given:
+        return Tensor()
+    result = as_tensor(given[0])
+    for value in given[1:]:
+        result = Tensor(multiplied(kit, "multi_dot", result, as_tensor(value)), result.dtype)
+    return result
+
+
+@op("torch.nn.functional.linear")
+def linear(kit: Kit, input: Value, weight: Value, bias: Value | None = None) -> Value:
+    x, w = as_tensor(input), as_tensor(weight)
+    if w.rank == 1:  # a vector of weights: a product with it
+        return Tensor(multiplied(kit, "linear", x, w), promote(x.dtype, w.dtype))
+    w = kit.rank(w, 2)
+    if w.axes is None or len(w.axes) != 2:
+        if w.axes is not None:
+            rank_crash(kit, "linear", (x, w), len(w.axes), 2, "linear needs a weight of rank 2")
+        return Tensor(Partial(), x.dtype)
+    return Tensor(project(kit, "linear", x, w.axes[1], w.axes[0], "matmul"), x.dtype)
+
+
+def project(kit: Kit, name: str, x: Tensor, inside: Axis, outside: Axis, kind: str) -> Shape:
+    """`x` with its last axis, which must be `inside`, turned into `outside`."""
+    if x.shape == ():
+        rank_crash(kit, name, (x,), 0, 1, f"{name} needs at least one axis")
+        return Partial()
+    last = take(x.shape, -1)
+    if last is not None:
+        require(kit, kind, name, (x,), last.size, inside.size)
+    elif isinstance(x.shape, Partial) and not x.shape.head:
+        x = kit.refine(x, Partial((), (inside,), x.shape.key))
+    if take(x.shape, -1) is None:
+        return Partial((), (outside,))
+    return put(x.shape, -1, outside)
+
+
+@op("torch.nn.functional.bilinear")
+def bilinear(kit: Kit, input1: Value, input2: Value, weight: Value, bias: Value | None = None) -> Value:
+    line = "*b n, *b m, o n m -> *b o"
+    return Tensor(apply(kit, "bilinear", line, (input1, input2, weight))[0], "float")
+
+
+@op("torch.cross", "torch.linalg.cross", "Tensor.cross")
+def cross(kit: Kit, input: Value, other: Value, dim: Any = -1) -> Value:
+    return Tensor(kit.broadcast("cross", as_tensor(input), as_tensor(other)), as_tensor(input).dtype)
+
+
+@op("torch.linalg.vecdot")
+def vecdot(kit: Kit, x: Value, y: Value, *, dim: Any = -1) -> Value:
+    both = Tensor(kit.broadcast("vecdot", as_tensor(x), as_tensor(y)), as_tensor(x).dtype)
+    return summed(kit, "vecdot", both, dim)
+
+
+@op("torch.nn.functional.cosine_similarity", "torch.cosine_similarity")
+def cosine_similarity(kit: Kit, x1: Value, x2: Value, dim: Any = 1, eps: Any = 1e-8) -> Value:
+    """Row by row: both broadcast, then `dim` is summed."""
+    both = Tensor(kit.broadcast("cosine_similarity", as_tensor(x1), as_tensor(x2)), "float")
+    return summed(kit, "cosine_similarity", both, dim)
+
+
+@op("torch.nn.functional.pairwise_distance", "torch.pairwise_distance")
+def pairwise_distance(kit: Kit, x1: Value, x2: Value, p: Any = 2.0, eps: Any = 1e-6, keepdim: Any = False) -> Value:
+    """Row by row over the last axis, whatever its name says."""
+    both = Tensor(kit.broadcast("pairwise_distance", as_tensor(x1), as_tensor(x2)), "float")
+    return summed(kit, "pairwise_distance", both, -1, keepdim)
+
+
+def summed(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any = False) -> Tensor:
+    from shapecheck.ops.reduce import reduced
+
+    return Tensor(reduced(kit, name, tensor, dim, keepdim), tensor.dtype)
+
+
+@op("torch.tensordot", "torch.Tensor.tensordot")
+def tensordot(kit: Kit, a: Value, b: Value, dims: Any = 2, out: Any = None) -> Value:
+    left, right = as_tensor(a), as_tensor(b)
+    if left.axes is None or right.axes is None:
+        return Tensor(Partial(), left.dtype)
+    count, pair = kit.integer(dims), members(dims)
+    if count is not None:
+        mine: tuple[int, ...] | None = tuple(range(len(left.axes) - count, len(left.axes)))
+        theirs: tuple[int, ...] | None = tuple(range(count))
+        if count > min(len(left.axes), len(right.axes)):
+            wrong_dim(kit, "tensordot", left, count)
+            return Tensor(Partial(), left.dtype)
+    elif pair is not None and len(pair) == 2:
+        mine, theirs = integers(kit, pair[0]), integers(kit, pair[1])
+    else:
+        return Tensor(Partial(), left.dtype)
+    if mine is None or theirs is None:
+        return Tensor(Partial(), left.dtype)
+    here = [position(left.shape, d) for d in mine]
+    there = [position(right.shape, d) for d in theirs]
+    if None in here or None in there or len(here) != len(there):
+        wrong_dim(kit, "tensordot", left, mine[0])
+        return Tensor(Partial(), left.dtype)
+    for i, j in zip(here, there):
+        assert i is not None and j is not None
+        if left.axes[i].size != 1 and right.axes[j].size != 1:
+            require(kit, "matmul", "tensordot", (left, right), left.axes[i].size, right.axes[j].size)
+    rest = [x for i, x in enumerate(left.axes) if i not in here]
+    rest += [x for j, x in enumerate(right.axes) if j not in there]
+    return Tensor(tuple(rest), promote(left.dtype, right.dtype))
+
+
+@op("torch.nn.functional.scaled_dot_product_attention")
+def scaled_dot_product_attention(
+    kit: Kit, query: Value, key: Value, value: Value, attn_mask: Value | None = None, dropout_p: Any = 0.0,
+    is_causal: Any = False, scale: Any = None, enable_gqa: Any = False,
+) -> Value:  # fmt: skip
+    line = "*#b l e, *#b s e, *#b s v -> *b l v"
+    if is_none(enable_gqa) or enable_gqa is False:
+        return Tensor(apply(kit, "scaled_dot_product_attention", line, (query, key, value))[0], as_tensor(query).dtype)
+    width = take(as_tensor(value).shape, -1)
+    shape = as_tensor(query).shape
+    return Tensor(put(shape, -1, width) if width and take(shape, -1) else Partial(), as_tensor(query).dtype)
+
+
+# --------------------------------------------------------------------- einsum
+
+
+@op("torch.einsum")
+def einsum(kit: Kit, equation: Value, *operands: Value) -> Value:
+    """Letters are sizes; `...` axes broadcast; without `->` the letters that occur once, in alphabetical order."""
+    pattern = text(equation)
+    listed = members(operands[0]) if len(operands) == 1 and not isinstance(operands[0], Tensor) else None
+    given = [as_tensor(v) for v in (listed if listed is not None else operands)]
+    if pattern is None:
+        return Tensor()
+    pattern = pattern.replace(" ", "")
+    left, arrow, right = pattern.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(given):
+        kit.crash("einsum", "einsum", given, len(terms), len(given), kit.compare(0, 1),
+                  f"{len(terms)} terms for {len(given)} operands")  # fmt: skip
+        return Tensor()
+    if not arrow:
+        letters = sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1)
+        right = ("..." if "..." in left else "") + "".join(letters)
+    return contracted(kit, "einsum", [_letters(t) for t in terms], _letters(right), given)
+
+
+def _letters(term: str) -> list[str]:
+    found: list[str] = []
+    for part in term.replace("...", "\0"):
+        found.append("..." if part == "\0" else part)
+    return found
+
+
+def contracted(
+    kit: Kit, name: str, terms: Sequence[Sequence[str]], output: Sequence[str], given: Sequence[Tensor]
+) -> Tensor:
+    """Operands with named axes, and the names that the result has. Sizes of 1 stretch, as torch's einsum lets them."""
+    bound: dict[str, Axis] = {}
+    rest: list[Shape] = []
+    for term, tensor in zip(terms, given):
+        if not _bind_term(kit, name, term, tensor, given, bound, rest):
+            return Tensor()
+    dtype = promote(*(t.dtype for t in given))
+    if any(c != "..." and c not in bound and not any(c in t for t in terms) for c in output):
+        kit.crash("einsum", name, given, None, None, kit.compare(0, 1), f"the result names an axis that no operand has")
+        return Tensor(Partial(), dtype)
+    between: Shape = ()
+    if "..." in output or rest:
+        shapes = [Tensor(s) for s in rest]
+        between = kit.broadcast(name, *shapes) if len(shapes) > 1 else rest[0] if rest else ()
+    axes = [c if c == "..." else bound.get(c) or Axis(kit.fresh(c)) for c in output]
+    at = axes.index("...") if "..." in axes else None
+    before = tuple(a for a in axes[:at] if isinstance(a, Axis))
+    after = tuple(a for a in axes[at + 1 :] if isinstance(a, Axis)) if at is not None else ()
+    if at is None:
+        return Tensor(before, dtype)
+    if isinstance(between, Partial):
+        return Tensor(Partial((*before, *between.head), (*between.tail, *after)), dtype)
+    return Tensor((*before, *between, *after), dtype)
+
+
+def _bind_term(
+    kit: Kit, name: str, term: Sequence[str], tensor: Tensor, given: Sequence[Tensor], bound: dict[str, Axis],
+    rest: list[Shape],
+) -> bool:  # fmt: skip
+    """Give the letters of one operand their sizes. False where the ranks disagree (stated)."""
+    at = term.index("...") if "..." in term else None
+    if at is None:
+        tensor = kit.rank(tensor, len(term))
+    axes = tensor.axes
+    if axes is None:
+        shape = tensor.shape
+        assert isinstance(shape, Partial) and at is not None
+        head, tail = list(zip(term[:at], shape.head)), list(zip(reversed(term[at + 1 :]), reversed(shape.tail)))
+        pairs = head + tail
+        rest.append(Partial())
+    else:
+        if len(axes) < len(term) - (at is not None) or (at is None and len(axes) > len(term)):
+            kit.crash("einsum", name, given, len(axes), len(term), kit.compare(0, 1),
+                      f"{''.join(term)!r} for an operand of rank {len(axes)}")  # fmt: skip
+            return False
+        count = len(term) - at - 1 if at is not None else 0
+        pairs = list(zip(term[:at], axes))
+        if at is not None:
+            rest.append(axes[at : len(axes) - count])
+            pairs += list(zip(term[at + 1 :], axes[len(axes) - count :]))
+    seen: set[str] = set()
+    for letter, axis in pairs:
+        known = bound.get(letter)
+        twice = letter in seen
+        seen.add(letter)
+        if known is None or (known.size == 1 and not twice):
+            bound[letter] = axis
+        elif twice or axis.size != 1:
+            require(kit, "einsum", name, given, known.size, axis.size, f"axis {letter!r}")
+            bound[letter] = same_axis(kit, known, axis)
+    return True
+
+
+def several(results: Sequence[Tensor]) -> Value:
+    return results[0] if len(results) == 1 else Items("tuple", tuple(results))
+
+
+@op("torch.linalg.svd", "torch.svd")
+def svd(kit: Kit, A: Value, full_matrices: Any = True, **more: Any) -> Value:
+    return Items("tuple", (Tensor(), Tensor(), Tensor()))
+
+
+@op("torch.linalg.qr", "torch.linalg.lstsq", "torch.linalg.lu", "torch.qr")
+def decomposition(kit: Kit, A: Value, *more: Any, **settings: Any) -> Value:
+    from shapecheck.values import Many
+
+    return Many(Tensor(), None, "tuple")
+
+
+@op("torch.linalg.solve")
+def solve(kit: Kit, A: Value, B: Value, *, left: Any = True) -> Value:
+    return like(as_tensor(B)) if as_tensor(B).rank == as_tensor(A).rank else Tensor()

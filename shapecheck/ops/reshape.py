@@ -1,0 +1,519 @@
+"""Ops that give the same numbers another shape: view, flatten, permute, expand, repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from shapecheck.dims import Size, exact_div
+from shapecheck.ops import layout
+from shapecheck.ops.axes import (
+    as_tensor, insert, integers, is_none, like, members, position, product, put, reach, require, take, text, wrong_dim,
+)  # fmt: skip
+from shapecheck.ops.kit import Kit, op
+from shapecheck.values import NONE, Axis, Extern, Items, Merged, Num, Partial, Tensor, Value
+
+# ----------------------------------------------------------------------- view
+
+
+@op("Tensor.view", "Tensor.reshape", "torch.reshape", name="view")
+def view(kit: Kit, input: Value, *shape: Value, **more: Any) -> Value:
+    """`x.view(B, -1)`, `x.view((B, -1))`, `torch.reshape(x, shape=(B, -1))`."""
+    tensor = as_tensor(input)
+    if not shape and "shape" in more:
+        shape = (more["shape"],)
+    if len(shape) == 1 and isinstance(shape[0], Extern):  # view(torch.int32) reads the bytes anew
+        return Tensor(put(tensor.shape, -1, Axis(kit.fresh("n"))) if tensor.shape else (), None)
+    sizes = kit.sizes(shape)
+    if sizes is None:
+        return Tensor(Partial(), tensor.dtype)
+    return reshaped(kit, "view", tensor, sizes)
+
+
+@op("Tensor.view_as", "Tensor.reshape_as", name="view")
+def view_as(kit: Kit, input: Value, other: Value) -> Value:
+    tensor, model = as_tensor(input), as_tensor(other)
+    if model.sizes is None:
+        return Tensor(model.shape, tensor.dtype)
+    return reshaped(kit, "view", tensor, model.sizes)
+
+
+def reshaped(kit: Kit, name: str, tensor: Tensor, sizes: Sequence[Size | None]) -> Tensor:
+    """The tensor cut anew into these sizes; -1 at most once is solved for; None is a size that is not known."""
+    wild = [i for i, s in enumerate(sizes) if s == -1]
+    if len(wild) > 1:
+        kit.crash("view", name, (tensor,), None, None, kit.compare(0, 1), "only one size can be -1")
+        return Tensor(Partial(), tensor.dtype)
+    if tensor.axes is None or any(s is None for s in sizes):
+        return Tensor(_guessless(kit, tensor, sizes), tensor.dtype)
+    given = [s for s in sizes if s is not None]
+    have = [a.size for a in tensor.axes]
+    if wild:
+        given[wild[0]] = _solve(kit, name, tensor, have, [s for s in given if s != -1])
+        if given[wild[0]] == -1:
+            given[wild[0]] = kit.fresh("n")
+            return Tensor(tuple(kit.axis(s, name) for s in given), tensor.dtype)
+    else:
+        left, right = _cancel(kit, have, given)
+        if not require(kit, "view", name, (tensor,), product(left), product(right)):
+            return Tensor(tuple(kit.axis(s, name) for s in given), tensor.dtype)
+    resolved = tuple(replace(a, size=kit.resolve(a.size)) for a in tensor.axes)
+    axes = layout.recut(kit, resolved, [kit.resolve(s) for s in given], name)
+    return Tensor(axes, tensor.dtype, content=tensor.content if len(axes) == 1 and tensor.rank == 1 else None)
+
+
+def _guessless(kit: Kit, tensor: Tensor, sizes: Sequence[Size | None]) -> tuple[Axis, ...]:
+    """The shape of a view where the total or a size is unknown: what is given is sure, the rest is new."""
+    if tensor.axes is not None and len(sizes) == 1 and sizes[0] in (-1, None):
+        return (layout.merge(kit, tensor.axes, "view"),)
+    return tuple(kit.axis(kit.fresh("n") if s is None or s == -1 else s, "view") for s in sizes)
+
+
+def _cancel(kit: Kit, have: Sequence[Size], given: Sequence[Size]) -> tuple[list[Size], list[Size]]:
+    """Both lists without the sizes that they share."""
+    left, right = [s for s in have if s != 1], []
+    for size in given:
+        match = next((i for i, s in enumerate(left) if layout.equal(kit, s, size)), None)
+        if match is not None:
+            del left[match]
+        elif size != 1:
+            right.append(size)
+    return left, right
+
+
+def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Sequence[Size]) -> Size:
+    """The size that -1 stands for; -1 when torch would refuse (stated)."""
+    left, right = _cancel(kit, have, given)
+    if not right:
+        return product(left)
+    total, rest = product(left), product(right)
+    quotient = exact_div(total, rest)
+    if quotient is not None:
+        return quotient
+    if isinstance(total, int) and isinstance(rest, int):
+        kit.crash("view", name, (tensor,), total, rest, kit.compare(0, 1), f"{total} cannot be divided by {rest}")
+        return -1
+    for free in left:
+        if kit.is_free(free):  # learn that it is a multiple: n = m * G
+            others = product([s for s in left if s is not free])
+            needed = exact_div(rest, others)
+            if needed is None:
+                continue
+            multiple = kit.fresh("m")
+            if kit.agree(free, multiple * needed).always:
+                return multiple
+    return total // rest
+
+
+@op("torch.flatten", "Tensor.flatten")
+def flatten(kit: Kit, input: Value, start_dim: Any = 0, end_dim: Any = -1) -> Value:
+    tensor = as_tensor(input)
+    start, end = kit.integer(start_dim), kit.integer(end_dim)
+    if start is None or end is None:
+        return Tensor(Partial(), tensor.dtype)
+    return flattened(kit, tensor, start, end)
+
+
+def flattened(kit: Kit, tensor: Tensor, start: int, end: int) -> Tensor:
+    if tensor.axes is None:
+        assert isinstance(tensor.shape, Partial)
+        merged = kit.axis(kit.fresh("n"), "flatten")
+        if start == 0 and end == -1:
+            return Tensor((merged,), tensor.dtype)
+        if 0 <= start <= len(tensor.shape.head) and end == -1:
+            found = reach(kit, "flatten", tensor, start) or tensor
+            head = found.shape.head if isinstance(found.shape, Partial) else found.shape
+            return Tensor((*head[:start], merged), tensor.dtype)
+        if start == 0 and -len(tensor.shape.tail) - 1 <= end < -1:
+            return Tensor((merged, *tensor.shape.tail[end + 1 :]), tensor.dtype)
+        if start >= 0 and end >= 0:
+            return Tensor(Partial(tensor.shape.head[:start]), tensor.dtype)
+        return Tensor(Partial(), tensor.dtype)
+    if not tensor.axes:
+        return Tensor((kit.axis(1, "flatten"),), tensor.dtype)
+    first, last = position(tensor.shape, start), position(tensor.shape, end)
+    if first is None or last is None:
+        wrong_dim(kit, "flatten", tensor, start if first is None else end)
+        return Tensor(Partial(), tensor.dtype)
+    if first > last:
+        kit.crash("dim", "flatten", (tensor,), first, last, kit.compare(0, 1), "start_dim comes after end_dim")
+        return Tensor(Partial(), tensor.dtype)
+    merged = layout.merge(kit, tensor.axes[first : last + 1], "flatten")
+    return Tensor((*tensor.axes[:first], merged, *tensor.axes[last + 1 :]), tensor.dtype, content=tensor.content)
+
+
+@op("torch.ravel", "Tensor.ravel", name="flatten")
+def ravel(kit: Kit, input: Value) -> Value:
+    return flattened(kit, as_tensor(input), 0, -1)
+
+
+@op("torch.unflatten", "Tensor.unflatten")
+def unflatten(kit: Kit, input: Value, dim: Value, sizes: Value) -> Value:
+    tensor, at = as_tensor(input), kit.integer(dim)
+    wanted = kit.sizes((sizes,))
+    if at is None or wanted is None:
+        return Tensor(Partial(), tensor.dtype)
+    found = reach(kit, "unflatten", tensor, at)
+    axis = None if found is None else take(found.shape, at)
+    if found is None or axis is None:
+        return Tensor(Partial(), tensor.dtype)
+    inner = reshaped(kit, "unflatten", Tensor((axis,)), wanted)
+    return Tensor(put(found.shape, at, *(inner.axes or ())), tensor.dtype)
+
+
+# -------------------------------------------------------------- order of axes
+
+
+@op("torch.transpose", "Tensor.transpose", "Tensor.transpose_", "torch.swapaxes", "torch.swapdims", "Tensor.swapaxes",
+    "Tensor.swapdims", name="transpose", parameters="input, dim0, dim1")  # fmt: skip
+def transpose(kit: Kit, input: Value, dim0: Value, dim1: Value) -> Value:
+    tensor = as_tensor(input)
+    a, b = kit.integer(dim0), kit.integer(dim1)
+    if a is None or b is None:
+        rank = tensor.rank
+        if rank is None:
+            return Tensor(Partial(), tensor.dtype)
+        return Tensor(tuple(Axis(kit.fresh("n")) for _ in range(rank)), tensor.dtype)
+    return transposed(kit, "transpose", tensor, a, b)
+
+
+def transposed(kit: Kit, name: str, tensor: Tensor, a: int, b: int) -> Tensor:
+    found = reach(kit, name, tensor, a, b)
+    if found is None:
+        return Tensor(Partial(), tensor.dtype)
+    shape = found.shape
+    if shape == ():
+        return like(tensor)
+    first, second = take(shape, a), take(shape, b)
+    if first is None or second is None or (isinstance(shape, Partial) and (a < 0) != (b < 0)):
+        return Tensor(Partial(), tensor.dtype)
+    return Tensor(put(put(shape, a, second), b, first), tensor.dtype)
+
+
+@op("torch.permute", "Tensor.permute")
+def permute(kit: Kit, input: Value, *dims: Value, **more: Any) -> Value:
+    tensor = as_tensor(input)
+    order = integers(kit, more["dims"] if "dims" in more else dims[0] if len(dims) == 1 else dims)
+    if order is None:
+        return Tensor(Partial(), tensor.dtype)
+    tensor = kit.rank(tensor, len(order))
+    axes = tensor.axes
+    if axes is None:
+        return Tensor(Partial(), tensor.dtype)
+    where = [position(axes, d) for d in order]
+    if len(axes) != len(order) or sorted(w for w in where if w is not None) != list(range(len(axes))):
+        kit.crash("dim", "permute", (tensor,), len(order), len(axes), kit.compare(0, 1), f"permute{order} of rank {len(axes)}")
+        return Tensor(Partial(), tensor.dtype)
+    return Tensor(tuple(axes[w] for w in where if w is not None), tensor.dtype)
+
+
+@op("torch.t", "Tensor.t", "Tensor.t_")
+def t(kit: Kit, input: Value) -> Value:
+    """A matrix turned over; vectors and scalars stay. An unknown tensor is taken to be a matrix."""
+    tensor = kit.rank(as_tensor(input), 2)
+    if tensor.axes is None:
+        return Tensor(Partial(), tensor.dtype)
+    if len(tensor.axes) > 2:
+        kit.crash("rank", "t", (tensor,), len(tensor.axes), 2, kit.compare(0, 1), "t() is for matrices")
+        return Tensor(Partial(), tensor.dtype)
+    return Tensor(tuple(reversed(tensor.axes)), tensor.dtype)
+
+
+@op("Tensor.T", "Tensor.H", name="t")
+def reversed_axes(kit: Kit, input: Value) -> Value:
+    tensor = as_tensor(input)
+    if isinstance(tensor.shape, Partial):
+        shape = Partial(tuple(reversed(tensor.shape.tail)), tuple(reversed(tensor.shape.head)))
+        return Tensor(shape, tensor.dtype)
+    return Tensor(tuple(reversed(tensor.shape)), tensor.dtype)
+
+
+@op("Tensor.mT", "Tensor.mH", "torch.adjoint", "Tensor.adjoint", name="transpose")
+def matrix_transpose(kit: Kit, input: Value) -> Value:
+    tensor = as_tensor(input)
+    if tensor.rank is not None and tensor.rank < 2:
+        kit.crash("rank", "mT", (tensor,), tensor.rank, 2, kit.compare(0, 1), "mT needs at least two axes")
+        return Tensor(Partial(), tensor.dtype)
+    return transposed(kit, "transpose", tensor, -2, -1)
+
+
+@op("torch.movedim", "torch.moveaxis", "Tensor.movedim", "Tensor.moveaxis")
+def movedim(kit: Kit, input: Value, source: Value, destination: Value) -> Value:
+    tensor = as_tensor(input)
+    sources, goals = integers(kit, source), integers(kit, destination)
+    if sources is None or goals is None or tensor.axes is None:
+        return Tensor(Partial(), tensor.dtype)
+    axes = tensor.axes
+    here, there = [position(axes, s) for s in sources], [position(axes, g) for g in goals]
+    if len(here) != len(there) or None in here or None in there or len(set(here)) < len(here) or len(set(there)) < len(there):
+        kit.crash("dim", "movedim", (tensor,), len(here), len(there), kit.compare(0, 1), f"rank {len(axes)}")
+        return Tensor(Partial(), tensor.dtype)
+    result: list[Axis | None] = [None] * len(axes)
+    for s, g in zip(here, there):
+        assert s is not None and g is not None
+        result[g] = axes[s]
+    rest = iter(a for i, a in enumerate(axes) if i not in here)
+    return Tensor(tuple(a if a is not None else next(rest) for a in result), tensor.dtype)
+
+
+# ------------------------------------------------------------- axes of size 1
+
+
+@op("torch.unsqueeze", "Tensor.unsqueeze", "Tensor.unsqueeze_")
+def unsqueeze(kit: Kit, input: Value, dim: Value) -> Value:
+    tensor, at = as_tensor(input), kit.integer(dim)
+    if at is None:
+        return Tensor(Partial(), tensor.dtype)
+    shape = insert(tensor.shape, at, kit.axis(1, "unsqueeze"))
+    if shape is None:
+        wrong_dim(kit, "unsqueeze", tensor, at, extra=1)
+        return Tensor(Partial(), tensor.dtype)
+    return Tensor(shape, tensor.dtype)
+
+
+@op("torch.squeeze", "Tensor.squeeze", "Tensor.squeeze_")
+def squeeze(kit: Kit, input: Value, dim: Any = None) -> Value:
+    """Drops axes of size 1. A size that is known only by name is taken to be more than 1; a free one leaves the rank open."""
+    tensor = as_tensor(input)
+    if is_none(dim):
+        if tensor.axes is None or any(kit.is_free(a.size) for a in tensor.axes):
+            return Tensor(Partial(), tensor.dtype)
+        return Tensor(tuple(a for a in tensor.axes if a.size != 1), tensor.dtype)
+    dims = integers(kit, dim)
+    if dims is None:
+        return Tensor(Partial(), tensor.dtype)
+    found = reach(kit, "squeeze", tensor, *dims)
+    if found is None:
+        return Tensor(Partial(), tensor.dtype)
+    shape = found.shape
+    if shape == ():
+        return like(tensor)
+    if isinstance(shape, Partial):
+        return Tensor(_squeeze_partial(kit, shape, dims), tensor.dtype)
+    where = {position(shape, d) for d in dims}
+    if any(kit.is_free(shape[w].size) for w in where if w is not None):
+        return Tensor(_open_rank(shape, where), tensor.dtype)
+    return Tensor(tuple(a for i, a in enumerate(shape) if i not in where or a.size != 1), tensor.dtype)
+
+
+def _squeeze_partial(kit: Kit, shape: Partial, dims: Sequence[int]) -> Partial:
+    axis = take(shape, dims[0]) if len(dims) == 1 else None
+    if axis is not None and not kit.is_free(axis.size):
+        result = put(shape, dims[0], *(() if axis.size == 1 else (axis,)))
+        assert isinstance(result, Partial)
+        return result
+    if len(dims) == 1 and dims[0] >= 0:
+        return Partial(shape.head[: dims[0]])
+    if len(dims) == 1:
+        return Partial((), shape.tail[len(shape.tail) + dims[0] + 1 :] if -dims[0] <= len(shape.tail) else shape.tail)
+    return Partial()
+
+
+def _open_rank(shape: tuple[Axis, ...], where: set[int | None]) -> Partial:
+    """A squeeze of an axis that may or may not be 1: the axes around it are sure, the rank is not."""
+    known = sorted(w for w in where if w is not None)
+    return Partial(shape[: known[0]], shape[known[-1] + 1 :])
+
+
+# ------------------------------------------------------------ more of the same
+
+
+@op("Tensor.expand", "torch.broadcast_to", "Tensor.broadcast_to", name="expand")
+def expand(kit: Kit, input: Value, *sizes: Value, **more: Any) -> Value:
+    tensor = as_tensor(input)
+    if not sizes:
+        sizes = tuple(v for k, v in more.items() if k in ("size", "sizes"))
+    wanted = kit.sizes(sizes)
+    if wanted is None:
+        return Tensor(Partial(), tensor.dtype)
+    return expanded(kit, tensor, wanted)
+
+
+@op("Tensor.expand_as", name="expand")
+def expand_as(kit: Kit, input: Value, other: Value) -> Value:
+    tensor, model = as_tensor(input), as_tensor(other)
+    if model.sizes is None:
+        return Tensor(model.shape, tensor.dtype)
+    return expanded(kit, tensor, model.sizes)
+
+
+def expanded(kit: Kit, tensor: Tensor, wanted: Sequence[Size | None]) -> Tensor:
+    if tensor.axes is None:
+        return Tensor(tuple(kit.axis(kit.fresh("n") if s is None or s == -1 else s, "expand") for s in wanted), tensor.dtype)
+    new = len(wanted) - len(tensor.axes)
+    if new < 0:
+        kit.crash("expand", "expand", (tensor,), len(wanted), len(tensor.axes), kit.compare(0, 1), "fewer sizes than axes")
+        return Tensor(Partial(), tensor.dtype)
+    axes: list[Axis] = []
+    for index, size in enumerate(wanted):
+        own = tensor.axes[index - new] if index >= new else None
+        if own is None:
+            if size == -1:
+                kit.crash("expand", "expand", (tensor,), -1, None, kit.compare(0, 1), "-1 for an axis that is new")
+            axes.append(kit.axis(kit.fresh("n") if size is None or size == -1 else size, "expand"))
+        elif size == -1 or (size is None and own.size != 1 and not kit.is_free(own.size)):
+            axes.append(own)
+        elif size is None:
+            axes.append(kit.axis(kit.fresh("n"), "expand"))
+        elif layout.equal(kit, own.size, size):
+            axes.append(own)
+        elif own.size == 1 or kit.is_free(own.size):
+            axes.append(kit.axis(size, "expand"))
+        else:
+            require(kit, "expand", "expand", (tensor,), own.size, size)
+            axes.append(own if kit.is_free(size) else kit.axis(size, "expand"))
+    return Tensor(tuple(axes), tensor.dtype)
+
+
+@op("Tensor.repeat")
+def repeat(kit: Kit, input: Value, *repeats: Value, **more: Any) -> Value:
+    """Whole copies, one after the other: an axis of `k` copies of B is (k, B), row-major."""
+    tensor = as_tensor(input)
+    if not repeats:
+        repeats = tuple(v for k, v in more.items() if k in ("repeats", "dims"))
+    counts = kit.sizes(repeats)
+    if counts is None or tensor.axes is None:
+        return Tensor(Partial() if counts is None else tuple(Axis(kit.fresh("n")) for _ in counts), tensor.dtype)
+    axes = tensor.axes
+    if len(counts) < len(axes):
+        kit.crash("expand", "repeat", (tensor,), len(counts), len(axes), kit.compare(0, 1), "fewer counts than axes")
+        return Tensor(Partial(), tensor.dtype)
+    axes = (Axis(1),) * (len(counts) - len(axes)) + axes
+    return Tensor(tuple(_copies(kit, c, a, outer=True) for c, a in zip(counts, axes)), tensor.dtype)
+
+
+@op("torch.tile", "Tensor.tile", name="repeat")
+def tile(kit: Kit, input: Value, *dims: Value, **more: Any) -> Value:
+    """Like repeat, but missing leading counts are 1."""
+    tensor = as_tensor(input)
+    if not dims:
+        dims = tuple(v for k, v in more.items() if k in ("dims", "repeats"))
+    counts = kit.sizes(dims)
+    if counts is not None and tensor.axes is not None and len(counts) < len(tensor.axes):
+        missing = len(tensor.axes) - len(counts)
+        counts = (1,) * missing + counts
+    if counts is None or tensor.axes is None:
+        return Tensor(Partial(), tensor.dtype)
+    known: tuple[Any, ...] = tuple(Num(kit.fresh("k")) if c is None else Num(c) for c in counts)
+    return repeat(kit, tensor, *known)
+
+
+def _copies(kit: Kit, count: Size | None, axis: Axis, outer: bool) -> Axis:
+    """`count` copies of an axis: whole ones (`repeat`, outer) or of each element (`repeat_interleave`)."""
+    why = "repeat" if outer else "repeat_interleave"
+    if count is None:
+        return kit.axis(kit.fresh("n"), why)
+    if count == 1:
+        return axis
+    made = kit.axis(count * axis.size, why)
+    if axis.size == 1:
+        return made
+    copies = kit.axis(count, why)
+    inside = layout.factors(axis)
+    return replace(made, layout=Merged((copies, *inside) if outer else (*inside, copies)))
+
+
+@op("torch.repeat_interleave", "Tensor.repeat_interleave")
+def repeat_interleave(kit: Kit, input: Value, repeats: Value = NONE, dim: Any = None, *, output_size: Any = None) -> Value:
+    """Each element `k` times in place: an axis of B becomes (B, k), row-major. Without `dim` the tensor is flat first."""
+    tensor = as_tensor(input)
+    at = None if is_none(dim) else kit.integer(dim)
+    if not is_none(dim) and at is None:
+        return Tensor(Partial(), tensor.dtype)
+    if is_none(repeats):  # repeat_interleave(counts): the indices
+        return Tensor((kit.axis(kit.fresh("n"), "repeat_interleave"),), "int")
+    if at is None:
+        tensor, at = flattened(kit, tensor, 0, -1), 0
+    found = reach(kit, "repeat_interleave", tensor, at)
+    axis = None if found is None else take(found.shape, at)
+    if found is None or axis is None:
+        return Tensor(Partial(), tensor.dtype)
+    count = kit.size(repeats)
+    if count is None and isinstance(repeats, Tensor) and repeats.sizes == (1,):
+        count = None
+    made = _copies(kit, count, axis, outer=False)
+    total = kit.size(output_size)
+    if count is None and total is not None:
+        made = kit.axis(total, "output_size")
+    return Tensor(put(found.shape, at, made), tensor.dtype)
+
+
+# ------------------------------------------------------------------- the rest
+
+
+@op("torch.flip", "Tensor.flip")
+def flip(kit: Kit, input: Value, *dims: Value, **more: Any) -> Value:
+    tensor = as_tensor(input)
+    order = integers(kit, dims[0] if len(dims) == 1 else dims)
+    found = reach(kit, "flip", tensor, *order) if order else tensor
+    return like(found or tensor)
+
+
+@op("torch.fliplr", "torch.flipud", "Tensor.fliplr", "Tensor.flipud")
+def fliplr(kit: Kit, input: Value) -> Value:
+    return like(as_tensor(input))
+
+
+@op("torch.roll", "Tensor.roll")
+def roll(kit: Kit, input: Value, shifts: Value, dims: Any = None) -> Value:
+    tensor = as_tensor(input)
+    order = None if is_none(dims) else integers(kit, dims)
+    found = reach(kit, "roll", tensor, *order) if order else tensor
+    return like(found or tensor)
+
+
+@op("torch.rot90", "Tensor.rot90")
+def rot90(kit: Kit, input: Value, k: Any = 1, dims: Any = (0, 1)) -> Value:
+    tensor, turns, plane = as_tensor(input), kit.integer(k), integers(kit, dims)
+    if turns is None or plane is None or len(plane) != 2 or tensor.axes is None:
+        return Tensor(Partial(), tensor.dtype)
+    return transposed(kit, "rot90", tensor, *plane) if turns % 2 else like(tensor)
+
+
+@op("torch.atleast_1d", "torch.atleast_2d", "torch.atleast_3d")
+def atleast(kit: Kit, *tensors: Value) -> Value:
+    return Items("tuple", tuple(Tensor(Partial(), as_tensor(t).dtype) for t in tensors)) if len(tensors) > 1 else Tensor()
+
+
+@op("Tensor.unfold")
+def unfold(kit: Kit, input: Value, dimension: Value, size: Value, step: Value) -> Value:
+    """Windows along an axis: their number stays in its place, their size becomes the last axis."""
+    tensor, at = as_tensor(input), kit.integer(dimension)
+    width, stride = kit.size(size), kit.size(step)
+    found = None if at is None else reach(kit, "unfold", tensor, at)
+    if found is None or at is None or found.axes is None or not found.axes:
+        return Tensor(Partial(), tensor.dtype)
+    axis = take(found.shape, at)
+    assert axis is not None
+    if width is None or stride is None:
+        count: Size = kit.fresh("n")
+    else:
+        if isinstance(width, int) and isinstance(axis.size, int) and width > axis.size:
+            kit.crash("dim", "unfold", (tensor,), width, axis.size, kit.compare(0, 1), "window larger than the axis")
+        count = (axis.size - width) // stride + 1
+    last = kit.axis(kit.fresh("n") if width is None else width, "unfold")
+    shape = put(found.shape, at, kit.axis(count, "unfold"))
+    assert isinstance(shape, tuple)
+    return Tensor((*shape, last), tensor.dtype)
+
+
+@op("torch.meshgrid")
+def meshgrid(kit: Kit, *tensors: Value, indexing: Any = None) -> Value:
+    """One grid for each vector; "ij" keeps their order, "xy" swaps the first two axes."""
+    given = members(tensors[0]) if len(tensors) == 1 else tensors
+    if given is None:
+        return Tensor()
+    axes: list[Axis] = []
+    for value in given:
+        own = as_tensor(value).axes
+        if own is None or len(own) > 1:
+            return Items("tuple", tuple(Tensor() for _ in given))
+        axes.append(own[0] if own else Axis(1))
+    order = "ij" if is_none(indexing) else text(indexing)
+    if order == "xy" and len(axes) > 1:
+        axes[0], axes[1] = axes[1], axes[0]
+    if order is None:
+        axes = [kit.axis(kit.fresh("n"), "meshgrid") for _ in axes]
+    return Items("tuple", tuple(Tensor(tuple(axes), as_tensor(v).dtype) for v in given))
+
