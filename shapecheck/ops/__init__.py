@@ -1,1 +1,32 @@
+"""What torch and its neighbours do to shapes. Importing this package fills `REGISTRY` and `LAYERS`.
 
+`index.index` serves `x[...]`; `layers.attribute` and `huggingface.config` the attributes of layers. The names in
+`PROPERTIES` are read without a call: `x.T` is `REGISTRY["Tensor.T"]`.
+"""
+
+from shapecheck.ops import (
+    create,
+    distributed,
+    einops,
+    functional,
+    huggingface,
+    index,
+    joining,
+    layers,
+    loss,
+    pointwise,
+    product,
+    reduce,
+    reshape,
+    select,
+    table,
+)
+from shapecheck.ops.kit import LAYERS, REGISTRY, Kit, LayerSpec, OpSpec, bind, construct
+
+PROPERTIES = frozenset({"T", "H", "mT", "mH", "shape", "ndim", "data", "grad", "real", "imag"})
+
+__all__ = [
+    "LAYERS", "PROPERTIES", "REGISTRY", "Kit", "LayerSpec", "OpSpec", "bind", "construct", "create", "distributed",
+    "einops", "functional", "huggingface", "index", "joining", "layers", "loss", "pointwise", "product", "reduce",
+    "reshape", "select", "table",
+]  # fmt: skip

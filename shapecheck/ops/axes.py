@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shapecheck.dims import Size
+from shapecheck.dims import NEVER, Size
 from shapecheck.ops.kit import Kit
 from shapecheck.values import Axis, Extern, Items, Lit, Many, Mapping, Num, Partial, Shape, Tensor, Unknown, Value
 
@@ -217,7 +217,7 @@ def reach(kit: Kit, op: str, tensor: Tensor, *dims: int) -> Tensor | None:
 def wrong_dim(kit: Kit, op: str, tensor: Tensor, dim: int, extra: int = 0) -> None:
     """State that `dim` is out of range for this tensor."""
     rank = tensor.rank or 0
-    kit.crash("dim", op, (tensor,), dim, rank + extra, kit.compare(0, 1), f"dim {dim} of a tensor of rank {rank}")
+    kit.crash("dim", op, (tensor,), dim, rank + extra, NEVER, f"dim {dim} of a tensor of rank {rank}")
 
 
 # ----------------------------------------------------------------- agreements
@@ -263,7 +263,7 @@ def same_shape(kit: Kit, kind: str, op: str, operands: Sequence[Tensor], a: Shap
 
 
 def rank_crash(kit: Kit, op: str, operands: Sequence[Tensor], left: int, right: int, detail: str = "") -> None:
-    kit.crash("rank", op, operands, left, right, kit.compare(0, 1), detail or f"rank {left} against rank {right}")
+    kit.crash("rank", op, operands, left, right, NEVER, detail or f"rank {left} against rank {right}")
 
 
 def product(sizes: Sequence[Size]) -> Size:

@@ -10,12 +10,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from shapecheck.dims import Size, exact_div, maximum, minimum
+from shapecheck.dims import NEVER, Size, exact_div, maximum, minimum, nonnegative, positive
 from shapecheck.ops import layout
 from shapecheck.ops.axes import is_none, reach, require
 from shapecheck.ops.kit import Kit
 from shapecheck.values import (
-    Affine, Axis, Items, Joined, Lit, Many, Merged, Num, Partial, SliceVal, Tensor, Unknown, Value,
+    Affine,
+    Axis,
+    Items,
+    Joined,
+    Lit,
+    Many,
+    Merged,
+    Num,
+    Partial,
+    SliceVal,
+    Tensor,
+    Unknown,
+    Value,
 )  # fmt: skip
 
 FULL = SliceVal(Lit(None), Lit(None), Lit(None))
@@ -28,7 +40,7 @@ def index(kit: Kit, tensor: Tensor, items: Sequence[Value]) -> Tensor:
     given = [_normal(kit, item) for item in items]
     dots = [i for i, item in enumerate(given) if item == Lit(...)]
     if len(dots) > 1:
-        kit.crash("index", "index", (tensor,), None, None, kit.compare(0, 1), "an index can have only one ellipsis")
+        kit.crash("index", "index", (tensor,), None, None, NEVER, "an index can have only one ellipsis")
         return Tensor(Partial(), tensor.dtype)
     front, back = (given[: dots[0]], given[dots[0] + 1 :]) if dots else (given, [])
     uses_front, uses_back = [_uses(i) for i in front], [_uses(i) for i in back]
@@ -40,7 +52,7 @@ def index(kit: Kit, tensor: Tensor, items: Sequence[Value]) -> Tensor:
     fill = len(tensor.shape) - at_front - at_back
     if fill < 0:
         text = f"{at_front + at_back} indices for a tensor of rank {tensor.rank}"
-        kit.crash("index", "index", (tensor,), at_front + at_back, tensor.rank, kit.compare(0, 1), text)
+        kit.crash("index", "index", (tensor,), at_front + at_back, tensor.rank, NEVER, text)
         return Tensor(Partial(), tensor.dtype)
     return _known(kit, tensor, [*front, *[FULL] * fill, *back])
 
@@ -177,14 +189,16 @@ def _mask(kit: Kit, tensor: Tensor, mask: Tensor, axes: Sequence[Axis]) -> Tenso
 
 def _check_bounds(kit: Kit, tensor: Tensor, axis: Axis, at: Size) -> None:
     if isinstance(at, int):
-        past = at >= axis.size if at >= 0 and isinstance(axis.size, int) else (
-            isinstance(axis.size, int) and -at > axis.size
+        past = (
+            at >= axis.size
+            if at >= 0 and isinstance(axis.size, int)
+            else (isinstance(axis.size, int) and -at > axis.size)
         )
     else:
         over = at - axis.size
         past = isinstance(over, int) and over >= 0
     if past:
-        kit.crash("index", "index", (tensor,), at, axis.size, kit.compare(0, 1), f"index past an axis of size {axis.size}")
+        kit.crash("index", "index", (tensor,), at, axis.size, NEVER, f"index past an axis of size {axis.size}")
 
 
 # --------------------------------------------------------------------- slices
@@ -194,9 +208,9 @@ def sign(size: Size) -> int | None:
     """1 for sizes that are never negative, -1 for those that always are, None for the others."""
     if isinstance(size, int):
         return 1 if size >= 0 else -1
-    if minimum(size, 0) == 0:
+    if nonnegative(size):
         return 1
-    if maximum(size, -1) == -1:
+    if positive(0 - size):
         return -1
     return None
 
@@ -209,7 +223,7 @@ def sliced(kit: Kit, tensor: Tensor, axis: Axis, item: SliceVal) -> Axis:
     if not any(unknown) and lower == 0 and upper is None and step == 1:
         return axis
     if isinstance(step, int) and step <= 0:
-        kit.crash("index", "index", (tensor,), step, 1, kit.compare(0, 1), "torch takes no step below 1")
+        kit.crash("index", "index", (tensor,), step, 1, NEVER, "torch takes no step below 1")
         return kit.axis(kit.fresh("n"), "slice")
     if any(unknown):
         return kit.axis(kit.fresh("n"), "slice")
@@ -266,7 +280,11 @@ def _part(kit: Kit, axis: Axis, lower: Size, upper: Size | None) -> Axis | None:
             for part in parts:
                 edges.append(edges[-1] + part.size)
             start = next((i for i, e in enumerate(edges) if layout.equal(kit, e, lower)), None)
-            stop = len(parts) if upper is None else next((i for i, e in enumerate(edges) if layout.equal(kit, e, upper)), None)
+            stop = (
+                len(parts)
+                if upper is None
+                else next((i for i, e in enumerate(edges) if layout.equal(kit, e, upper)), None)
+            )
             if start is None or stop is None or stop <= start:
                 return None
             chosen = parts[start:stop]

@@ -6,11 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from shapecheck.dims import Size, exact_div
+from shapecheck.dims import NEVER, Size, exact_div
 from shapecheck.ops import layout
 from shapecheck.ops.axes import (
-    as_tensor, insert, integers, many_tensors, members, position, promote, put, rank_crash, reach, require,
-    same_axis, take, wrong_dim,
+    as_tensor,
+    insert,
+    integers,
+    many_tensors,
+    members,
+    position,
+    promote,
+    put,
+    rank_crash,
+    reach,
+    require,
+    same_axis,
+    take,
+    wrong_dim,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
 from shapecheck.values import Axis, Items, Joined, Many, Merged, Partial, Shape, Tensor, Value
@@ -44,7 +56,7 @@ def joined(kit: Kit, given: Sequence[Tensor], at: int) -> Shape:
         return put(ranks, at, Axis(kit.fresh("n"))) if take(ranks, at) else Partial()
     rank = len(known[0].axes or ())
     if rank == 0:
-        kit.crash("cat", "cat", given, 0, 1, kit.compare(0, 1), "scalars cannot be joined")
+        kit.crash("cat", "cat", given, 0, 1, NEVER, "scalars cannot be joined")
         return Partial()
     if (index := position(known[0].shape, at)) is None:
         wrong_dim(kit, "cat", known[0], at)
@@ -52,7 +64,7 @@ def joined(kit: Kit, given: Sequence[Tensor], at: int) -> Shape:
     rows = [kit.rank(t, rank) for t in given]
     for row in rows:
         if row.rank != rank and row.rank is not None:
-            kit.crash("cat", "cat", given, rank, row.rank, kit.compare(0, 1), f"rank {rank} against rank {row.rank}")
+            kit.crash("cat", "cat", given, rank, row.rank, NEVER, f"rank {rank} against rank {row.rank}")
             return Partial()
     axes_of = [r.axes for r in rows if r.axes is not None]
     result: list[Axis] = []
@@ -141,7 +153,7 @@ def equal_shapes(kit: Kit, name: str, given: Sequence[Tensor]) -> Shape:
         if own is None:
             continue
         if len(own) != len(common):
-            kit.crash("cat", name, given, len(common), len(own), kit.compare(0, 1), f"rank {len(common)} against {len(own)}")
+            kit.crash("cat", name, given, len(common), len(own), NEVER, f"rank {len(common)} against {len(own)}")
             return Partial()
         for i, axis in enumerate(own):
             require(kit, "cat", name, given, common[i].size, axis.size, f"axis {i}")
@@ -181,7 +193,7 @@ def _raised(kit: Kit, name: str, tensor: Tensor) -> Tensor:
             axes = (one,)
         case "column_stack", 0 | 1:
             axes = (*(axes or (one,)), one)
-        case ("vstack" | "row_stack"), 0 | 1:
+        case (("vstack" | "row_stack"), 0 | 1):
             axes = (one, *(axes or (one,)))
         case "dstack", 0 | 1:
             axes = (one, *(axes or (one,)), one)
@@ -241,7 +253,7 @@ def chunk(kit: Kit, input: Value, chunks: Value, dim: Any = 0) -> Value:
         part = kit.axis(kit.fresh("n") if size is None else size, "chunk")
         return Many(piece(part), None if size is None else count, "tuple")
     if count <= 0:
-        kit.crash("dim", "chunk", (tensor,), count, 1, kit.compare(0, 1), "chunks must be positive")
+        kit.crash("dim", "chunk", (tensor,), count, 1, NEVER, "chunks must be positive")
         return Many(Tensor(Partial(), tensor.dtype), None, "tuple")
     if isinstance(axis.size, int):
         width = -(-axis.size // count) or 1
@@ -292,13 +304,14 @@ def split(kit: Kit, input: Value, split_size: Value, dim: Any = 0) -> Value:
             require(kit, "index", "split", (tensor,), axis.size, total, "the parts must add up to the axis")
             return _cut(kit, axis, known, piece)
         return Items("tuple", tuple(piece(kit.axis(kit.fresh("n") if w is None else w, "split")) for w in widths))
-    width = kit.size(split_size)
-    if width is None or isinstance(split_size, Many):
+    one = kit.size(split_size)
+    if one is None or isinstance(split_size, Many):
         return Many(piece(kit.axis(kit.fresh("n"), "split")), None, "tuple")
+    width = one
     if isinstance(width, int) and isinstance(axis.size, int):
         if width <= 0:
             if width < 0 or axis.size:
-                kit.crash("dim", "split", (tensor,), width, 1, kit.compare(0, 1), "split_size must be positive")
+                kit.crash("dim", "split", (tensor,), width, 1, NEVER, "split_size must be positive")
             return Many(Tensor(Partial(), tensor.dtype), None, "tuple")
         last = [axis.size % width] * (axis.size % width > 0)
         return _cut(kit, axis, [width] * (axis.size // width) + last, piece)
@@ -358,4 +371,3 @@ def unbind(kit: Kit, input: Value, dim: Any = 0) -> Value:
     if axis is not None and isinstance(axis.size, int) and axis.size <= _MANY:
         return Items("tuple", (item,) * axis.size)
     return Many(item, None if axis is None else axis.size, "tuple")
-

@@ -66,8 +66,16 @@ class Kit(Protocol):
     def broadcast(self, op: str, *tensors: Tensor) -> Shape:
         """The broadcast shape; states `Broadcasted`, and `Crashed("broadcast")` where it can't be done."""
 
-    def crash(self, kind: str, op: str, operands: Sequence[Tensor], left: Size | None, right: Size | None,
-              verdict: Verdict, detail: str = "") -> None:
+    def crash(
+        self,
+        kind: str,
+        op: str,
+        operands: Sequence[Tensor],
+        left: Size | None,
+        right: Size | None,
+        verdict: Verdict,
+        detail: str = "",
+    ) -> None:
         """State that torch raises here."""
 
     def axis(self, size: Size, why: str = "") -> Axis:
@@ -85,7 +93,7 @@ Parameters = tuple[inspect.Parameter, ...]
 class OpSpec:
     """A registered op: canonical name, the function, and its parameters after `kit`.
 
-    `inplace`: the public name ends in "_", so the result is also the new value of the first argument.
+    `inplace`: the result is the new value of the first argument too (`x.add_(1)`, `all_gather(list, x)`).
     """
 
     name: str
@@ -111,10 +119,13 @@ REGISTRY: dict[str, OpSpec] = {}
 LAYERS: dict[str, LayerSpec] = {}
 
 
-def op(*names: str, name: str | None = None, parameters: str | None = None) -> Callable[[OpFunction], OpFunction]:
+def op(
+    *names: str, name: str | None = None, parameters: str | None = None, inplace: bool = False
+) -> Callable[[OpFunction], OpFunction]:
     """Register a function under every public name it serves: "torch.x", "Tensor.x", "einops.rearrange".
 
-    `parameters`, written as in a `def`, replace those of the function (for functions made by a loop).
+    `parameters`, written as in a `def`, replace those of the function (for functions made by a loop). `inplace` holds
+    for `Tensor.x_` and `torch.nn.init.x_` by themselves.
     """
 
     def register(function: OpFunction) -> OpFunction:
@@ -123,7 +134,8 @@ def op(*names: str, name: str | None = None, parameters: str | None = None) -> C
         for public in names:
             if public in REGISTRY:
                 raise ValueError(f"op {public!r} is registered twice")
-            REGISTRY[public] = OpSpec(canonical, function, own, public.endswith("_") and not public.endswith("__"))
+            trailing = public.startswith(("Tensor.", "torch.nn.init.")) and public[-1] == "_" != public[-2]
+            REGISTRY[public] = OpSpec(canonical, function, own, inplace or trailing)
         return function
 
     return register
@@ -170,11 +182,37 @@ _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
 # torch takes numpy's spelling too
 _ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x1": "input", "x2": "other", "a": "input"}
 # these never change a shape
-_SHAPELESS = frozenset({
-    "out", "device", "requires_grad", "layout", "pin_memory", "memory_format", "generator", "non_blocking", "inplace",
-    "dtype", "out_dtype", "group", "async_op", "_stacklevel", "size_average", "reduce", "sync_grads", "alpha", "eps",
-    "names", "rounding_mode", "approximate", "copy", "stable", "correction", "unbiased", "p",
-})
+_SHAPELESS = frozenset(
+    {
+        "out",
+        "device",
+        "requires_grad",
+        "layout",
+        "pin_memory",
+        "memory_format",
+        "generator",
+        "non_blocking",
+        "inplace",
+        "dtype",
+        "out_dtype",
+        "group",
+        "async_op",
+        "_stacklevel",
+        "size_average",
+        "reduce",
+        "sync_grads",
+        "alpha",
+        "eps",
+        "names",
+        "rounding_mode",
+        "approximate",
+        "copy",
+        "stable",
+        "correction",
+        "unbiased",
+        "p",
+    }
+)
 
 
 def bind(parameters: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments | None:

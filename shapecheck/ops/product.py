@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from shapecheck.dims import NEVER
 from shapecheck.ops.axes import (
-    as_tensor, integers, is_none, like, members, position, promote, put, rank_crash, require, same_axis, take, text,
+    as_tensor,
+    integers,
+    is_none,
+    like,
+    members,
+    position,
+    promote,
+    put,
+    rank_crash,
+    require,
+    same_axis,
+    take,
+    text,
     wrong_dim,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
+from shapecheck.ops.layout import merge
 from shapecheck.ops.signature import apply
-from shapecheck.values import Axis, Items, Partial, Shape, Tensor, Value
+from shapecheck.values import Axis, Items, Many, Partial, Shape, Tensor, Value
 
 # --------------------------------------------------------------------- matmul
 
@@ -220,7 +234,7 @@ def einsum(kit: Kit, equation: Value, *operands: Value) -> Value:
     left, arrow, right = pattern.partition("->")
     terms = left.split(",")
     if len(terms) != len(given):
-        kit.crash("einsum", "einsum", given, len(terms), len(given), kit.compare(0, 1),
+        kit.crash("einsum", "einsum", given, len(terms), len(given), NEVER,
                   f"{len(terms)} terms for {len(given)} operands")  # fmt: skip
         return Tensor()
     if not arrow:
@@ -247,7 +261,7 @@ def contracted(
             return Tensor()
     dtype = promote(*(t.dtype for t in given))
     if any(c != "..." and c not in bound and not any(c in t for t in terms) for c in output):
-        kit.crash("einsum", name, given, None, None, kit.compare(0, 1), f"the result names an axis that no operand has")
+        kit.crash("einsum", name, given, None, None, NEVER, "the result names an axis that no operand has")
         return Tensor(Partial(), dtype)
     between: Shape = ()
     if "..." in output or rest:
@@ -281,7 +295,7 @@ def _bind_term(
         rest.append(Partial())
     else:
         if len(axes) < len(term) - (at is not None) or (at is None and len(axes) > len(term)):
-            kit.crash("einsum", name, given, len(axes), len(term), kit.compare(0, 1),
+            kit.crash("einsum", name, given, len(axes), len(term), NEVER,
                       f"{''.join(term)!r} for an operand of rank {len(axes)}")  # fmt: skip
             return False
         count = len(term) - at - 1 if at is not None else 0
@@ -302,8 +316,28 @@ def _bind_term(
     return True
 
 
-def several(results: Sequence[Tensor]) -> Value:
-    return results[0] if len(results) == 1 else Items("tuple", tuple(results))
+@op("torch.inner", "Tensor.inner")
+def inner(kit: Kit, input: Value, other: Value) -> Value:
+    """Sums over both last axes; with a scalar, a plain product."""
+    a, b = as_tensor(input), as_tensor(other)
+    dtype = promote(a.dtype, b.dtype)
+    if a.axes is None or b.axes is None:
+        return Tensor(Partial(), dtype)
+    if not a.axes or not b.axes:
+        return Tensor(a.axes or b.axes, dtype)
+    require(kit, "matmul", "inner", (a, b), a.axes[-1].size, b.axes[-1].size)
+    return Tensor((*a.axes[:-1], *b.axes[:-1]), dtype)
+
+
+@op("torch.kron", "Tensor.kron")
+def kron(kit: Kit, input: Value, other: Value) -> Value:
+    """Sizes multiply, axis by axis from the right."""
+    a, b = as_tensor(input), as_tensor(other)
+    if a.axes is None or b.axes is None:
+        return Tensor(Partial(), promote(a.dtype, b.dtype))
+    rank = max(len(a.axes), len(b.axes))
+    left, right = ((Axis(1),) * (rank - len(t)) + t for t in (a.axes, b.axes))
+    return Tensor(tuple(merge(kit, (x, y), "kron") for x, y in zip(left, right)), promote(a.dtype, b.dtype))
 
 
 @op("torch.linalg.svd", "torch.svd")
@@ -313,8 +347,6 @@ def svd(kit: Kit, A: Value, full_matrices: Any = True, **more: Any) -> Value:
 
 @op("torch.linalg.qr", "torch.linalg.lstsq", "torch.linalg.lu", "torch.qr")
 def decomposition(kit: Kit, A: Value, *more: Any, **settings: Any) -> Value:
-    from shapecheck.values import Many
-
     return Many(Tensor(), None, "tuple")
 
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from shapecheck.dims import NEVER
 from shapecheck.ops.axes import (
-    as_tensor, dtype_of, flag, insert, integers, is_none, like, named, position, put, reach, take,
+    as_tensor,
+    dtype_of,
+    flag,
+    insert,
+    integers,
+    is_none,
+    like,
+    named,
+    position,
+    put,
+    reach,
+    take,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.pointwise import binary
@@ -37,7 +49,7 @@ def reduced(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any) -> Shap
     if isinstance(shape, tuple):
         where = {position(shape, d) for d in dims}
         if len(where) < len(dims):
-            kit.crash("dim", name, (tensor,), None, None, kit.compare(0, 1), "a dim is given twice")
+            kit.crash("dim", name, (tensor,), None, None, NEVER, "a dim is given twice")
         left = [Axis(1) if i in where else axis for i, axis in enumerate(shape) if keep or i not in where]
         return tuple(left)
     # from the outside in, so that each step leaves the positions of the others alone
@@ -105,7 +117,9 @@ def _argmax(kit: Kit, input: Value, dim: Any = None, keepdim: Any = False) -> Va
 
 
 def _spread(name: str) -> OpFunction:
-    def spread(kit: Kit, input: Value, dim: Any = None, unbiased: Any = True, keepdim: Any = False, **more: Any) -> Value:
+    def spread(
+        kit: Kit, input: Value, dim: Any = None, unbiased: Any = True, keepdim: Any = False, **more: Any
+    ) -> Value:
         if isinstance(flag(dim), bool) and not isinstance(dim, int) and kit.integer(dim) is None:
             dim = None  # x.std(False) is x.std(unbiased=False)
         return Tensor(reduced(kit, name, as_tensor(input), dim, keepdim), "float")
@@ -192,7 +206,7 @@ def _glu(kit: Kit, input: Value, dim: Any = -1) -> Value:
     if at is None or axis is None:
         return Tensor(Partial(), tensor.dtype)
     if isinstance(axis.size, int) and axis.size % 2:
-        kit.crash("dim", "glu", (tensor,), axis.size, 2, kit.compare(0, 1), "glu halves the axis: its size must be even")
+        kit.crash("dim", "glu", (tensor,), axis.size, 2, NEVER, "glu halves the axis: its size must be even")
     return Tensor(put(tensor.shape, at, kit.axis(axis.size // 2, "half of glu's input")), tensor.dtype)
 
 
@@ -230,7 +244,9 @@ def renorm(kit: Kit, input: Value, p: Value, dim: Value, maxnorm: Value) -> Valu
 
 
 @op("torch.quantile", "torch.nanquantile", "Tensor.quantile", "Tensor.nanquantile")
-def quantile(kit: Kit, input: Value, q: Value, dim: Any = None, keepdim: Any = False, *, interpolation: Any = "linear") -> Value:
+def quantile(
+    kit: Kit, input: Value, q: Value, dim: Any = None, keepdim: Any = False, *, interpolation: Any = "linear"
+) -> Value:
     """One value for a number `q`; an axis of the quantiles in front for a tensor of them."""
     tensor, asked = as_tensor(input), as_tensor(q)
     if asked.rank is None:
@@ -264,7 +280,7 @@ def diff(kit: Kit, input: Value, n: Any = 1, dim: Any = -1, prepend: Value = NON
 def trace(kit: Kit, input: Value) -> Value:
     tensor = kit.rank(as_tensor(input), 2)
     if tensor.rank not in (2, None):
-        kit.crash("rank", "trace", (tensor,), tensor.rank, 2, kit.compare(0, 1), "trace needs a matrix")
+        kit.crash("rank", "trace", (tensor,), tensor.rank, 2, NEVER, "trace needs a matrix")
     return Tensor((), tensor.dtype)
 
 
@@ -275,7 +291,6 @@ def cov(kit: Kit, input: Value, *settings: Any, **more: Any) -> Value:
     if axes is None:
         return Tensor(Partial(), "float")
     if len(axes) > 2:
-        kit.crash("rank", "cov", (as_tensor(input),), len(axes), 2, kit.compare(0, 1), "cov needs rows of observations")
+        kit.crash("rank", "cov", (as_tensor(input),), len(axes), 2, NEVER, "cov needs rows of observations")
         return Tensor(Partial(), "float")
     return Tensor((axes[0], axes[0]) if len(axes) == 2 else (), "float")
-

@@ -6,10 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from shapecheck.dims import Size, exact_div
+from shapecheck.dims import NEVER, Size, exact_div
 from shapecheck.ops import layout
 from shapecheck.ops.axes import (
-    as_tensor, insert, integers, is_none, like, members, position, product, put, reach, require, take, text, wrong_dim,
+    as_tensor,
+    insert,
+    integers,
+    is_none,
+    like,
+    members,
+    position,
+    product,
+    put,
+    reach,
+    require,
+    take,
+    text,
+    wrong_dim,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
 from shapecheck.values import NONE, Axis, Extern, Items, Merged, Num, Partial, Tensor, Value
@@ -43,7 +56,7 @@ def reshaped(kit: Kit, name: str, tensor: Tensor, sizes: Sequence[Size | None]) 
     """The tensor cut anew into these sizes; -1 at most once is solved for; None is a size that is not known."""
     wild = [i for i, s in enumerate(sizes) if s == -1]
     if len(wild) > 1:
-        kit.crash("view", name, (tensor,), None, None, kit.compare(0, 1), "only one size can be -1")
+        kit.crash("view", name, (tensor,), None, None, NEVER, "only one size can be -1")
         return Tensor(Partial(), tensor.dtype)
     if tensor.axes is None or any(s is None for s in sizes):
         return Tensor(_guessless(kit, tensor, sizes), tensor.dtype)
@@ -92,7 +105,7 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
     if quotient is not None:
         return quotient
     if isinstance(total, int) and isinstance(rest, int):
-        kit.crash("view", name, (tensor,), total, rest, kit.compare(0, 1), f"{total} cannot be divided by {rest}")
+        kit.crash("view", name, (tensor,), total, rest, NEVER, f"{total} cannot be divided by {rest}")
         return -1
     for free in left:
         if kit.is_free(free):  # learn that it is a multiple: n = m * G
@@ -137,7 +150,7 @@ def flattened(kit: Kit, tensor: Tensor, start: int, end: int) -> Tensor:
         wrong_dim(kit, "flatten", tensor, start if first is None else end)
         return Tensor(Partial(), tensor.dtype)
     if first > last:
-        kit.crash("dim", "flatten", (tensor,), first, last, kit.compare(0, 1), "start_dim comes after end_dim")
+        kit.crash("dim", "flatten", (tensor,), first, last, NEVER, "start_dim comes after end_dim")
         return Tensor(Partial(), tensor.dtype)
     merged = layout.merge(kit, tensor.axes[first : last + 1], "flatten")
     return Tensor((*tensor.axes[:first], merged, *tensor.axes[last + 1 :]), tensor.dtype, content=tensor.content)
@@ -203,7 +216,7 @@ def permute(kit: Kit, input: Value, *dims: Value, **more: Any) -> Value:
         return Tensor(Partial(), tensor.dtype)
     where = [position(axes, d) for d in order]
     if len(axes) != len(order) or sorted(w for w in where if w is not None) != list(range(len(axes))):
-        kit.crash("dim", "permute", (tensor,), len(order), len(axes), kit.compare(0, 1), f"permute{order} of rank {len(axes)}")
+        kit.crash("dim", "permute", (tensor,), len(order), len(axes), NEVER, f"permute{order} of rank {len(axes)}")
         return Tensor(Partial(), tensor.dtype)
     return Tensor(tuple(axes[w] for w in where if w is not None), tensor.dtype)
 
@@ -215,7 +228,7 @@ def t(kit: Kit, input: Value) -> Value:
     if tensor.axes is None:
         return Tensor(Partial(), tensor.dtype)
     if len(tensor.axes) > 2:
-        kit.crash("rank", "t", (tensor,), len(tensor.axes), 2, kit.compare(0, 1), "t() is for matrices")
+        kit.crash("rank", "t", (tensor,), len(tensor.axes), 2, NEVER, "t() is for matrices")
         return Tensor(Partial(), tensor.dtype)
     return Tensor(tuple(reversed(tensor.axes)), tensor.dtype)
 
@@ -233,7 +246,7 @@ def reversed_axes(kit: Kit, input: Value) -> Value:
 def matrix_transpose(kit: Kit, input: Value) -> Value:
     tensor = as_tensor(input)
     if tensor.rank is not None and tensor.rank < 2:
-        kit.crash("rank", "mT", (tensor,), tensor.rank, 2, kit.compare(0, 1), "mT needs at least two axes")
+        kit.crash("rank", "mT", (tensor,), tensor.rank, 2, NEVER, "mT needs at least two axes")
         return Tensor(Partial(), tensor.dtype)
     return transposed(kit, "transpose", tensor, -2, -1)
 
@@ -246,8 +259,14 @@ def movedim(kit: Kit, input: Value, source: Value, destination: Value) -> Value:
         return Tensor(Partial(), tensor.dtype)
     axes = tensor.axes
     here, there = [position(axes, s) for s in sources], [position(axes, g) for g in goals]
-    if len(here) != len(there) or None in here or None in there or len(set(here)) < len(here) or len(set(there)) < len(there):
-        kit.crash("dim", "movedim", (tensor,), len(here), len(there), kit.compare(0, 1), f"rank {len(axes)}")
+    if (
+        len(here) != len(there)
+        or None in here
+        or None in there
+        or len(set(here)) < len(here)
+        or len(set(there)) < len(there)
+    ):
+        kit.crash("dim", "movedim", (tensor,), len(here), len(there), NEVER, f"rank {len(axes)}")
         return Tensor(Partial(), tensor.dtype)
     result: list[Axis | None] = [None] * len(axes)
     for s, g in zip(here, there):
@@ -340,17 +359,19 @@ def expand_as(kit: Kit, input: Value, other: Value) -> Value:
 
 def expanded(kit: Kit, tensor: Tensor, wanted: Sequence[Size | None]) -> Tensor:
     if tensor.axes is None:
-        return Tensor(tuple(kit.axis(kit.fresh("n") if s is None or s == -1 else s, "expand") for s in wanted), tensor.dtype)
+        return Tensor(
+            tuple(kit.axis(kit.fresh("n") if s is None or s == -1 else s, "expand") for s in wanted), tensor.dtype
+        )
     new = len(wanted) - len(tensor.axes)
     if new < 0:
-        kit.crash("expand", "expand", (tensor,), len(wanted), len(tensor.axes), kit.compare(0, 1), "fewer sizes than axes")
+        kit.crash("expand", "expand", (tensor,), len(wanted), len(tensor.axes), NEVER, "fewer sizes than axes")
         return Tensor(Partial(), tensor.dtype)
     axes: list[Axis] = []
     for index, size in enumerate(wanted):
         own = tensor.axes[index - new] if index >= new else None
         if own is None:
             if size == -1:
-                kit.crash("expand", "expand", (tensor,), -1, None, kit.compare(0, 1), "-1 for an axis that is new")
+                kit.crash("expand", "expand", (tensor,), -1, None, NEVER, "-1 for an axis that is new")
             axes.append(kit.axis(kit.fresh("n") if size is None or size == -1 else size, "expand"))
         elif size == -1 or (size is None and own.size != 1 and not kit.is_free(own.size)):
             axes.append(own)
@@ -377,7 +398,7 @@ def repeat(kit: Kit, input: Value, *repeats: Value, **more: Any) -> Value:
         return Tensor(Partial() if counts is None else tuple(Axis(kit.fresh("n")) for _ in counts), tensor.dtype)
     axes = tensor.axes
     if len(counts) < len(axes):
-        kit.crash("expand", "repeat", (tensor,), len(counts), len(axes), kit.compare(0, 1), "fewer counts than axes")
+        kit.crash("expand", "repeat", (tensor,), len(counts), len(axes), NEVER, "fewer counts than axes")
         return Tensor(Partial(), tensor.dtype)
     axes = (Axis(1),) * (len(counts) - len(axes)) + axes
     return Tensor(tuple(_copies(kit, c, a, outer=True) for c, a in zip(counts, axes)), tensor.dtype)
@@ -415,7 +436,9 @@ def _copies(kit: Kit, count: Size | None, axis: Axis, outer: bool) -> Axis:
 
 
 @op("torch.repeat_interleave", "Tensor.repeat_interleave")
-def repeat_interleave(kit: Kit, input: Value, repeats: Value = NONE, dim: Any = None, *, output_size: Any = None) -> Value:
+def repeat_interleave(
+    kit: Kit, input: Value, repeats: Value = NONE, dim: Any = None, *, output_size: Any = None
+) -> Value:
     """Each element `k` times in place: an axis of B becomes (B, k), row-major. Without `dim` the tensor is flat first."""
     tensor = as_tensor(input)
     at = None if is_none(dim) else kit.integer(dim)
@@ -473,7 +496,9 @@ def rot90(kit: Kit, input: Value, k: Any = 1, dims: Any = (0, 1)) -> Value:
 
 @op("torch.atleast_1d", "torch.atleast_2d", "torch.atleast_3d")
 def atleast(kit: Kit, *tensors: Value) -> Value:
-    return Items("tuple", tuple(Tensor(Partial(), as_tensor(t).dtype) for t in tensors)) if len(tensors) > 1 else Tensor()
+    return (
+        Items("tuple", tuple(Tensor(Partial(), as_tensor(t).dtype) for t in tensors)) if len(tensors) > 1 else Tensor()
+    )
 
 
 @op("Tensor.unfold")
@@ -490,7 +515,7 @@ def unfold(kit: Kit, input: Value, dimension: Value, size: Value, step: Value) -
         count: Size = kit.fresh("n")
     else:
         if isinstance(width, int) and isinstance(axis.size, int) and width > axis.size:
-            kit.crash("dim", "unfold", (tensor,), width, axis.size, kit.compare(0, 1), "window larger than the axis")
+            kit.crash("dim", "unfold", (tensor,), width, axis.size, NEVER, "window larger than the axis")
         count = (axis.size - width) // stride + 1
     last = kit.axis(kit.fresh("n") if width is None else width, "unfold")
     shape = put(found.shape, at, kit.axis(count, "unfold"))
@@ -516,4 +541,3 @@ def meshgrid(kit: Kit, *tensors: Value, indexing: Any = None) -> Value:
     if order is None:
         axes = [kit.axis(kit.fresh("n"), "meshgrid") for _ in axes]
     return Items("tuple", tuple(Tensor(tuple(axes), as_tensor(v).dtype) for v in given))
-

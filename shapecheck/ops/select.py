@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from shapecheck.dims import Size, maximum, minimum
+from shapecheck.dims import NEVER, Size, maximum, minimum
 from shapecheck.ops.axes import (
-    as_tensor, flag, insert, integers, is_none, like, named, numel, position, put, rank_crash, reach, require, take,
+    as_tensor,
+    flag,
+    insert,
+    is_none,
+    like,
+    named,
+    numel,
+    position,
+    put,
+    rank_crash,
+    reach,
+    take,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
 from shapecheck.ops.reduce import along, reduced
-from shapecheck.values import NONE, Affine, Axis, Items, Many, Partial, Tensor, Value
+from shapecheck.values import NONE, Axis, Items, Many, Partial, Tensor, Value
 
 
 @op("torch.gather", "Tensor.gather")
@@ -127,7 +138,7 @@ def narrow(kit: Kit, input: Value, dim: Value, start: Value, length: Value) -> V
         low = begin + axis.size if isinstance(begin, int) and begin < 0 else begin
         over = low + size - axis.size
         if isinstance(over, int) and over > 0:
-            kit.crash("index", "narrow", (tensor,), begin + size, axis.size, kit.compare(0, 1), "narrow past the axis")
+            kit.crash("index", "narrow", (tensor,), begin + size, axis.size, NEVER, "narrow past the axis")
     return Tensor(put(found.shape, at, kit.axis(kit.fresh("n") if size is None else size, "narrow")), tensor.dtype)
 
 
@@ -242,7 +253,7 @@ def topk(kit: Kit, input: Value, k: Value, dim: Any = -1, largest: Any = True, s
     if count is not None:
         over = count - axis.size
         if isinstance(over, int) and over > 0:
-            kit.crash("index", "topk", (tensor,), count, axis.size, kit.compare(0, 1), "k is larger than the axis")
+            kit.crash("index", "topk", (tensor,), count, axis.size, NEVER, "k is larger than the axis")
     shape = put(found.shape, at, kit.axis(kit.fresh("k") if count is None else count, "topk"))
     return named(values=Tensor(shape, tensor.dtype), indices=Tensor(shape, "int"))
 
@@ -289,7 +300,7 @@ def diagonal(kit: Kit, input: Value, offset: Any = 0, dim1: Any = 0, dim2: Any =
         return Tensor(Partial(), tensor.dtype)
     i, j = position(found.shape, a), position(found.shape, b)
     if i is None or j is None or i == j:
-        kit.crash("dim", "diagonal", (tensor,), a, b, kit.compare(0, 1), "diagonal needs two different axes")
+        kit.crash("dim", "diagonal", (tensor,), a, b, NEVER, "diagonal needs two different axes")
         return Tensor(Partial(), tensor.dtype)
     length = _diagonal_length(kit, found.axes[i], found.axes[j], shift)
     return Tensor((*(x for n, x in enumerate(found.axes) if n not in (i, j)), length), tensor.dtype)
@@ -330,7 +341,7 @@ def diag_embed(kit: Kit, input: Value, offset: Any = 0, dim1: Any = -2, dim2: An
     rank = len(tensor.axes) + 1
     i, j = (d + rank if d < 0 else d for d in (a, b))
     if not (0 <= i < rank and 0 <= j < rank) or i == j:
-        kit.crash("dim", "diag_embed", (tensor,), a, b, kit.compare(0, 1), "diag_embed needs two different axes")
+        kit.crash("dim", "diag_embed", (tensor,), a, b, NEVER, "diag_embed needs two different axes")
         return Tensor(Partial(), tensor.dtype)
     last = tensor.axes[-1] if shift == 0 else kit.axis(tensor.axes[-1].size + abs(shift), "diag_embed")
     rest = iter(tensor.axes[:-1])
@@ -366,19 +377,3 @@ def combinations(kit: Kit, input: Value, r: Any = 2, with_replacement: Any = Fal
         n = tensor.axes[0].size
         return Tensor((kit.axis(n * (n - 1) // 2, "pairs"), width), tensor.dtype)
     return Tensor((kit.axis(kit.fresh("n"), "combinations"), width), tensor.dtype)
-
-
-def strided(offset: Size, stride: Size) -> Affine:
-    return Affine(offset, stride)
-
-
-def all_equal(kit: Kit, name: str, tensors: list[Tensor]) -> None:
-    for other in tensors[1:]:
-        if tensors[0].axes is None or other.axes is None:
-            continue
-        for a, b in zip(tensors[0].axes, other.axes):
-            require(kit, "index", name, tensors, a.size, b.size)
-
-
-def dims_of(kit: Kit, value: Any) -> tuple[int, ...] | None:
-    return integers(kit, value)

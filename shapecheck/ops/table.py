@@ -22,6 +22,8 @@ class Row(NamedTuple):
     fields: str = ""  # several outputs: their names
 
 
+ALL_PAIRS = "d, d -> 1 1 | d, m d -> 1 m | n d, d -> n 1 | n d, m d -> n m"  # a vector is one row
+
 TABLE = (
     # products of matrices and vectors
     Row("torch.mm Tensor.mm", "input, mat2", "n k, k m -> n m"),
@@ -29,8 +31,6 @@ TABLE = (
     Row("torch.mv Tensor.mv", "input, vec", "n k, k -> n"),
     Row("torch.dot Tensor.dot torch.vdot Tensor.vdot", "input, tensor", "k, k -> "),
     Row("torch.outer Tensor.outer torch.ger Tensor.ger", "input, vec2", "n, m -> n m"),
-    Row("torch.kron Tensor.kron", "input, other", "n, m -> n*m | a b, c d -> a*c b*d"),
-    Row("torch.inner Tensor.inner", "input, other", ", *b -> *b | *a, -> *a | *a k, *b k -> *a *b"),
     # distances between all pairs of rows
     Row("torch.cdist", "x1, x2, p=2.0, compute_mode=None", "*#b n d, *#b m d -> *b n m", dtype="float"),
     Row("torch.nn.functional.pdist torch.pdist", "input, p=2.0", "n d -> n*(n-1)//2", dtype="float"),
@@ -48,8 +48,7 @@ TABLE = (
     Row("torch.slogdet Tensor.slogdet torch.linalg.slogdet", "A", "*b n n -> *b, *b", fields="sign logabsdet"),
     # sentence_transformers.util: all pairs, and row by row
     *(
-        Row(f"sentence_transformers.{module}.{name}", "a, b", "d, d -> 1 1 | d, m d -> 1 m | n d, d -> n 1 | n d, m d -> n m",
-            dtype="float")
+        Row(f"sentence_transformers.{module}.{name}", "a, b", ALL_PAIRS, dtype="float")
         for module in ("util", "util.similarity")
         for name in ("cos_sim", "dot_score", "euclidean_sim", "manhattan_sim", "pytorch_cos_sim")
     ),

@@ -1,0 +1,219 @@
+"""`torch.nn.functional` forms of layers, which take their weights as arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shapecheck.dims import Size
+from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, rank_crash, require, take
+from shapecheck.ops.kit import Kit, OpFunction, op
+from shapecheck.ops.layers import adapted, looked_up, normed, per_axis, windows
+from shapecheck.values import NONE, Axis, Items, Partial, Tensor, Value
+
+
+@op("torch.nn.functional.embedding", parameters="input, weight, padding_idx=None, max_norm=None, norm_type=2.0, "
+    "scale_grad_by_freq=False, sparse=False")  # fmt: skip
+def embedding(kit: Kit, input: Value, weight: Value, *settings: Any) -> Value:
+    index, table = as_tensor(input), as_tensor(weight)
+    if table.rank not in (2, None):
+        rank_crash(kit, "embedding", (index, table), table.rank or 0, 2, "the table of embeddings needs rank 2")
+        return Tensor()
+    return looked_up(index, take(table.shape, -1) or Axis(kit.fresh("d")))
+
+
+@op("torch.nn.functional.layer_norm", "torch.nn.functional.rms_norm", "torch.layer_norm",
+    parameters="input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True", name="layer_norm")  # fmt: skip
+def layer_norm(kit: Kit, input: Value, normalized_shape: Value, *rest: Any, **more: Any) -> Value:
+    return normed(kit, as_tensor(input), normalized_shape)
+
+
+@op("torch.nn.functional.batch_norm", parameters="input, running_mean, running_var, weight=None, bias=None, "
+    "training=False, momentum=0.1, eps=1e-05")  # fmt: skip
+def batch_norm(kit: Kit, input: Value, running_mean: Value, running_var: Value, *rest: Any) -> Value:
+    x = as_tensor(input)
+    channels = take(x.shape, 1)
+    stored = take(as_tensor(running_mean).shape, 0) if not is_none(running_mean) else None
+    if channels is not None and stored is not None and as_tensor(running_mean).rank == 1:
+        require(kit, "layer", "batch_norm", (x,), channels.size, stored.size)
+    return like(x)
+
+
+@op("torch.nn.functional.group_norm", "torch.nn.functional.instance_norm", "torch.nn.functional.local_response_norm",
+    name="group_norm", parameters="input, *settings, **more")  # fmt: skip
+def group_norm(kit: Kit, input: Value, *settings: Any, **more: Any) -> Value:
+    return like(as_tensor(input))
+
+
+@op("torch.prelu", "torch.nn.functional.prelu", "Tensor.prelu")
+def prelu(kit: Kit, input: Value, weight: Value) -> Value:
+    return like(as_tensor(input))
+
+
+def _conv(rank: int) -> OpFunction:
+    def convolve(
+        kit: Kit, input: Value, weight: Value, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+        groups: Any = 1,
+    ) -> Value:  # fmt: skip
+        x, w = as_tensor(input), kit.rank(as_tensor(weight), rank + 2)
+        if x.axes is None or w.axes is None:
+            return Tensor(Partial(), x.dtype)
+        if len(x.axes) not in (rank + 1, rank + 2) or len(w.axes) != rank + 2:
+            rank_crash(kit, f"conv{rank}d", (x, w), len(x.axes), rank + 2)
+            return Tensor(Partial(), x.dtype)
+        if groups == 1 or kit.integer(groups) == 1:
+            require(kit, "layer", f"conv{rank}d", (x, w), x.axes[-rank - 1].size, w.axes[1].size, "channels")
+        settings = [per_axis(kit, v, rank) for v in (stride, padding, dilation)]
+        result = [
+            kit.axis(windows(kit, axis.size, kernel.size, s, p, d), f"conv{rank}d")
+            for axis, kernel, s, p, d in zip(x.axes[-rank:], w.axes[2:], *settings)
+        ]
+        return Tensor((*x.axes[: -rank - 1], w.axes[0], *result), x.dtype)
+
+    return convolve
+
+
+def _pool(rank: int, average: bool) -> OpFunction:
+    def pool(
+        kit: Kit, input: Value, kernel_size: Value, stride: Any = None, padding: Any = 0, *rest: Any, ceil_mode: Any = False,
+        dilation: Any = 1, **more: Any,
+    ) -> Value:  # fmt: skip
+        x = as_tensor(input)
+        if x.axes is None or len(x.axes) not in (rank + 1, rank + 2) or rest or flag(more.get("return_indices")):
+            return Tensor(Partial(), x.dtype)
+        step = kernel_size if is_none(stride) else stride
+        settings = [per_axis(kit, v, rank) for v in (kernel_size, step, padding, dilation)]
+        ceil = flag(ceil_mode)
+        result = [
+            kit.axis(kit.fresh("n") if ceil is None else windows(kit, axis.size, k, s, p, d, ceil), "pooling")
+            for axis, k, s, p, d in zip(x.axes[-rank:], *settings)
+        ]
+        return Tensor((*x.axes[:-rank], *result), x.dtype)
+
+    return pool
+
+
+def _adaptive(rank: int) -> OpFunction:
+    def pool(kit: Kit, input: Value, output_size: Value, return_indices: Any = False) -> Value:
+        return adapted(kit, as_tensor(input), output_size, rank)
+
+    return pool
+
+
+def _register() -> None:
+    for rank in (1, 2, 3):
+        op(f"torch.nn.functional.conv{rank}d", f"torch.conv{rank}d", name=f"conv{rank}d",
+           parameters="input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1")(_conv(rank))  # fmt: skip
+        for kind in ("avg", "max"):
+            op(f"torch.nn.functional.{kind}_pool{rank}d", name=f"{kind}_pool{rank}d",
+               parameters="input, kernel_size, stride=None, padding=0, *rest, **more")(_pool(rank, kind == "avg"))  # fmt: skip
+            op(f"torch.nn.functional.adaptive_{kind}_pool{rank}d", name=f"adaptive_{kind}_pool{rank}d",
+               parameters="input, output_size, return_indices=False")(_adaptive(rank))  # fmt: skip
+
+
+_register()
+
+
+@op("torch.nn.functional.pad")
+def pad(kit: Kit, input: Value, pad: Value, mode: Any = "constant", value: Any = None) -> Value:
+    """Pairs from the last axis backwards: `(before last, after last, before the one in front of it, ...)`."""
+    x, widths = as_tensor(input), members(pad)
+    if widths is None or len(widths) % 2:
+        return (
+            Tensor(Partial(), x.dtype)
+            if x.axes is None
+            else Tensor(tuple(Axis(kit.fresh("n")) for _ in x.axes), x.dtype)
+        )
+    if x.axes is None:
+        return Tensor(Partial(x.shape.head if isinstance(x.shape, Partial) and not widths else ()), x.dtype)
+    if len(widths) // 2 > len(x.axes):
+        rank_crash(kit, "pad", (x,), len(x.axes), len(widths) // 2, "more pairs than axes")
+        return Tensor(Partial(), x.dtype)
+    axes = list(x.axes)
+    for i in range(len(widths) // 2):
+        before, after = kit.size(widths[2 * i]), kit.size(widths[2 * i + 1])
+        if before == 0 and after == 0:
+            continue
+        size: Size = kit.fresh("n") if before is None or after is None else axes[-1 - i].size + before + after
+        axes[-1 - i] = kit.axis(size, "pad")
+    return Tensor(tuple(axes), x.dtype)
+
+
+@op("torch.nn.functional.interpolate")
+def interpolate(kit: Kit, input: Value, size: Any = None, scale_factor: Any = None, *rest: Any, **more: Any) -> Value:
+    x = as_tensor(input)
+    if x.axes is None or len(x.axes) < 3:
+        return Tensor(Partial(), x.dtype)
+    rank = len(x.axes) - 2
+    if is_none(size):
+        return Tensor((*x.axes[:2], *(kit.axis(kit.fresh("n"), "interpolate") for _ in range(rank))), x.dtype)
+    wanted = per_axis(kit, size, rank)
+    return Tensor(
+        (*x.axes[:2], *(kit.axis(kit.fresh("n") if s is None else s, "interpolate") for s in wanted)), x.dtype
+    )
+
+
+@op("torch.nn.functional.pixel_shuffle", "torch.pixel_shuffle")
+def pixel_shuffle(kit: Kit, input: Value, upscale_factor: Value) -> Value:
+    x, factor = as_tensor(input), kit.size(upscale_factor)
+    if x.axes is None or len(x.axes) < 3 or factor is None:
+        return Tensor(Partial(), x.dtype)
+    channels, height, width = x.axes[-3:]
+    return Tensor((*x.axes[:-3], kit.axis(channels.size // (factor * factor)), kit.axis(height.size * factor),
+                   kit.axis(width.size * factor)), x.dtype)  # fmt: skip
+
+
+@op("torch.nn.functional.unfold")
+def unfold(kit: Kit, input: Value, kernel_size: Value, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Value:
+    """`[B, C, H, W]` to `[B, C*k*k, L]`."""
+    x = as_tensor(input)
+    kernel = per_axis(kit, kernel_size, 2)
+    settings = [per_axis(kit, v, 2) for v in (stride, padding, dilation)]
+    if x.axes is None or len(x.axes) != 4 or None in kernel or any(None in s for s in settings):
+        return Tensor(Partial(), x.dtype)
+    places: Size = 1
+    for axis, k, s, p, d in zip(x.axes[2:], kernel, *settings):
+        places = places * windows(kit, axis.size, k, s, p, d)
+    assert kernel[0] is not None and kernel[1] is not None
+    return Tensor((x.axes[0], kit.axis(x.axes[1].size * kernel[0] * kernel[1]), kit.axis(places)), x.dtype)
+
+
+@op("torch.nn.functional.multi_head_attention_forward", parameters="query, *rest, **more")
+def multi_head_attention_forward(kit: Kit, query: Value, *rest: Any, **more: Any) -> Value:
+    return Items("tuple", (like(as_tensor(query)), Tensor()))
+
+
+@op("torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_norm", parameters="parameters, max_norm, *rest, **more",
+    name="clip_grad_norm")  # fmt: skip
+def clip_grad_norm(kit: Kit, parameters: Value, max_norm: Value, *rest: Any, **more: Any) -> Value:
+    return Tensor((), "float")
+
+
+@op("torch.nn.utils.rnn.pad_sequence")
+def pad_sequence(
+    kit: Kit, sequences: Value, batch_first: Any = False, padding_value: Any = 0.0, padding_side: Any = "right"
+) -> Value:
+    """Rows of different lengths: `[S, B, ...]` or `[B, S, ...]`, where S is the longest."""
+    from shapecheck.ops.axes import many_tensors
+    from shapecheck.values import Many
+
+    given, first = many_tensors(sequences), flag(batch_first)
+    if given is None or first is None or not given:
+        return Tensor()
+    one = as_tensor(given.item) if isinstance(given, Many) else given[0]
+    count: Size | None = given.length if isinstance(given, Many) else len(given)
+    rows = kit.axis(kit.fresh("n") if count is None else count, "pad_sequence")
+    longest = kit.axis(kit.fresh("s"), "longest sequence")
+    pair = (rows, longest) if first else (longest, rows)
+    if one.axes is None:
+        return Tensor(Partial(pair), one.dtype)
+    return Tensor((*pair, *one.axes[1:]), one.dtype)
+
+
+@op("torch.nn.utils.parametrizations.weight_norm", "torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm",
+    "torch.nn.utils.parametrizations.spectral_norm", "torch.compile", "torch.jit.script",
+    name="wrapped", parameters="module=None, *rest, **more")  # fmt: skip
+def wrapped(kit: Kit, module: Value = NONE, *rest: Any, **more: Any) -> Value:
+    """The module itself, for all that its shapes care."""
+    from shapecheck.values import UNKNOWN
+
+    return UNKNOWN if is_none(module) else module
