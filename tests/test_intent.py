@@ -92,6 +92,10 @@ CERTAIN = {
     "[(bs*n_vars) x seq_len x d_model]": "bs*n_vars seq_len d_model",
     "[N, HxW, TxHxW]": "N H*W T*H*W",
     "B x 2D": "B 2*D",
+    "[B * N]": "B*N",
+    "(B * N, D) -> (B * N)": "B*N",
+    "batch_size, seq_len, ...": "batch_size seq_len ...",
+    "batch_size, seq_len.": "batch_size seq_len",
     "B BN Q P": "B BN Q P",
     "[B, num_*_heads, S]": "B _ S",
     "shape(batch_size, 64*32)": "batch_size 64*32",
@@ -169,6 +173,7 @@ axes: (0, 1)
 rank0=[0], rank1=[1]
 2D
 0-D
+1 GB
 (2D)
 SEP CLS
 Size units
@@ -188,6 +193,7 @@ def test_a_comment_that_is_no_shape(text: str) -> None:
     "text",
     [
         "N",
+        "B * N",
         "(B)",
         "(batch_size)",
         "(1, 2)",
@@ -277,6 +283,16 @@ def test_any_text_gives_readable_axes_or_nothing(text: str) -> None:
     for found in from_comment(text, ["x"]):
         assert len(spec.parse(" ".join(found.axes)).axes) == len(found.axes)
         assert found.text in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a*b" * 100, "a * b + " * 40, "B x " * 90, "shape - : " * 30, "(" * 300, "[(" * 100 + "B", "B, " * 120,
+     "-> " * 120, "(a " * 60 + ")" * 60, "tensor of shape " * 20 + "(B, D)"],
+)  # fmt: skip
+def test_long_lines_are_read_to_their_end(text: str) -> None:
+    for found in (*from_comment(text, ["x"]), *from_docstring("Args:\n    x: " + text).values()):
+        assert found.axes
 
 
 # ----------------------------------------------------------------- docstrings
@@ -375,10 +391,24 @@ def test_plain_lines() -> None:
         "x (int, optional): how many",
         "x: (default: 1)",
         "loss (`torch.Tensor` of shape `(1,)`): the loss",
+        "x: (1)to tensor, (2)to device",
     ],
 )
 def test_what_a_docstring_leaves_open(line: str) -> None:
     assert from_docstring(f"Do it.\n\nArgs:\n    {line}\n") == {}
+
+
+def test_a_shape_further_down_in_an_entry() -> None:
+    text = """Loss.
+
+    Args:
+        out0:
+            Projections of the first views.
+
+            Shape: (batch_size, dim)
+        out1: Projections of the second views.
+    """
+    assert axes_of(text) == {"out0": "batch_size dim"}
 
 
 def test_contradicting_entries_say_nothing() -> None:

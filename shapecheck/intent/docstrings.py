@@ -47,9 +47,11 @@ _PARAMETERS = (
     r"args|arguments|parameters|params|inputs?|keyword args|keyword arguments|other parameters|attributes|shapes?"
 )
 _RETURNS = r"returns?|outputs?|yields?"
-_HEADER = re.compile(
-    rf"(?P<parameters>{_PARAMETERS})|(?P<returns>{_RETURNS})|(?P<other>[A-Z]\w*(?: \w+)?)", re.IGNORECASE
+_OTHER = (
+    r"raises|warns|examples?|notes?|warnings?|references?|see also|todo|usage|methods|properties|details|description|"
+    r"citation|hints?|tips?"
 )
+_HEADER = re.compile(rf"(?P<parameters>{_PARAMETERS})|(?P<returns>{_RETURNS})|(?P<other>{_OTHER})", re.IGNORECASE)
 _FIELD = re.compile(
     r":(?:param|parameter|arg|argument|key|keyword)\s+(?:[^:]*?\s)?\\?\*{0,2}(\w+)\s*:|:(returns?)\s*:|:\w+[^:]*:"
 )
@@ -102,9 +104,7 @@ def _header(lines: list[str], index: int) -> str | None:
         return None
     match = _HEADER.fullmatch(stripped.rstrip(":").strip())
     if match is None:
-        return None
-    if match["other"] and not underlined and index + 1 < len(lines) and not lines[index + 1].startswith(" "):
-        return None
+        return "other" if underlined else None
     return "parameters" if match["parameters"] else RETURN if match["returns"] else "other"
 
 
@@ -133,10 +133,12 @@ def _block_end(lines: list[str], index: int, indent: int) -> int:
 
 def _entry_end(lines: list[str], index: int, own: int) -> int:
     """An entry goes on while lines stand deeper than its first."""
-    end = index + 1
-    while end < len(lines) and lines[end].strip() and len(lines[end]) - len(lines[end].lstrip()) > own:
+    end = last = index + 1
+    while end < len(lines) and (not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > own):
         end += 1
-    return end
+        if lines[end - 1].strip():
+            last = end
+    return last
 
 
 def _field(body: str, column: int) -> _Entry | None:
@@ -153,6 +155,8 @@ def _named(body: str, column: int, section: str) -> _Entry | None:
     if match is None:
         return None
     name = match["name"]
+    if name.lower() in ("shape", "size", "note", "example", "default"):
+        return None
     if section == "parameters" and name in ("Input", "Output", "Target"):  # torch's `Shape:` lists
         name = RETURN if name == "Output" else name.lower()
     elif name.lower() in ("return", "returns", "output", "outputs"):
@@ -176,7 +180,7 @@ def _result(lines: list[str], starts: list[int], index: int, end: int) -> Iterat
 # ------------------------------------------------------------------ one entry
 
 _SAID = re.compile(
-    r"(?:\b(?:shapes?|Shapes?|Size|(?:of|with|has|have|in|a) size)\b(?:\s*(?:of|is|are|:|=|~|-)\s*)*|"
+    r"(?:\b(?:shapes?|Shapes?|Size|(?:of|with|has|have|in|a) size)\b(?:\s*(?:of|is|are|:|=|~|-))*|"
     r"\b(?:[A-Z][A-Za-z]*)?[Tt]ensors?`*(?:\s+of)?\s*[:,]?)"
     r"[\s`'\"]*(?::math:|:obj:|:code:)?[`\s]*\Z"
 )
@@ -193,6 +197,13 @@ _UNSURE = re.compile(
 )
 _WORD_END = re.compile(r"[\w\]]\Z")
 _NEXT = re.compile(r"[`'\"\s,;.]*(?:(?:or|if|when|and|otherwise|else|depending|for)\b|\||/|\()", re.IGNORECASE)
+
+
+_TAKEN_BACK = re.compile(
+    r"[^.;]{0,24}?\b(?:if|unless|depending|otherwise|instead|pairs|tuples)\b|"
+    r".*?\bor\b(?: of| with)?(?: shape| size)?\W{0,9}[(\[\d]",
+    re.DOTALL,
+)
 
 
 def _shape(entry: _Entry) -> Written | None:
@@ -239,7 +250,7 @@ def _pieces(text: str) -> Iterator[Piece]:
 def _said(text: str, piece: Piece) -> bool | None:
     """True after a shape word, False at the beginning of the description, None elsewhere."""
     before = text[: piece.start]
-    if _SAID.search(before) or piece.form == "x":
+    if _SAID.search(before, max(0, len(before) - 120)) or piece.form == "x":
         return True
     head = _TYPE.match(before)
     begun = before[head.end() :] if head else before
@@ -254,7 +265,7 @@ def _denied(text: str, piece: Piece) -> bool:
     if _NEXT.match(after) and not re.match(r"[`'\"\s,;.]*\((?!or\b|if\b)", after):
         return True
     tail = re.split(r"[.;:]\s|\n\s*\n", after)[0]
-    return re.search(r"\b(?:or|if|unless|depending|otherwise|pairs|tuples|instead)\b", tail) is not None
+    return _TAKEN_BACK.match(tail) is not None
 
 
 def _dtype(text: str, piece: Piece) -> str | None:

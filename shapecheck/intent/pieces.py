@@ -256,13 +256,21 @@ def _inner(text: str) -> tuple[tuple[Item, ...] | None, bool]:
     chain = _split_by(text.strip())
     if len(chain) > 1:
         return _read_all(chain), False
-    words = text.split()
-    if len(words) > 1:
-        items = _read_all(_split(" ".join(words), " "))
+    if len(text.split()) > 1:
+        items = _read_spaced(text)
         if items and all(i.score in (SURE, NUMERIC) and _short(i) for i in items):
             return items, False
     item = read_axis(text)
     return ((item,) if item else None), False
+
+
+_OPERATOR = re.compile(r"(?:^|\s)(?:[-+*/·^]|//|\*\*)(?=\s|$)")
+
+
+def _read_spaced(text: str) -> tuple[Item, ...] | None:
+    """`B B*G`; with an operator between spaces (`B * G`) it is one axis."""
+    words = " ".join(text.split())
+    return _read_all([words] if _OPERATOR.search(words) else _split(words, " "))
 
 
 def _split_by(text: str) -> list[str]:
@@ -304,7 +312,7 @@ def brackets(text: str) -> Iterator[Piece]:
 
 # ---------------------------------------------------------------------- bare
 
-_FACTOR = r"(?:\([^()]*\)|\d*[A-Za-z_][\w.]*'?(?:\s*[*+]\s*[\w.]+|[-*+/]+[\w.]+)*|\d+)"
+_FACTOR = r"(?:\([^()]*\)|\d*[A-Za-z_][\w.]*'?(?:\s+[*+]\s*[\w.]+|[*+]\s+[\w.]+|[-*+/]+[\w.]+)*|\d+)"
 _CHAIN = re.compile(rf"{_FACTOR}(?:(?:{_BY}){_FACTOR})+(?![\w(])")
 _STOP = re.compile(r"\s*(?:$|[;|#]|\s\(|\s-\s|\s--|\s—|,\s*\w+\s*[:=]|,\s+(?:result|out|output)\b)")
 
@@ -330,9 +338,9 @@ def bare_at(text: str, at: int) -> Piece | None:
     end = stop.start() if stop else len(text)
     clause = text[at:end]
     if "," in clause:
-        items, form = _read_all(_split(clause.rstrip(" .,"), ",")), ","
+        items, form = _read_all(_split(re.sub(r"(?<![.\s])\.?[\s,]*\Z", "", clause), ",")), ","
     else:
-        items, form = _read_all(_split(" ".join(clause.split()), " ")), " "
+        items, form = _read_spaced(clause), " "
     return Piece(at, end, items, form) if items else None
 
 
@@ -390,6 +398,8 @@ def _numbers(piece: Piece, trusted: bool) -> bool | None:
     if "0" in sizes and not trusted:
         return None
     if ("_" in sizes and not trusted) or all(size == "..." for size in sizes):
+        return None
+    if len(sizes) == 1 and not piece.trailing_comma and piece.form == "(":  # "(1) first"
         return None
     if trusted:
         return True

@@ -72,7 +72,7 @@ _CONTENT = words(
 _WRONG = words(
     "CLS SEP PAD MASK UNK BOS EOS TODO FIXME XXX NOTE True False None and or not is are the of for to in if "
     "else see with without no yes same as optional default e.g eg i.e ie etc cf inclusive exclusive TBD NA OK "
-    "GPU CPU TPU DDP RGB BGR HSV LAB RGBA API URL ID SGD Adam LSTM GRU CNN RNN MLP AMP FP16 FP32 BF16 NOTE: "
+    "GPU CPU TPU DDP RGB BGR HSV LAB RGBA API URL ID KB MB GB TB DB SGD Adam LSTM GRU CNN RNN MLP AMP FP16 FP32 BF16 "
     "this that it its on at by from be an do don't only when then than use used using we our you your but"
 )
 
