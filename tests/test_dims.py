@@ -147,6 +147,7 @@ LAWS = [
     ("(n + G*B) % B", "n % B"),
     ("(n//2)//3", "n//6"),
     ("(n//A)//B", "n//(A*B)"),
+    ("((n + 1)//2 + 1)//2", "(n + 3)//4"),
     ("(B*n)//(B*k)", "n//k"),
     ("(B*n) % (B*k)", "B*(n % k)"),
     ("(n + k - 1)//k", "-(-n//k)"),
@@ -248,8 +249,15 @@ def test_too_much_is_said_aloud():
 def tower(height):
     size = symbol("n")
     for _ in range(height):
-        size = maximum(size // G, D) + 1
+        size = maximum(size % G, D) + 1
     return size
+
+
+def test_a_stack_of_strided_convolutions_is_one_division():
+    size = symbol("L")
+    for _ in range(6):
+        size = (size + 2 * 1 - 3) // 2 + 1
+    assert show(size) == "(L + 63)//64"
 
 
 # ------------------------------------------------------------- questions

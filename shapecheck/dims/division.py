@@ -90,7 +90,9 @@ def _floordiv_rest(rest: Size, b: Size) -> Size:
     if terms_of(rest)[0][1] < 0:  # one form for every way to write a division that rounds up
         return add(scale(floordiv(add(scale(rest, -1), -1), b), -1), -1)
     match terms_of(rest):
-        case ((((FloorDiv(n, inner), 1),), 1),) if positive(inner):
+        case ((((FloorDiv(n, inner), 1),), 1), *constant) if positive(inner) and not any(m for m, _ in constant):
+            for _, c in constant:
+                n = add(n, scale(inner, c))
             return floordiv(n, mul(inner, b))
     return single(FloorDiv(rest, b))
 

@@ -24,6 +24,7 @@ from shapecheck.dims.size import (
 from shapecheck.dims.substitution import substitute
 
 Equation: TypeAlias = tuple[Size, Size]
+_MAX_NAMES = 8  # with more, a condition stays as it is
 
 
 def without_content(difference: Dim) -> Dim | None:
@@ -63,7 +64,7 @@ def simplest(size: Dim) -> Dim:
 
 def equal_pair(size: Dim) -> Dim:
     """`B*B - G*G` is 0 only where `B - G` is."""
-    if len(size.terms[0][0]) == 1 and size.terms[0][0][0][1] == 1:  # a linear size has no such factor
+    if sum(e for _, e in size.terms[0][0]) == 1 or len(symbols(size)) > _MAX_NAMES:  # a linear size has no such factor
         return size
     for a, b in combinations(sorted(symbols(size)), 2):
         if substitute(size, {a: symbol(b)}) == 0:
@@ -76,7 +77,7 @@ def equal_pair(size: Dim) -> Dim:
 
 def linear(size: Dim) -> Dim:
     """`(B + 1)*G - 2*(B + 1)` is 0 only where `G - 2` is: drops the factor that can't be 0."""
-    if len(size.terms) < 4:  # the least that a product of two sums without a common symbol has
+    if len(size.terms) < 4 or len(symbols(size)) > _MAX_NAMES:  # a product of two sums has at least 4 terms
         return size
     for name in sorted(symbols(size)):
         s = symbol(name)
