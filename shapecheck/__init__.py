@@ -1,1 +1,55 @@
+"""shapecheck: tensor shapes of contrastive training code, compared with the shapes that its author meant.
 
+The linter is the command `shapecheck lint`; the names here are the runtime layer's, imported when they are used:
+`import shapecheck` alone imports neither torch nor jaxtyping nor libcst.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shapecheck.runtime.broadcasts import no_broadcast as no_broadcast
+    from shapecheck.runtime.checking import check as check
+    from shapecheck.runtime.decorate import shaped as shaped
+    from shapecheck.runtime.errors import ContractError as ContractError
+    from shapecheck.runtime.errors import ShapeError as ShapeError
+    from shapecheck.runtime.hook import install as install_import_hook
+
+_HOMES = {
+    "ContractError": ("errors", "ContractError"),
+    "ShapeError": ("errors", "ShapeError"),
+    "check": ("checking", "check"),
+    "install_import_hook": ("hook", "install"),
+    "no_broadcast": ("broadcasts", "no_broadcast"),
+    "shaped": ("decorate", "shaped"),
+}
+
+__all__ = ["ContractError", "ShapeError", "check", "install_import_hook", "no_broadcast", "report", "shaped"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'shapecheck' has no attribute {name!r}")
+    home, attribute = _HOMES[name]
+    value = getattr(import_module(f"shapecheck.runtime.{home}"), attribute)
+    globals()[name] = value
+    return value
+
+
+class _Package(ModuleType):
+    """`shapecheck.report()` is the runtime layer's, also when the linter's subpackage `report` has been imported."""
+
+    @property
+    def report(self) -> Any:
+        return import_module("shapecheck.runtime.report").report
+
+    @report.setter
+    def report(self, module: ModuleType) -> None:
+        """The import system puts subpackages here; `sys.modules` keeps this one as well."""
+
+
+sys.modules[__name__].__class__ = _Package

@@ -16,6 +16,7 @@ __all__ = [
     "Mismatch",
     "NotATensor",
     "Problem",
+    "RowsLeak",
     "Size",
     "Unbound",
     "WrongDevice",
@@ -98,7 +99,18 @@ class NotATensor:
     got: str
 
 
-Problem: TypeAlias = WrongRank | WrongSize | WrongSizes | Unbound | WrongDtype | WrongDevice | NotATensor
+@dataclass(frozen=True, slots=True)
+class RowsLeak:
+    """Row `row` of the subject, counted along `axis`, depends on row `other` of `source`: "argument p"."""
+
+    axis: str
+    row: int
+    source: str
+    other: int
+    how: str = ""  # what showed it
+
+
+Problem: TypeAlias = WrongRank | WrongSize | WrongSizes | Unbound | WrongDtype | WrongDevice | NotATensor | RowsLeak
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +180,9 @@ def _clause(mismatch: Mismatch) -> str:
             return f"dtype is {got}, {expected} was declared"
         case WrongDevice(expected, got, by):
             return f"device is {got}, not {expected}" + (f" like {by}" if by else "")
+        case RowsLeak(axis, row, source, other, how):
+            shown = f" ({how})" if how else ""
+            return f"row {row} along {axis} depends on row {other} of {source}, and rows were declared independent{shown}"
         case NotATensor(expected, got):
             return f"{got} where {expected} was declared"
 

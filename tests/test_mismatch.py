@@ -6,6 +6,7 @@ from shapecheck.mismatch import (
     Binding,
     Mismatch,
     NotATensor,
+    RowsLeak,
     Unbound,
     WrongDevice,
     WrongDtype,
@@ -66,6 +67,11 @@ SENTENCES = [
     (
         Mismatch("argument p", WrongDevice("cpu", "meta", "argument q")),
         "argument p: device is meta, not cpu like argument q",
+    ),
+    (
+        Mismatch("return value", RowsLeak("B", 0, "argument p", 3, "other values there change it"), where="score"),
+        "return value: row 0 along B depends on row 3 of argument p, and rows were declared independent "
+        "(other values there change it); in score",
     ),
     (
         Mismatch("item 3 of argument ps", NotATensor("Tensor", "int")),

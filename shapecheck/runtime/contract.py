@@ -1,0 +1,272 @@
+"""What an annotation asks of a value, as a small tree; and the plain way to hold a value against it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from shapecheck.mismatch import Mismatch, NotATensor, Problem, WrongDevice, WrongDtype
+from shapecheck.runtime.scope import Scope, fit, settle
+from shapecheck.spec import Spec
+
+__all__ = [
+    "Contract",
+    "Field",
+    "Free",
+    "Items",
+    "OneOf",
+    "Plain",
+    "Record",
+    "Row",
+    "TensorOf",
+    "Values",
+    "dtype_name",
+    "hold",
+    "tensors",
+    "type_name",
+]
+
+DtypeNames: TypeAlias = "tuple[str | re.Pattern[str], ...] | None"  # None: any
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Nothing is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A type without tensors. `classes` when isinstance decides, else beartype's test."""
+
+    hint: Any
+    classes: type | None
+    test: Callable[[object], bool] = dataclasses.field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        return type_name(self.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorOf:
+    """`Float[Tensor, "B G"]`. `allowed` is the set of dtypes seen to fit; it learns."""
+
+    array: Any  # the class, or Any for whatever has a shape and a dtype
+    spec: Spec
+    text: str
+    dtype: str  # "Float"
+    dtypes: DtypeNames
+    allowed: set[Any] = dataclasses.field(compare=False, repr=False)
+    same_device: bool = False
+    autocast_ok: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The first option that fits, in the order written."""
+
+    options: tuple[Contract, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Every item of a list, a tuple of any length, a sequence or a set."""
+
+    kind: type
+    item: Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A tuple, place by place."""
+
+    items: tuple[Contract, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Every value of a mapping."""
+
+    kind: type
+    value: Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    name: str
+    contract: Contract
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A TypedDict (`keyed`), a NamedTuple, a dataclass: named fields that share their own axis names."""
+
+    cls: type
+    fields: tuple[Field, ...]
+    keyed: bool = False
+
+
+Contract: TypeAlias = Free | Plain | TensorOf | OneOf | Items | Row | Values | Record
+
+
+def tensors(contract: Contract) -> list[TensorOf]:
+    """Every tensor that the contract speaks of and whose axes are the call's own (records keep theirs)."""
+    match contract:
+        case TensorOf():
+            return [contract]
+        case OneOf(parts) | Row(parts):
+            return [tensor for part in parts for tensor in tensors(part)]
+        case Items(_, part) | Values(_, part):
+            return tensors(part)
+        case _:
+            return []
+
+
+def hold(contract: Contract, value: Any, scope: Scope, subject: str, wait: bool = False) -> Mismatch | None:
+    """Hold a value against a contract, binding names in `scope`; the first mismatch, or None.
+
+    With `wait`, expressions over names without a size are put off to `settle`.
+    """
+    match contract:
+        case Free():
+            return None
+        case Plain():
+            return None if contract.test(value) else Mismatch(subject, NotATensor(contract.name, type_name(type(value))))
+        case TensorOf():
+            return _hold_tensor(contract, value, scope, subject, wait)
+        case OneOf(options):
+            return _hold_one_of(options, value, scope, subject, wait)
+        case Items(kind, item):
+            if not isinstance(value, kind):
+                return _not(kind, value, subject)
+            return _each(((f"[{n}]", item, x) for n, x in enumerate(value)), scope, subject, wait)
+        case Row(items):
+            if not isinstance(value, tuple):
+                return _not(tuple, value, subject)
+            if len(value) != len(items):
+                problem = NotATensor(f"a tuple of {len(items)}", f"a tuple of {len(value)}")
+                return Mismatch(subject, problem)
+            return _each(((f"[{n}]", c, x) for n, (c, x) in enumerate(zip(items, value))), scope, subject, wait)
+        case Values(kind, item):
+            if not isinstance(value, kind):
+                return _not(kind, value, subject)
+            return _each(((f"[{key!r}]", item, x) for key, x in value.items()), scope, subject, wait)
+        case Record():
+            return _hold_record(contract, value, scope, subject)
+
+
+def _each(parts: Any, scope: Scope, subject: str, wait: bool) -> Mismatch | None:
+    saved, path = scope.copy(), scope.path
+    for place, contract, value in parts:
+        scope.path = path + place
+        mismatch = hold(contract, value, scope, subject + place, wait)
+        scope.path = path
+        if mismatch is not None:
+            scope.restore(saved)
+            return mismatch
+    return None
+
+
+def _hold_one_of(options: tuple[Contract, ...], value: Any, scope: Scope, subject: str, wait: bool) -> Mismatch | None:
+    mismatches = []
+    for option in options:
+        mismatch = hold(option, value, scope, subject, wait)
+        if mismatch is None:
+            return None
+        mismatches.append(mismatch)
+    # the option that came furthest speaks: a size, then a rank, then a type
+    order = {"WrongSize": 0, "WrongSizes": 0, "Unbound": 0, "WrongDevice": 1, "WrongRank": 2, "WrongDtype": 3}
+    return min(mismatches, key=lambda m: order.get(type(m.problem).__name__, 4))
+
+
+def _hold_record(record: Record, value: Any, scope: Scope, subject: str) -> Mismatch | None:
+    if record.keyed:
+        if not isinstance(value, Mapping):
+            return _not(record.cls, value, subject)
+    elif not isinstance(value, record.cls):
+        return _not(record.cls, value, subject)
+    own = Scope(arguments=fields_of(record, value), path=scope.path)
+    for part in record.fields:
+        inside = f"{subject}[{part.name!r}]" if record.keyed else f"{subject}.{part.name}"
+        if part.name not in own.arguments:
+            if part.required:
+                return Mismatch(inside, NotATensor("a value", "nothing"))
+            continue
+        mismatch = hold(part.contract, own.arguments[part.name], own, inside, wait=True)
+        if mismatch is not None:
+            return mismatch
+    return late_mismatch(own)
+
+
+def fields_of(record: Record, value: Any) -> dict[str, Any]:
+    """The fields that the value has."""
+    if record.keyed:
+        return {f.name: value[f.name] for f in record.fields if f.name in value}
+    return {f.name: getattr(value, f.name) for f in record.fields if hasattr(value, f.name)}
+
+
+def late_mismatch(scope: Scope) -> Mismatch | None:
+    """The first expression that was put off and disagrees."""
+    found = settle(scope)
+    if found is None:
+        return None
+    late, problem = found
+    return Mismatch(late.subject, problem, str(late.spec), late.shape)
+
+
+def _hold_tensor(contract: TensorOf, value: Any, scope: Scope, subject: str, wait: bool) -> Mismatch | None:
+    if contract.array is Any:
+        if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+            return Mismatch(subject, NotATensor("an array", type_name(type(value))), contract.text)
+    elif not isinstance(value, contract.array):
+        return Mismatch(subject, NotATensor(type_name(contract.array), type_name(type(value))), contract.text)
+    problem: Problem | None = None
+    if not dtype_fits(contract, value.dtype):
+        problem = WrongDtype(contract.dtype, dtype_name(value.dtype))
+    elif (problem := fit(contract.spec, value.shape, scope, subject, wait)) is None and contract.same_device:
+        if scope.device is None:
+            scope.device = (value.device, subject)
+        elif scope.device[0] != value.device:
+            problem = WrongDevice(str(scope.device[0]), str(value.device), scope.device[1])
+    return None if problem is None else Mismatch(subject, problem, contract.text, tuple(value.shape))
+
+
+_HALF = {"float16", "bfloat16"}
+
+
+def dtype_fits(contract: TensorOf, dtype: Any) -> bool:
+    """Whether a dtype is one that the annotation names; autocast may halve floats where that is allowed."""
+    if contract.dtypes is None or dtype in contract.allowed:
+        return True
+    name = dtype_name(dtype)
+    if any(name == d if isinstance(d, str) else d.match(name) for d in contract.dtypes):
+        contract.allowed.add(dtype)
+        return True
+    if not contract.autocast_ok or name not in _HALF or "float32" not in contract.dtypes:
+        return False
+    import torch
+
+    return any(torch.is_autocast_enabled(device) for device in ("cpu", "cuda"))
+
+
+def dtype_name(dtype: Any) -> str:
+    """`float32`, for torch, numpy and JAX dtypes alike."""
+    scalar = getattr(getattr(dtype, "type", None), "__name__", None)
+    if scalar is not None:
+        return str(dtype) if scalar == "void" and dtype.fields else str(scalar)
+    return dtype if isinstance(dtype, str) else repr(dtype).rsplit(".", 1)[-1]
+
+
+def type_name(hint: Any) -> str:
+    """A type as the reader wrote it, without its module where it is a class."""
+    if hint is None or hint is type(None):
+        return "None"
+    return getattr(hint, "__name__", repr(hint)) if isinstance(hint, type) else repr(hint).replace("typing.", "")
+
+
+def _not(kind: type, value: Any, subject: str) -> Mismatch:
+    return Mismatch(subject, NotATensor(type_name(kind), type_name(type(value))))

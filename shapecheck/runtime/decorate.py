@@ -1,0 +1,235 @@
+"""`@shaped`: what it is given, and what it makes of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, overload
+
+import torch
+
+from shapecheck.runtime.build import Builder
+from shapecheck.runtime.errors import ContractError
+from shapecheck.runtime.modes import Options, mode
+from shapecheck.runtime.plan import Plan, plan_of
+from shapecheck.runtime.report import Entry, record
+from shapecheck.runtime.resolve import frame_names, names_of
+from shapecheck.runtime.twin import twin
+
+__all__ = ["hooked", "shaped"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+ENFORCED = "__shapecheck__"
+
+
+@overload
+def shaped(thing: F, /) -> F: ...
+@overload
+def shaped(
+    thing: F,
+    /,
+    *,
+    axes: Mapping[str, Any] | None = ...,
+    independent: str | None = ...,
+    decouple: bool = ...,
+    device: Literal["same"] | None = ...,
+    types: Literal["all", "tensors"] = ...,
+    autocast_ok: bool = ...,
+    first_k: int | None = ...,
+    every_n: int | None = ...,
+    strict: bool = ...,
+) -> F: ...
+@overload
+def shaped(
+    *,
+    axes: Mapping[str, Any] | None = ...,
+    independent: str | None = ...,
+    decouple: bool = ...,
+    device: Literal["same"] | None = ...,
+    types: Literal["all", "tensors"] = ...,
+    autocast_ok: bool = ...,
+    first_k: int | None = ...,
+    every_n: int | None = ...,
+    strict: bool = ...,
+) -> Callable[[F], F]: ...
+
+
+def shaped(thing: Any = None, /, *, axes: Mapping[str, Any] | None = None, **choices: Any) -> Any:
+    """Enforce the jaxtyping annotations of a function, method, property, class or lambda.
+
+    axes: declarations by name where there are no annotations: `{"q": "B D", "return": "B N"}`.
+    independent: the name of an axis whose rows must not see each other; the first calls are run again on
+        poisoned copies, and a leak is a ShapeError.
+    decouple: run the first call again on meta tensors with sizes that are all different, so that equal sizes hide nothing.
+    device: "same" asks all tensors of a call to live on one device.
+    types: "tensors" leaves types without tensors alone.
+    autocast_ok: where float32 is declared, halves pass while autocast is on.
+    first_k: how many calls `independent` proves, and how many are checked when SHAPECHECK=first (3).
+    every_n: check every n-th call only; with SHAPECHECK=sample, 128 unless given.
+    strict: what cannot be checked is a ContractError here; otherwise `report()` lists it.
+
+    Raises ContractError where something declared cannot be checked. The checked function raises ShapeError.
+    """
+    options = Options(**choices)
+    around = frame_names(1)
+    if thing is None:
+        return lambda it: _shape(it, options, axes, around)
+    return _shape(thing, options, axes, around)
+
+
+def hooked(choices: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """The decorator that the import hook writes above everything: silent where nothing is declared."""
+    options = Options(**{**choices, "must_speak": False})
+
+    def decorate(thing: Any) -> Any:
+        if not isinstance(thing, types.FunctionType | type):
+            return thing  # another decorator made something else of it
+        try:
+            return _shape(thing, options, None, frame_names(1))
+        except ContractError as error:
+            if options.strict:
+                raise
+            record(Entry(f"{thing.__module__}.{thing.__qualname__}", notes=[str(error)], how="not at all"))
+            return thing
+
+    return decorate
+
+
+def _shape(thing: Any, options: Options, axes: Mapping[str, Any] | None, around: Mapping[str, Any]) -> Any:
+    if mode() == "off":
+        return thing
+    match thing:
+        case classmethod():
+            return classmethod(_shape(thing.__func__, options, axes, around))
+        case staticmethod():
+            return staticmethod(_shape(thing.__func__, options, axes, around))
+        case property():
+            parts = [part and _shape(part, options, None, around) for part in (thing.fget, thing.fset, thing.fdel)]
+            return property(*parts, doc=thing.__doc__)
+        case functools.cached_property():
+            shaped_property = functools.cached_property(_shape(thing.func, options, axes, around))
+            if thing.attrname is not None:
+                shaped_property.__set_name__(object, thing.attrname)
+            return shaped_property
+        case type():
+            from shapecheck.runtime.classes import shape_class
+
+            return shape_class(thing, options, around, _shape)
+        case types.FunctionType():
+            return _function(thing, options, axes, around)
+        case types.MethodType():
+            return types.MethodType(_shape(thing.__func__, options, axes, around), thing.__self__)
+    raise ContractError(f"{type(thing).__name__} is nothing that @shaped can check; give it the function itself")
+
+
+def _function(
+    fn: types.FunctionType, options: Options, axes: Mapping[str, Any] | None, around: Mapping[str, Any]
+) -> types.FunctionType:
+    if getattr(fn, ENFORCED, False) or getattr(fn, "__no_type_check__", False):
+        return fn
+    try:
+        return _checked(fn, options, axes, around, late=False)
+    except NameError:  # a name that does not exist yet: ask again at the first call
+        return _deferred(fn, functools.partial(_checked, fn, options, axes, around, late=True))
+
+
+def _checked(
+    fn: types.FunctionType,
+    options: Options,
+    axes: Mapping[str, Any] | None,
+    around: Mapping[str, Any],
+    late: bool,
+) -> types.FunctionType:
+    builder = Builder(options.strict, options.types == "all", options.device == "same", options.autocast_ok)
+    entry = Entry(f"{fn.__module__}.{fn.__qualname__}", notes=builder.notes)
+    plan = plan_of(fn, builder, names_of(fn, around), axes, late)
+    guarded = _overloaded(plan, options, around) or twin(plan, entry)
+    if not entry.checked and not options.independent:
+        if options.must_speak:
+            raise ContractError(f"{entry.where} declares no tensor and no type: there is nothing to check")
+        return fn
+    record(entry)
+    guarded = _extras(plan, guarded, options, entry)
+    guarded = _sometimes(plan, guarded, options)
+    setattr(guarded, ENFORCED, True)
+    return guarded
+
+
+def _overloaded(plan: Plan, options: Options, around: Mapping[str, Any]) -> types.FunctionType | None:
+    from shapecheck.runtime.overloads import overloaded
+
+    return overloaded(plan, options, around)
+
+
+def _extras(plan: Plan, guarded: types.FunctionType, options: Options, entry: Entry) -> types.FunctionType:
+    """The checks that no shape can make, in front of the call."""
+    if options.decouple:
+        from shapecheck.runtime.decouple import decoupled
+
+        guarded = decoupled(plan, guarded, entry)
+    if options.independent is not None:
+        from shapecheck.runtime.independence import independent
+
+        guarded = independent(plan, guarded, options.independent, options.first_k or 3, entry)
+    return guarded
+
+
+def _sometimes(plan: Plan, guarded: types.FunctionType, options: Options) -> types.FunctionType:
+    """Not every call, where the environment or the options say so. Tracing always checks: it costs nothing later."""
+    now = mode()
+    if now == "on" and options.every_n is None:
+        return guarded
+    compiling, fn = torch.compiler.is_compiling, plan.fn
+    if now == "first":
+        left = [None] * (options.first_k or 3)
+
+        @functools.wraps(fn)
+        def first(*args: Any, **kwargs: Any) -> Any:
+            if compiling():
+                return guarded(*args, **kwargs)
+            if left:
+                left.pop()
+                return guarded(*args, **kwargs)
+            return fn(*args, **kwargs)
+
+        return first  # type: ignore[return-value]
+    every, calls = options.every_n or 128, itertools.count()
+
+    @functools.wraps(fn)
+    def sampled(*args: Any, **kwargs: Any) -> Any:
+        if compiling() or next(calls) % every == 0:
+            return guarded(*args, **kwargs)
+        return fn(*args, **kwargs)
+
+    return sampled  # type: ignore[return-value]
+
+
+def _deferred(fn: types.FunctionType, make: Callable[[], types.FunctionType]) -> types.FunctionType:
+    """A function whose guards are built at its first call, when every name exists."""
+    built: list[types.FunctionType] = []
+
+    def guarded() -> types.FunctionType:
+        if not built:
+            try:
+                built.append(make())
+            except NameError as error:
+                raise ContractError(f"an annotation of {fn.__qualname__} names what does not exist: {error}") from error
+        return built[0]
+
+    if inspect.iscoroutinefunction(fn):
+
+        @functools.wraps(fn)
+        async def deferred_coroutine(*args: Any, **kwargs: Any) -> Any:
+            return await guarded()(*args, **kwargs)
+
+        return deferred_coroutine  # type: ignore[return-value]
+
+    @functools.wraps(fn)
+    def deferred(*args: Any, **kwargs: Any) -> Any:
+        return guarded()(*args, **kwargs)
+
+    setattr(deferred, ENFORCED, True)
+    return deferred  # type: ignore[return-value]

@@ -1,0 +1,565 @@
+"""From contracts to straight-line Python: the guards that run at every call.
+
+`f(q: Float[Tensor, "B D"], ...)` becomes, in the function's own frame,
+
+    if not (isinstance(q, Tensor) and len((s := q.shape)) == 2 and q.dtype in FLOATS): fail(0, q, ...)
+    B, D = s
+
+No dictionary is kept and nothing is remembered between calls: axis sizes are local variables, so threads,
+coroutines and generators cannot mix them up, and torch.compile sees plain comparisons of sizes.
+What a guard refuses is judged again by `contract.hold`, which finds the words.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from shapecheck.runtime.contract import (
+    Contract,
+    Free,
+    Items,
+    OneOf,
+    Plain,
+    Record,
+    Row,
+    TensorOf,
+    Values,
+    dtype_fits,
+    tensors,
+)
+from shapecheck.runtime.errors import ContractError
+from shapecheck.runtime.scope import variadic
+from shapecheck.spec import (
+    Anonymous,
+    BinOp,
+    CallFn,
+    Expr,
+    Fixed,
+    FString,
+    Named,
+    Num,
+    Python,
+    Tree,
+    Unary,
+    Var,
+    Variadic,
+)
+
+__all__ = ["Crooked", "Guards", "Site", "braces_in"]
+
+
+class Crooked(Exception):
+    """A contract that no straight line checks; the reference walks it instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place where a value is held against a contract. `wait`: later arguments may still bind names."""
+
+    subject: str
+    contract: Contract
+    wait: bool = False
+    line: int | None = None
+    hint: Any = None  # the type, for a second opinion
+
+
+@dataclass(slots=True)
+class Guards:
+    """Writes guard lines. `mark` starts every name that it puts into the function's frame."""
+
+    mark: str
+    arguments: tuple[str, ...]  # what `{...}` may read
+    sites: list[Site] = field(default_factory=list)
+    constants: dict[str, Any] = field(default_factory=dict)
+    by: dict[str, list[str]] = field(default_factory=dict)  # axis -> who may have bound it
+    known: dict[str, bool] = field(default_factory=dict)  # variable -> bound for certain, else perhaps None
+    shapes: dict[str, str] = field(default_factory=dict)  # argument -> the variable that keeps its shape
+    renamed: dict[str, str] = field(default_factory=dict)  # argument -> the variable that keeps it, where the body rebinds
+    late: list[tuple[TensorOf, str, str, int, Expr]] = field(default_factory=list)
+    braced: frozenset[str] = frozenset()  # the arguments that some `{...}` reads
+    lines: list[str] = field(default_factory=list)
+    indent: int = 0
+    inner: str = ""  # set while the axes of a record or of a yield are written: they are its own
+    outside: dict[str, bool] | None = None  # `known` outside the record that is being written
+    count: int = 0
+
+    # Words.
+
+    def say(self, line: str) -> None:
+        self.lines.append("    " * self.indent + line)
+
+    @contextmanager
+    def block(self, header: str) -> Iterator[None]:
+        """Lines under a header; what they bind is bound for certain within them only."""
+        self.say(header)
+        self.indent += 1
+        start, before = len(self.lines), dict(self.known)
+        yield
+        if len(self.lines) == start:
+            self.say("pass")
+        self.indent -= 1
+        self.known = before
+
+    def const(self, name: str, value: Any) -> str:
+        """A variable of the closure that holds `value`."""
+        full = f"{self.mark}{name}"
+        number = 1
+        while full in self.constants and self.constants[full] is not value:
+            number += 1
+            full = f"{self.mark}{name}{number}"
+        self.constants[full] = value
+        return full
+
+    def fresh(self, name: str) -> str:
+        self.count += 1
+        return f"{self.mark}{name}{self.count}"
+
+    def axis(self, name: str) -> str:
+        """The variable of an axis: the call's, or the inner scope's own."""
+        outer = f"{self.mark}n_{name}"
+        if self.inner and outer not in self.known:
+            return f"{self.mark}{self.inner}_{name}"
+        return outer
+
+    def group(self, name: str) -> str:
+        outer = f"{self.mark}g_{name}"
+        if self.inner and outer not in self.known:
+            return f"{self.mark}{self.inner}g_{name}"
+        return outer
+
+    def fail(self, site: int, value: str, name: str = "fail") -> str:
+        """The call that judges `value` again: with what is known, the call's shapes, what `{...}` may read."""
+        known = self.known if self.outside is None else self.outside
+        sizes, groups = (
+            "".join(f"({v[len(self.mark + kind):]!r}, {v}), " for v in known if v.startswith(self.mark + kind))
+            for kind in ("n_", "g_")
+        )
+        device = f"{self.mark}device" if f"{self.mark}device" in known else "None"
+        shapes = "".join(f"({argument!r}, {variable}), " for argument, variable in self.shapes.items())
+        read = "".join(f"({n!r}, {self.renamed.get(n, n)}), " for n in self.arguments if n in self.braced)
+        return f"{self.mark}{name}({site}, {value}, ({sizes}), ({groups}), {device}, ({shapes}), ({read}))"
+
+    def site(self, subject: str, contract: Contract, wait: bool = False, line: int | None = None, hint: Any = None) -> int:
+        self.sites.append(Site(subject, contract, wait, line, hint))
+        return len(self.sites) - 1
+
+    # Statements.
+
+    def check(self, contract: Contract, value: str, site: int, whole: str, subject: str, shape: str = "") -> None:
+        """Lines that fail at `site` (with the value `whole`) unless `value` keeps `contract`."""
+        match contract:
+            case Free():
+                return
+            case Plain():
+                with self.block(f"if not {self._plain(contract, value)}:"):
+                    self.say(self.fail(site, whole))
+            case TensorOf():
+                shape, fail = shape or self.fresh("s"), self.fail(site, whole)
+                test, binds = self.tensor(contract, value, shape, subject, site)
+                with self.block(f"if not ({test}):"):
+                    self.say(fail)
+                for bind in binds:
+                    self.say(bind)
+                self._device(contract, value, site, whole)
+                self._expressions(contract, value, shape, site, whole)
+            case OneOf(options):
+                self._one_of(options, value, site, whole, subject, shape)
+            case Items(kind, item):
+                self._loop(f"for {{}} in {value}:", kind, item, value, site, whole, subject)
+            case Values(kind, item):
+                self._loop(f"for {{}} in {value}.values():", kind, item, value, site, whole, subject)
+            case Row(items):
+                kind = self.const("tuple", tuple)
+                with self.block(f"if not (isinstance({value}, {kind}) and len({value}) == {len(items)}):"):
+                    self.say(self.fail(site, whole))
+                for place, item in enumerate(items):
+                    variable = self.fresh("x")
+                    if not isinstance(item, Free):
+                        self.say(f"{variable} = {value}[{place}]")
+                        self.check(item, variable, site, whole, f"{subject}[{place}]")
+            case Record():
+                self._record(contract, value, site, whole, subject)
+
+    def _loop(
+        self, header: str, kind: type, item: Contract, value: str, site: int, whole: str, subject: str
+    ) -> None:
+        with self.block(f"if not isinstance({value}, {self.const(kind.__name__.lower(), kind)}):"):
+            self.say(self.fail(site, whole))
+        if isinstance(item, Free):
+            return
+        self._perhaps(item)
+        variable = self.fresh("x")
+        with self.block(header.format(variable)):
+            self.check(item, variable, site, whole, f"an item of {subject}")
+
+    def _perhaps(self, *contracts: Contract) -> None:
+        """Give every name that the contracts may bind a None to start from."""
+        for tensor in (t for contract in contracts for t in tensors(contract)):
+            for axis in tensor.spec.axes:
+                match axis:
+                    case Named(name):
+                        self._start(self.axis(name))
+                    case Variadic(name):
+                        self._start(self.group(name))
+            if tensor.same_device:
+                self._start(f"{self.mark}device")
+
+    def _start(self, variable: str) -> None:
+        if variable not in self.known:
+            self.known[variable] = False
+            self.say(f"{variable} = None")
+
+    def _one_of(
+        self, options: tuple[Contract, ...], value: str, site: int, whole: str, subject: str, shape: str
+    ) -> None:
+        compound = [o for o in options if not isinstance(o, Free | Plain | TensorOf)]
+        simple = [o for o in options if isinstance(o, Free | Plain | TensorOf)]
+        if len(compound) > 1:
+            raise Crooked
+        if shape:
+            self.say(f"{shape} = None")
+        self._perhaps(*options)
+        tries: list[tuple[str, list[str]]] = []
+        for option in simple:
+            match option:
+                case Free():
+                    return
+                case Plain():
+                    tries.append((self._plain(option, value), []))
+                case TensorOf():
+                    tries.append(self._whole_tensor(option, value, shape or self.fresh("s"), subject, site))
+        if not compound and not any(binds for _, binds in tries):
+            with self.block(f"if not ({' or '.join(test for test, _ in tries)}):"):
+                self.say(self.fail(site, whole))
+            return
+        for number, (test, binds) in enumerate(tries):
+            with self.block(f"{'elif' if number else 'if'} {test}:"):
+                for bind in binds:
+                    self.say(bind)
+        if compound and not tries:
+            self.check(compound[0], value, site, whole, subject)
+            return
+        with self.block("else:"):
+            if compound:
+                self.check(compound[0], value, site, whole, subject)
+            else:
+                self.say(self.fail(site, whole))
+
+    def _whole_tensor(
+        self, contract: TensorOf, value: str, shape: str, subject: str, site: int
+    ) -> tuple[str, list[str]]:
+        """A tensor as one test, expressions included, for a choice between options."""
+        before = dict(self.known)
+        test, binds = self.tensor(contract, value, shape, subject, site)
+        self.known = before  # a choice binds nothing for certain
+        for column, expr in self._columns(contract):
+            if not isinstance(expr, Expr):
+                continue
+            if not all(self.known.get(self.axis(n)) for n in expr.names) or _risky(expr.tree):
+                raise Crooked
+            size = f"{shape}[{column}]"
+            loose = f"{size} == 1 or " if expr.broadcast else ""
+            test += f" and ({loose}{size} == {self.code(expr.tree)})"
+        if contract.same_device:
+            raise Crooked
+        return test, binds
+
+    def _record(self, record: Record, value: str, site: int, whole: str, subject: str) -> None:
+        if self.outside is not None:
+            raise Crooked
+        kind = dict if record.keyed else record.cls
+        with self.block(f"if not isinstance({value}, {self.const(kind.__name__, kind)}):"):
+            self.say(self.fail(site, whole))
+        self.count += 1
+        by, late, inner, arguments = self.by, self.late, self.inner, self.arguments
+        self.outside, self.known, self.by, self.late = self.known, {}, {}, []
+        self.inner, self.arguments = f"r{self.count}", ()
+        for part in record.fields:
+            if isinstance(part.contract, Free):
+                continue
+            if any(isinstance(a, Expr) for t in tensors(part.contract) for a in t.spec.axes):
+                raise Crooked
+            self._perhaps(part.contract)
+        for part in record.fields:
+            if isinstance(part.contract, Free):
+                continue
+            item = self.fresh("x")
+            if not record.keyed:
+                self.say(f"{item} = {value}.{part.name}")
+                self.check(part.contract, item, site, whole, f"{subject}.{part.name}")
+                continue
+            with self.block(f"if {part.name!r} in {value}:"):
+                self.say(f"{item} = {value}[{part.name!r}]")
+                self.check(part.contract, item, site, whole, f"{subject}[{part.name!r}]")
+            if part.required:
+                with self.block("else:"):
+                    self.say(self.fail(site, whole))
+        self.known, self.outside = self.outside, None
+        self.by, self.late, self.inner, self.arguments = by, late, inner, arguments
+
+    def _device(self, contract: TensorOf, value: str, site: int, whole: str) -> None:
+        if not contract.same_device:
+            return
+        device = f"{self.mark}device"
+        state = self.known.get(device)
+        if state is None:
+            self.say(f"{device} = {value}.device")
+            self.known[device] = True
+            return
+        test = f"{value}.device != {device}"
+        with self.block(f"if {test}:" if state else f"if {device} is not None and {test}:"):
+            self.say(self.fail(site, whole))
+        if not state:
+            self.say(f"{device} = {value}.device")
+
+    # Tensors.
+
+    def _columns(self, contract: TensorOf) -> list[tuple[int, Any]]:
+        """Each single axis with its index into the shape: from the end, behind a variadic one."""
+        axes, many = contract.spec.axes, contract.spec.variadic
+        return [
+            (i if many is None or i < many else i - len(axes), axis) for i, axis in enumerate(axes) if i != many
+        ]
+
+    def tensor(self, contract: TensorOf, value: str, shape: str, subject: str, site: int) -> tuple[str, list[str]]:
+        """The test of everything but expressions, and the lines that bind its new names afterwards."""
+        spec = contract.spec
+        tests, binds = [self._class(contract, value)], []
+        many = spec.variadic
+        exact = self._exact(contract)
+        if exact is not None:
+            tests.append(f"({shape} := {value}.shape) == {exact}")
+        else:
+            compare, rank = ("==", len(spec.axes)) if many is None else (">=", spec.min_rank)
+            tests.append(f"len(({shape} := {value}.shape)) {compare} {rank}")
+        if contract.dtypes is not None:
+            test = f"{value}.dtype in {self.const('dtypes', contract.allowed)}"
+            if contract.autocast_ok:
+                fits = self.const("dtype_fits", dtype_fits)
+                test = f"({test} or {fits}({self.const('tensor', contract)}, {value}.dtype))"
+            tests.append(test)
+        if exact is None:
+            first: dict[str, int] = {}
+            for column, axis in self._columns(contract):
+                self._axis(axis, column, shape, subject, first, tests, binds)
+            binds = _unpacked(binds, shape, len(spec.axes), many)
+        if many is not None and isinstance(group := spec.axes[many], Variadic):
+            self._group(group, many, len(spec.axes) - many - 1, shape, subject, tests, binds)
+        return " and ".join(tests), binds
+
+    def _class(self, contract: TensorOf, value: str) -> str:
+        if contract.array is Any:
+            return f"hasattr({value}, 'shape') and hasattr({value}, 'dtype')"
+        return f"isinstance({value}, {self.const(contract.array.__name__, contract.array)})"
+
+    def _exact(self, contract: TensorOf) -> str | None:
+        """The whole shape as one tuple, when every size is known by now."""
+        sizes = []
+        for axis in contract.spec.axes:
+            match axis:
+                case Named(name, broadcast=False, treepath=False) if self.known.get(self.axis(name)):
+                    sizes.append(self.axis(name))
+                case Fixed(value, broadcast=False):
+                    sizes.append(str(value))
+                case _:
+                    return None
+        return f"({', '.join(sizes)},)" if sizes else None
+
+    def _axis(
+        self, axis: Any, column: int, shape: str, subject: str, first: dict[str, int], tests: list[str], binds: list[str]
+    ) -> None:
+        size = f"{shape}[{column}]"
+        match axis:
+            case Anonymous() | Expr():
+                return
+            case Fixed(value, broadcast):
+                tests.append(f"({size} == 1 or {size} == {value})" if broadcast else f"{size} == {value}")
+            case Named(treepath=True):
+                raise Crooked
+            case Named(name, broadcast):
+                variable = self.axis(name)
+                loose = f"{size} == 1 or " if broadcast else ""
+                if name in first:
+                    if first[name] < 0:  # met as `#name` in this very tensor: order matters
+                        raise Crooked
+                    tests.append(f"({loose}{size} == {shape}[{first[name] - 1}])")
+                    return
+                self._bound_by(name, f"{subject}, axis {column if column >= 0 else f'{column} from the end'}")
+                state = self.known.get(variable)
+                if state:
+                    tests.append(f"({loose}{size} == {variable})" if broadcast else f"{size} == {variable}")
+                elif state is False:
+                    tests.append(f"({loose}{variable} is None or {size} == {variable})")
+                    if broadcast:
+                        binds.append(f"if {size} != 1: {variable} = {size}")
+                        first[name] = -1
+                    else:
+                        binds.append(f"{variable} = {size}")
+                        self.known[variable] = True
+                        first[name] = -1 if column < 0 else column + 1
+                elif broadcast:
+                    binds.append(f"{variable} = None if {size} == 1 else {size}")
+                    self.known[variable] = False
+                    first[name] = -1
+                else:
+                    binds.append(f"{variable} = {size}")
+                    self.known[variable] = True
+                    first[name] = -1 if column < 0 else column + 1
+
+    def _bound_by(self, name: str, who: str) -> None:
+        candidates = self.by.setdefault(name, [])
+        if not self.known.get(self.axis(name)) and who not in candidates:
+            candidates.append(who)
+
+    def _group(
+        self, axis: Variadic, start: int, tail: int, shape: str, subject: str, tests: list[str], binds: list[str]
+    ) -> None:
+        if axis.treepath:
+            raise Crooked
+        variable, found = self.group(axis.name), self.fresh("v")
+        group = f"{shape}[{start}:{f'-{tail}' if tail else ''}]"
+        before = variable if variable in self.known else "None"
+        merge = self.const("variadic", variadic)
+        # kept as (broadcastable, sizes): the rules of `*name` against `#*name` are the reference's own
+        tests.append(f"({found} := {merge}({before}, {axis.broadcast}, {group})) is not None")
+        binds.append(f"{variable} = {found}")
+        self._bound_by("*" + axis.name, subject)
+        self.known.setdefault(variable, True)
+
+    # Expressions.
+
+    def _expressions(self, contract: TensorOf, value: str, shape: str, site: int, whole: str) -> None:
+        for column, axis in self._columns(contract):
+            if not isinstance(axis, Expr):
+                continue
+            if self.sites[site].wait and not all(self.known.get(self.axis(n)) for n in axis.names):
+                if self.indent or value != whole:
+                    raise Crooked  # within a container: the item is gone when the names are known
+                self.late.append((contract, value, shape, column, axis))
+            else:
+                self._expression(column, axis, shape, site, whole)
+
+    def _expression(self, column: int, axis: Expr, shape: str, site: int, whole: str) -> None:
+        size = f"{shape}[{column}]"
+        names = [self.axis(n) for n in axis.names]
+        if unknown := [n for n, v in zip(axis.names, names) if v not in self.known]:
+            raise ContractError(
+                f"axis {axis.source!r} of {self.sites[site].subject} reads {', '.join(unknown)}, "
+                "which no argument binds"
+            )
+        tests = [f"{v} is not None" for v in names if not self.known[v]]
+        code = self.code(axis.tree)
+        loose = f"{size} == 1 or " if axis.broadcast else ""
+        if _risky(axis.tree):
+            found = self.fresh("e")
+            with self.block("try:"):
+                self.say(f"{found} = {' and '.join([*tests, code])}")
+            with self.block(f"except {self.const('Exception', Exception)}:"):
+                self.say(f"{found} = None")
+            tests, code = [], found
+        test = " and ".join([*tests, f"{size} == {code}"])
+        with self.block(f"if not ({loose}{test}):"):
+            self.say(self.fail(site, whole))
+
+    def settle(self) -> None:
+        """The expressions that were put off: every argument has been seen."""
+        for contract, value, shape, column, axis in self.late:
+            site = self.site(f"argument {value}", contract)  # its names are bound by now
+            self._expression(column, axis, shape, site, value)
+        self.late.clear()
+
+    def code(self, tree: Tree) -> str:
+        match tree:
+            case Num(value):
+                return repr(value)
+            case Var(name):
+                return self.axis(name)
+            case BinOp(op, left, right):
+                return f"({self.code(left)} {op} {self.code(right)})"
+            case Unary(op, operand):
+                return f"({op}{self.code(operand)})"
+            case CallFn(name, args):
+                return f"{self.const(name, getattr(builtins, name))}({', '.join(map(self.code, args))})"
+            case FString():
+                return self._braces(tree)
+            case Python(source):
+                names = Expr("", tree).names
+                return f"({_rename(source, {name: self.axis(name) for name in names})})"
+
+    def _braces(self, tree: FString) -> str:
+        if tree.code is None:
+            raise Crooked
+        return f"({_rename(tree.code, self.renamed)})"
+
+    def _plain(self, contract: Plain, value: str) -> str:
+        if contract.hint is type(None):
+            return f"{value} is None"
+        if contract.classes is not None:
+            return f"isinstance({value}, {self.const(contract.classes.__name__, contract.classes)})"
+        compiling = self.const("compiling", torch.compiler.is_compiling)
+        return f"({compiling}() or {self.const('test', contract.test)}({value}))"  # beartype is not for tracing
+
+
+def braces_in(contracts: Iterable[Contract]) -> set[str]:
+    """The names that the `{...}` parts of the contracts read."""
+    found: set[str] = set()
+    for contract in contracts:
+        for tensor in tensors(contract):
+            for axis in tensor.spec.axes:
+                if isinstance(axis, Expr):
+                    for text in _fstrings(axis.tree):
+                        tree = ast.parse(text.code if text.code is not None else "f" + repr(text.text), mode="eval")
+                        found |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    return found
+
+
+def _fstrings(tree: Tree) -> list[FString]:
+    match tree:
+        case FString():
+            return [tree]
+        case BinOp(_, left, right):
+            return _fstrings(left) + _fstrings(right)
+        case Unary(_, operand):
+            return _fstrings(operand)
+        case CallFn(_, args):
+            return [text for arg in args for text in _fstrings(arg)]
+        case _:
+            return []
+
+
+def _risky(tree: Tree) -> bool:
+    """Whether evaluating may raise: division, powers, calls, and whatever stands in braces."""
+    match tree:
+        case Num() | Var():
+            return False
+        case BinOp(op, left, right):
+            return op not in "+-*" or _risky(left) or _risky(right)
+        case Unary(_, operand):
+            return _risky(operand)
+        case _:
+            return True
+
+
+def _rename(source: str, names: dict[str, str]) -> str:
+    tree = ast.parse(source, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
+    return ast.unparse(tree)
+
+
+def _unpacked(binds: list[str], shape: str, rank: int, many: int | None) -> list[str]:
+    """`B = s[0]`, `D = s[1]` as one unpacking, where every axis is new."""
+    wanted = [f" = {shape}[{i}]" for i in range(rank)]
+    if many is None and rank > 1 and len(binds) == rank and all(b.endswith(w) for b, w in zip(binds, wanted)):
+        names = [b[: -len(w)] for b, w in zip(binds, wanted)]
+        if not any(" " in name for name in names):
+            return [f"{', '.join(names)} = {shape}"]
+    return binds

@@ -1,0 +1,111 @@
+"""jaxtyping with beartype, asked where time does not matter: at first calls, and before an error is raised."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, Row, TensorOf, Values, tensors
+from shapecheck.runtime.errors import ShapeError
+from shapecheck.runtime.plan import Plan
+from shapecheck.spec import Named, Variadic
+
+__all__ = ["Judge", "opinion"]
+
+RESULT = "the_result"
+
+
+class Judge:
+    """Checks whole calls with `jaxtyped(typechecker=beartype)` on a stand-in that has the resolved types."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.where = plan.where
+        self.arguments = {n: h for n, h in plan.hints.items() if n in plan.contracts and _known(plan.contracts[n])}
+        for name, parameter in plan.signature.parameters.items():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                self.arguments.pop(name, None)  # many values under one annotation
+        self.defaults = {n: p.default for n, p in plan.signature.parameters.items()}
+        self.result = plan.hints.get("return") if plan.kind in ("plain", "coroutine") and _known(plan.returns) else None
+
+    def __call__(self, values: Sequence[tuple[str, Any]]) -> None:
+        """Raise ShapeError if the judge refuses arguments that the guards took."""
+        self._ask({name: hint for name, hint in self.arguments.items()}, dict(values))
+
+    def of_result(self, values: Sequence[tuple[str, Any]], result: Any) -> None:
+        """The same with the result. Arguments whose shape the function changed in place are no evidence any more."""
+        if self.result is not None:
+            self._ask({**self.arguments, RESULT: self.result}, {**dict(values), RESULT: result})
+
+    def _ask(self, hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        from beartype import beartype
+        from jaxtyping import AnnotationError, jaxtyped
+
+        given = {n: v for n, v in values.items() if n in hints and v is not self.defaults.get(n, v if n == RESULT else None)}
+        others = {n: v for n, v in values.items() if n not in given}
+        stand_in = _stand_in([*given, *others], {n: hints[n] for n in given})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                jaxtyped(typechecker=beartype)(stand_in)(**given, **others)
+            except AnnotationError:
+                return  # an expression before its names: ours is the wider reading
+            except TypeError as error:
+                name = next((n for n in given if f"'{n}'" in str(error).split("\n")[0]), "the call")
+                refused = ShapeError(
+                    f"{self.where}: the guards take {name}, jaxtyping with beartype does not "
+                    f"(types {', '.join(f'{n}: {_kind(v)}' for n, v in given.items())}); please report this"
+                )
+                refused.judge = "rejects"
+                raise refused from None
+
+
+def _kind(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + (f" {tuple(shape)}" if shape is not None else "")
+
+
+def _stand_in(names: Sequence[str], hints: Mapping[str, Any]) -> Callable[..., None]:
+    scope: dict[str, Any] = {}
+    exec(f"def stand_in({', '.join(['*', *names]) if names else ''}): pass", scope)
+    function: Callable[..., None] = scope["stand_in"]
+    function.__annotations__ = dict(hints)
+    return function
+
+
+def _known(contract: Contract) -> bool:
+    """Whether the judge reads the contract as we do: no trees, no records, no device."""
+    match contract:
+        case Free() | Plain() | TensorOf():
+            return not any(_treepath(t) for t in tensors(contract))
+        case OneOf(parts) | Row(parts):
+            return all(map(_known, parts))
+        case Items(_, part) | Values(_, part):
+            return _known(part)
+        case _:
+            return False
+
+
+def _treepath(tensor: TensorOf) -> bool:
+    return tensor.autocast_ok or any(isinstance(a, Named | Variadic) and a.treepath for a in tensor.spec.axes)
+
+
+def opinion(hint: Any, contract: Contract, value: Any, sizes: Mapping[str, int]) -> str:
+    """What jaxtyping and beartype make of one value where `sizes` are bound: "accepts", "rejects", "not asked"."""
+    import torch
+    from beartype.door import is_bearable
+    from jaxtyping import AnnotationError, Shaped, jaxtyped
+
+    if hint is None or not _known(contract):
+        return "not asked"
+    try:
+        with jaxtyped("context"):
+            names = [name for name in sizes if name.isidentifier()]
+            bound = torch.empty([sizes[name] for name in names], device="meta")
+            if not isinstance(bound, Shaped[torch.Tensor, " ".join(names)]):
+                return "not asked"
+            return "accepts" if is_bearable(value, hint) else "rejects"
+    except (AnnotationError, NameError):  # `{...}` has no arguments here
+        return "not asked"
+
+

@@ -1,0 +1,145 @@
+"""Calling a function a second time without the first one noticing: copies of its state, other tensors, a forked RNG."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from shapecheck.runtime.contract import (
+    Contract,
+    Items,
+    OneOf,
+    Record,
+    Row,
+    TensorOf,
+    Values,
+    fields_of,
+    hold,
+    late_mismatch,
+)
+from shapecheck.runtime.plan import Plan
+from shapecheck.runtime.scope import Scope
+
+__all__ = ["bind", "call", "forked", "leaves", "private", "remap"]
+
+Change = Callable[[TensorOf, torch.Tensor, str], torch.Tensor]
+
+
+def bind(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], Scope] | None:
+    """The arguments by name and the sizes that they bind; None where they do not fit (the guards will say so)."""
+    bound = plan.signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    scope = Scope(arguments=dict(bound.arguments))
+    for name, contract in plan.contracts.items():
+        if hold(contract, bound.arguments[name], scope, f"argument {name}", wait=True) is not None:
+            return None
+    return None if late_mismatch(scope) is not None else (dict(bound.arguments), scope)
+
+
+def call(plan: Plan, fn: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Call with arguments by name, as their kinds ask."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, parameter in plan.signature.parameters.items():
+        value = arguments[name]
+        match parameter.kind:
+            case parameter.VAR_POSITIONAL:
+                args.extend(value)
+            case parameter.KEYWORD_ONLY:
+                kwargs[name] = value
+            case parameter.VAR_KEYWORD:
+                kwargs.update(value)
+            case _:
+                args.append(value)
+    return fn(*args, **kwargs)
+
+
+def remap(contract: Contract, value: Any, change: Change, path: str) -> Any:
+    """A copy of `value` with each tensor that the contract speaks of changed."""
+    match contract:
+        case TensorOf() if isinstance(value, torch.Tensor):
+            return change(contract, value, path)
+        case OneOf(options):
+            for option in options:
+                if hold(option, value, Scope(), path, wait=True) is None:
+                    return remap(option, value, change, path)
+            return value
+        case Items(_, item):
+            if not isinstance(value, list | tuple):
+                return value
+            return type(value)(remap(item, x, change, f"{path}[{n}]") for n, x in enumerate(value))
+        case Row(items):
+            return tuple(remap(c, x, change, f"{path}[{n}]") for n, (c, x) in enumerate(zip(items, value)))
+        case Values(_, item):
+            new = {key: remap(item, x, change, f"{path}[{key!r}]") for key, x in value.items()}
+            return new if type(value) is dict else type(value)(new)
+        case Record():
+            return _record(contract, value, change, path)
+        case _:
+            return value
+
+
+def _record(record: Record, value: Any, change: Change, path: str) -> Any:
+    old = fields_of(record, value)
+    new = {f.name: remap(f.contract, old[f.name], change, f"{path}.{f.name}") for f in record.fields if f.name in old}
+    if record.keyed:
+        return {**value, **new}
+    if issubclass(record.cls, tuple):
+        return value._replace(**new)
+    return dataclasses.replace(value, **new) if dataclasses.is_dataclass(value) else value
+
+
+def leaves(contract: Contract, value: Any, path: str) -> list[tuple[TensorOf, torch.Tensor, str]]:
+    """The tensors that the contract speaks of."""
+    found: list[tuple[TensorOf, torch.Tensor, str]] = []
+
+    def note(tensor: TensorOf, value: torch.Tensor, where: str) -> torch.Tensor:
+        found.append((tensor, value, where))
+        return value
+
+    remap(contract, value, note, path)
+    return found
+
+
+def private(value: Any, device: str | None = None) -> Any:
+    """A copy that may be changed freely. A module's parameters are shared (or moved to `device`), its buffers copied."""
+    if isinstance(value, torch.nn.Module):
+        memo: dict[int, Any] = {}
+        for parameter in value.parameters():
+            memo[id(parameter)] = parameter if device is None else _moved(parameter, device)
+        for buffer in value.buffers():
+            memo[id(buffer)] = buffer.detach().clone() if device is None else buffer.detach().to(device)
+        return copy.deepcopy(value, memo)
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone() if device is None else value.detach().to(device)
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # what cannot be copied (a lock, a generator, a non-leaf tensor) is used as it is
+        return value
+
+
+def _moved(parameter: torch.nn.Parameter, device: str) -> torch.nn.Parameter:
+    return torch.nn.Parameter(parameter.detach().to(device), requires_grad=parameter.requires_grad)
+
+
+@contextmanager
+def forked() -> Iterator[Callable[[], None]]:
+    """Random numbers on the side; the function given starts them over, so that every run draws the same."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        state = torch.get_rng_state()
+        cuda = [torch.cuda.get_rng_state(d) for d in devices]
+
+        def again() -> None:
+            torch.set_rng_state(state)
+            for device, saved in zip(devices, cuda):
+                torch.cuda.set_rng_state(saved, device)
+
+        yield again
+
+
