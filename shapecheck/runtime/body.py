@@ -109,7 +109,6 @@ def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -
     flags = fn.__code__.co_flags & _COMPILER_FLAGS
     code = compile(module, fn.__code__.co_filename, "exec", flags, dont_inherit=True)
     inner = _find(code, node.name)
-    inner = inner.replace(co_firstlineno=fn.__code__.co_firstlineno)
     if sys.version_info >= (3, 11):
         inner = inner.replace(co_qualname=fn.__code__.co_qualname)
     cells.update({name: types.CellType(value) for name, value in constants.items()})

@@ -14,6 +14,7 @@ import torch
 from shapecheck.runtime.build import Builder
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.modes import Options, mode
+from shapecheck.runtime.overloads import overloaded
 from shapecheck.runtime.plan import Plan, plan_of
 from shapecheck.runtime.report import Entry, record
 from shapecheck.runtime.resolve import frame_names, names_of
@@ -145,8 +146,8 @@ def _checked(
 ) -> types.FunctionType:
     builder = Builder(options.strict, options.types == "all", options.device == "same", options.autocast_ok)
     entry = Entry(f"{fn.__module__}.{fn.__qualname__}", notes=builder.notes)
-    plan = plan_of(fn, builder, names_of(fn, around), axes, late)
-    guarded = _overloaded(plan, options, around) or twin(plan, entry)
+    plan = plan_of(fn, builder, names_of(inspect.unwrap(fn), around), axes, late)
+    guarded = overloaded(plan, entry) or twin(plan, entry)
     if not entry.checked and not options.independent:
         if options.must_speak:
             raise ContractError(f"{entry.where} declares no tensor and no type: there is nothing to check")
@@ -156,12 +157,6 @@ def _checked(
     guarded = _sometimes(plan, guarded, options)
     setattr(guarded, ENFORCED, True)
     return guarded
-
-
-def _overloaded(plan: Plan, options: Options, around: Mapping[str, Any]) -> types.FunctionType | None:
-    from shapecheck.runtime.overloads import overloaded
-
-    return overloaded(plan, options, around)
 
 
 def _extras(plan: Plan, guarded: types.FunctionType, options: Options, entry: Entry) -> types.FunctionType:

@@ -32,7 +32,6 @@ def _size(size: Any) -> Any:
 
 def failing(sites: Sequence[Site], by: Mapping[str, list[str]], where: str, reference: bool) -> Any:
     """The function that guards call when they refuse; or, as `reference`, instead of straight lines."""
-    who = {name: " or ".join(candidates[:3]) for name, candidates in by.items()}
     brief = tuple(_brief(site, where) for site in sites)
 
     def fail(
@@ -55,7 +54,7 @@ def failing(sites: Sequence[Site], by: Mapping[str, list[str]], where: str, refe
         scope = Scope(
             sizes={name: size for name, size in sizes if size is not None},
             groups={name: group for name, group in groups if group is not None},
-            by=dict(who),
+            by=_who(by, site.subject),
             arguments=dict(arguments),
             device=None if device is None else (device, "an earlier argument"),
         )
@@ -63,6 +62,12 @@ def failing(sites: Sequence[Site], by: Mapping[str, list[str]], where: str, refe
         return mismatch if mismatch is not None or site.wait else late_mismatch(scope)
 
     return fail
+
+
+def _who(by: Mapping[str, list[str]], subject: str) -> dict[str, str]:
+    """Who may have bound each name, other than the place itself."""
+    others = {n: [who for who in candidates if not who.startswith(f"{subject},")] for n, candidates in by.items()}
+    return {name: " or ".join(candidates[:2]) or f"an earlier value of {subject}" for name, candidates in others.items()}
 
 
 def _traced(value: Any, sizes: Pairs) -> str:

@@ -21,12 +21,12 @@ class Judge:
 
     def __init__(self, plan: Plan) -> None:
         self.where = plan.where
-        self.arguments = {n: h for n, h in plan.hints.items() if n in plan.contracts and _known(plan.contracts[n])}
+        self.arguments = {n: h for n, h in plan.hints.items() if _asked(plan.contracts.get(n, Free()))}
         for name, parameter in plan.signature.parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 self.arguments.pop(name, None)  # many values under one annotation
         self.defaults = {n: p.default for n, p in plan.signature.parameters.items()}
-        self.result = plan.hints.get("return") if plan.kind in ("plain", "coroutine") and _known(plan.returns) else None
+        self.result = plan.hints.get("return") if plan.kind in ("plain", "coroutine") and _asked(plan.returns) else None
 
     def __call__(self, values: Sequence[tuple[str, Any]]) -> None:
         """Raise ShapeError if the judge refuses arguments that the guards took."""
@@ -71,6 +71,10 @@ def _stand_in(names: Sequence[str], hints: Mapping[str, Any]) -> Callable[..., N
     function: Callable[..., None] = scope["stand_in"]
     function.__annotations__ = dict(hints)
     return function
+
+
+def _asked(contract: Contract) -> bool:
+    return not isinstance(contract, Free) and _known(contract)
 
 
 def _known(contract: Contract) -> bool:

@@ -7,7 +7,6 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,16 +15,15 @@ from shapecheck.mismatch import Mismatch
 from shapecheck.runtime.contract import hold, late_mismatch, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.failing import raise_for
-from shapecheck.runtime.modes import Options
 from shapecheck.runtime.plan import Plan, plan_of
-from shapecheck.runtime.report import Entry, record
+from shapecheck.runtime.report import Entry
 from shapecheck.runtime.resolve import annotations_of
 from shapecheck.runtime.scope import Scope
 
 __all__ = ["overloaded"]
 
 
-def overloaded(plan: Plan, options: Options, around: Mapping[str, Any]) -> types.FunctionType | None:
+def overloaded(plan: Plan, entry: Entry) -> types.FunctionType | None:
     """The implementation, checked against each of its overloads in turn; None where it speaks for itself."""
     if sys.version_info < (3, 11) or any(tensors(c) for c in (*plan.contracts.values(), plan.returns)):
         return None
@@ -35,7 +33,7 @@ def overloaded(plan: Plan, options: Options, around: Mapping[str, Any]) -> types
     if plan.kind != "plain":
         raise ContractError(f"{plan.where}: overloads of a {plan.kind} cannot be checked; annotate the implementation")
     plans = [plan_of(plan.fn, plan.builder, plan.names, only=annotations_of(s)) for s in signatures]
-    record(Entry(plan.where, ["one of its overloads"], plan.builder.notes, "around the call"))
+    entry.checked, entry.how = ["one of its overloads"], "around the call"
 
     @functools.wraps(plan.fn)
     def chosen(*args: Any, **kwargs: Any) -> Any:

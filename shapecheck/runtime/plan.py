@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from shapecheck.runtime.build import Builder
-from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, Values, hold, tensors
+from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, TensorOf, Values, hold, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.guards import braces_in
 from shapecheck.runtime.resolve import annotations_of, resolve
 from shapecheck.runtime.scope import Scope
+from shapecheck.spec import Named, Variadic
 
 __all__ = ["Plan", "plan_of"]
 
@@ -78,7 +79,8 @@ def plan_of(
     `only` replaces the annotations altogether (an overload's). Raises ContractError, and NameError for
     a name that does not exist yet.
     """
-    signature = inspect.signature(fn, follow_wrapped=False)
+    home = inspect.unwrap(fn)  # where the names of the annotations live
+    signature = inspect.signature(fn)
     written = dict(annotations_of(fn) if only is None else only)
     written.update({name: _declared(axis) for name, axis in (axes or {}).items()})
     if unknown := sorted(set(written) - set(signature.parameters) - {"return"}):
@@ -87,7 +89,7 @@ def plan_of(
     hints: dict[str, Any] = {}
     for name, annotation in written.items():
         try:
-            hints[name] = resolve(annotation, fn.__globals__, names, late)
+            hints[name] = resolve(annotation, home.__globals__, names, late)
         except NameError:
             raise
         except Exception as error:  # a malformed annotation raises whatever its parts raise
@@ -103,7 +105,7 @@ def plan_of(
                 contract = Values(dict, contract) if not isinstance(contract, Free) else contract
             contracts[name] = contract
 
-    kind = _kind(fn)
+    kind = _kind(home)
     returns, yields = Free(), Free()
     if "return" in hints:
         if kind in ("generator", "asyncgen"):
@@ -168,6 +170,11 @@ def _check_braces(plan: Plan) -> None:
     unknown = sorted(n for n in braces_in(every) if n not in plan.signature.parameters and not hasattr(builtins, n))
     if unknown:
         raise ContractError(f"{{...}} in {plan.fn.__qualname__} reads {', '.join(unknown)}, which is not an argument")
+    for name, contract in [*plan.contracts.items(), ("the result", plan.returns)]:
+        options = contract.options if isinstance(contract, OneOf) else (contract,)
+        for axis in (a for option in options if isinstance(option, TensorOf) for a in option.spec.axes):
+            if isinstance(axis, Named | Variadic) and axis.treepath:
+                raise ContractError(f"{axis} of {name} asks for one size per leaf, but {name} is no container")
     free = {n for c in (plan.returns, plan.yields) for t in tensors(c) for n in t.spec.binds} - plan.bound
     if free:
         plan.builder.notes.append(f"{', '.join(sorted(free))} of the result is bound by no argument: any size passes")

@@ -53,7 +53,7 @@ class Assembly:
         self.mark = mark
         self.entry = entry
         self.body: Body | None = None
-        self.writer: Writer | None = None
+        self.declared: dict[str, tuple[Contract, str]] = {}  # locals annotated without a value
         self.locals: list[tuple[int, str, Contract]] = []
         self.rebound: set[str] = set()
 
@@ -102,7 +102,7 @@ class Assembly:
                 )
             if not writer.locals:
                 return
-        self.body, self.locals = body, writer.locals
+        self.body, self.locals, self.declared = body, writer.locals, writer.declared
         self.rebound = stored_names(body.node) & set(plan.signature.parameters)
 
     def _writer(self, local: Any, returned: Any, yielded: Any) -> Writer:
@@ -236,7 +236,9 @@ class Assembly:
         if self.body is None:
             return self._around(guards, head, wants_return, wants_yield), guards
         node = copy.deepcopy(self.body.node)
-        self._writer(local, wants_return, wants_yield).write(node, head)
+        writer = self._writer(local, wants_return, wants_yield)
+        writer.declared = self.declared
+        writer.write(node, head)
         return node, guards
 
     def _around(self, guards: Guards, head: list[str], returned: Any, yielded: Any) -> str:
