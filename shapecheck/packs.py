@@ -82,7 +82,7 @@ def load(packs: Iterable[Pack]) -> tuple[Loaded, ...]:
             where = f'rule pack "{pack.name}": {folder / "rule.py"}'
             try:
                 module = importlib.import_module(module_name)
-            except Exception as error:  # a stranger's code may raise anything while it is imported
+            except (Exception, SystemExit) as error:  # a stranger's code may raise anything while it is imported
                 raise PackError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
             rule = getattr(module, "META", None)
             if not isinstance(rule, Rule):
@@ -124,10 +124,14 @@ def choose(loaded: Sequence[Loaded], select: Collection[str], ignore: Collection
 def check_patterns(loaded: Sequence[Loaded], patterns: Iterable[str]) -> None:
     for pattern in patterns:
         if not any(matches(item.rule.code, item.rule.name, (pattern,)) for item in loaded):
-            known = [text for item in loaded for text in (item.rule.code, item.rule.name)]
-            close = get_close_matches(pattern.upper(), known, 1) or get_close_matches(pattern, known, 1)
-            hint = f' (did you mean "{close[0]}"?)' if close else " (`shapecheck rules` lists them)"
-            raise PackError(f'no rule is called "{pattern}"{hint}')
+            raise PackError(_unknown(loaded, pattern))
+
+
+def _unknown(loaded: Sequence[Loaded], pattern: str) -> str:
+    known = [text for item in loaded for text in (item.rule.code, item.rule.name)]
+    close = get_close_matches(pattern.upper(), known, 1) or get_close_matches(pattern, known, 1)
+    hint = f' (did you mean "{close[0]}"?)' if close else " (`shapecheck rules` lists them)"
+    return f'no rule is called "{pattern}"{hint}'
 
 
 def lookup(loaded: Sequence[Loaded], pattern: str) -> Loaded:
@@ -135,5 +139,4 @@ def lookup(loaded: Sequence[Loaded], pattern: str) -> Loaded:
     for item in loaded:
         if pattern in (item.rule.code, item.rule.name) or pattern.upper() == item.rule.code:
             return item
-    check_patterns(loaded, [f"={pattern}" if any(matches(i.rule.code, "", (pattern,)) for i in loaded) else pattern])
-    raise PackError(f'no rule is called "{pattern}"')
+    raise PackError(_unknown(loaded, pattern))

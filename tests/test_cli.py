@@ -1,0 +1,455 @@
+"""The command line as a user meets it: what it prints, where, and the exit status."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from kit import install_pack, write_rule
+
+from shapecheck import cache, packs
+from shapecheck.cli import app
+
+BAD = "import torch\nbad = torch.zeros(2)\n"
+GOOD = "import torch\ngood = torch.zeros(2)\n"
+
+
+@dataclass(frozen=True)
+class Ran:
+    status: int
+    out: str
+    err: str
+
+
+Shapecheck = Callable[..., Ran]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A pack with two rules, the only one installed; the working directory is an empty folder beside it."""
+    home = tmp_path / "site"
+    home.mkdir()
+    pack = install_pack(home)
+    write_rule(pack, "bad_name", "ZZ1", "bad", safe=True, readme="# bad-name (ZZ1)\n\nFinds bad.\n")
+    write_rule(pack, "odd_name", "ZZ2", "odd", severity="WARNING", safe=False)
+    monkeypatch.syspath_prepend(home)
+    importlib.invalidate_caches()
+    monkeypatch.setattr(packs, "entry_points", lambda group: [EntryPoint("made", "made_rules", group)])
+    monkeypatch.setattr(cache, "default_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("shapecheck.cli.default_folder", lambda: tmp_path / "cache")
+    work = tmp_path / "work"
+    (work / ".git").mkdir(parents=True)
+    monkeypatch.chdir(work)
+    yield home
+    for name in [name for name in sys.modules if name.split(".")[0] == "made_rules"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def shapecheck(site: Path, capsys: pytest.CaptureFixture[str]) -> Shapecheck:
+    def run(*args: str) -> Ran:
+        with pytest.raises(SystemExit) as end:
+            app(list(args))
+        captured = capsys.readouterr()
+        return Ran(int(end.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+def write(name: str, text: str | bytes) -> Path:
+    file = Path(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return file
+
+
+# ------------------------------------------------------------------- findings and status
+
+
+def test_clean(shapecheck: Shapecheck) -> None:
+    write("a.py", GOOD)
+    assert shapecheck("lint") == Ran(0, "", "no findings, 1 file checked\n")
+
+
+def test_a_finding_on_stdout_and_the_summary_on_stderr(shapecheck: Shapecheck) -> None:
+    write("a.py", BAD)
+    ran = shapecheck("lint", "a.py")
+    assert ran.status == 1
+    assert ran.out.startswith("a.py:2:7: error ZZ1 bad-name\n  bad is assigned\n")
+    assert "2 | bad = torch.zeros(2)\n  |       ^^^^^^^^^^^^^^\n" in ran.out
+    assert ran.err == "1 finding (1 error) in 1 file, 1 file checked\ncan be fixed: 1 with --fix\n"
+    assert "\x1b" not in ran.out
+
+
+def test_json_on_stdout_is_only_json(shapecheck: Shapecheck) -> None:
+    write("d/a.py", BAD)
+    write("d/b.py", "import torch\nodd = torch.zeros(2)\n")
+    ran = shapecheck("lint", "--output-format", "json", "d")
+    assert [(d["code"], d["filename"], d["location"]["row"]) for d in json.loads(ran.out)] == [
+        ("ZZ1", os.path.join("d", "a.py"), 2),
+        ("ZZ2", os.path.join("d", "b.py"), 2),
+    ]
+
+
+def test_output_file(shapecheck: Shapecheck) -> None:
+    write("a.py", BAD)
+    ran = shapecheck("lint", "--output-format", "sarif", "--output-file", "out.sarif")
+    assert (ran.status, ran.out) == (1, "")
+    assert json.loads(Path("out.sarif").read_text())["version"] == "2.1.0"
+    ran = shapecheck("lint", "--output-file", "no/such/place")
+    assert ran.status == 2
+    assert "no/such/place: cannot be written" in ran.err
+
+
+def test_select_ignore_severity_and_fail_on(shapecheck: Shapecheck) -> None:
+    write("a.py", "import torch\nbad = torch.zeros(2)\nodd = torch.zeros(3)\n")
+
+    def codes(*args: str) -> tuple[list[str], int]:
+        ran = shapecheck("lint", "--output-format", "concise", *args)
+        return [line.split()[2] for line in ran.out.splitlines()], ran.status
+
+    assert codes() == (["ZZ1", "ZZ2"], 1)
+    assert codes("--select", "ZZ2") == (["ZZ2"], 1)
+    assert codes("--select", "bad-name,ZZ2", "--ignore", "ZZ2") == (["ZZ1"], 1)
+    assert codes("--ignore", "ZZ") == ([], 0)
+    assert codes("--severity", "error") == (["ZZ1"], 1)
+    assert codes("--fail-on", "error", "--ignore", "ZZ1") == (["ZZ2"], 0)
+
+
+def test_configuration(shapecheck: Shapecheck) -> None:
+    write("a.py", BAD)
+    write("tests/b.py", BAD)
+    write("old/c.py", BAD)
+    write(
+        "pyproject.toml",
+        '[tool.shapecheck]\nexclude = ["old/"]\n[tool.shapecheck.per-file-ignores]\n"tests/*" = ["ZZ1"]\n',
+    )
+
+    def files(*args: str) -> list[str]:
+        out = shapecheck("lint", "--output-format", "concise", *args).out
+        return [line.split(":")[0] for line in out.splitlines()]
+
+    assert files() == ["a.py"]
+    assert files("--isolated") == ["a.py", os.path.join("old", "c.py"), os.path.join("tests", "b.py")]
+    ran = shapecheck("lint", "old/c.py")
+    assert (ran.status, "old/c.py: left out, as the configuration excludes it" in ran.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--select", "ZZ9"], 'no rule is called "ZZ9" (did you mean "ZZ'),
+        (["--config", "nowhere.toml"], "nowhere.toml: "),
+        (["--config", "shapecheck.toml", "--isolated"], "contradict"),
+        ([], 'unknown key "selct" (did you mean "select"?)'),
+        (["--output-format", "yaml"], "yaml"),
+        (["--colour"], "No such option"),
+    ],
+)
+def test_wrong_requests(shapecheck: Shapecheck, args: list[str], says: str) -> None:
+    write("a.py", BAD)
+    if not args:
+        write("shapecheck.toml", "selct = []\n")
+    ran = shapecheck("lint", *args)
+    assert (ran.status, ran.out) == (2, "")
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_without_a_pack_nothing_is_called_clean(shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "entry_points", lambda group: [])
+    write("a.py", GOOD)
+    ran = shapecheck("lint", "a.py")
+    assert (ran.status, ran.out) == (2, "")
+    assert "no rule pack is installed" in ran.err
+
+
+# ------------------------------------------------------------------- files that cannot be read
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("syntax.py", b"import torch\nx = (\n", "syntax.py:2:"),
+        ("plain_syntax.py", b"def f(:\n", "plain_syntax.py:1:"),
+        ("bytes.py", b"import torch\nx = 1\ny = '\xff'\n", "bytes.py:3:1: The bytes are not utf-8"),
+        ("binary.py", bytes(range(256)), "binary.py:"),
+        ("utf16.py", "import torch\n".encode("utf-16"), "utf16.py:1:1: "),
+        ("deep.py", b"import torch\nx = " + b"(" * 4000 + b")" * 4000, "deep.py:2:"),
+    ],
+)
+def test_unreadable_files_are_named_and_the_others_linted(
+    shapecheck: Shapecheck, name: str, data: bytes, says: str
+) -> None:
+    write(name, data)
+    write("zzz.py", BAD)
+    ran = shapecheck("lint", "--output-format", "concise", name, "zzz.py")
+    assert ran.status == 2
+    assert ran.out == "zzz.py:2:7: error ZZ1 bad is assigned\n"
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_an_empty_file_is_clean(shapecheck: Shapecheck) -> None:
+    write("empty.py", b"")
+    write("bom.py", b"\xef\xbb\xbf")
+    assert shapecheck("lint", "empty.py", "bom.py") == Ran(0, "", "no findings, 2 files checked\n")
+
+
+def test_paths_that_lead_nowhere(shapecheck: Shapecheck) -> None:
+    write("a.py", BAD)
+    Path("empty").mkdir()
+    write("book.ipynb", "{}")
+    ran = shapecheck("lint", "--output-format", "concise", "nowhere.py", "empty", "book.ipynb", "a.py")
+    assert ran.status == 2
+    assert ran.out.startswith("a.py:2:7: ")
+    for says in ("nowhere.py: no such file", "empty: no Python files", "book.ipynb: notebooks are not supported"):
+        assert says in ran.err
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(shapecheck: Shapecheck) -> None:
+    write("a.py", BAD).chmod(0)
+    ran = shapecheck("lint", "a.py")
+    assert (ran.status, "a.py: cannot be read: Permission denied" in ran.err) == (2, True)
+
+
+def test_stdin(shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
+    ran = shapecheck("lint", "-", "--stdin-filename", "src/m.py", "--output-format", "concise")
+    assert ran.out == f"{os.path.join('src', 'm.py')}:2:7: error ZZ1 bad is assigned\n"
+    assert shapecheck("lint", "-", "--fix").status == 2
+
+
+# ------------------------------------------------------------------- bugs of ours, and of a file
+
+
+def test_a_failing_rule_is_an_internal_error_that_names_the_file(shapecheck: Shapecheck, site: Path) -> None:
+    write_rule(
+        site / "made_rules",
+        "broken",
+        "ZZ3",
+        "x",
+        text="from shapecheck.facts import Assigned\nfrom shapecheck.rule import Rule, Severity\n"
+        "META = Rule('ZZ3', 'broken', Severity.INFO, 's')\n"
+        "@META.on(Assigned)\ndef check(fact, facts):\n    yield 1 / 0\n",
+    )
+    write("a.py", BAD)
+    ran = shapecheck("lint", "--output-format", "concise")
+    assert ran.status == 2
+    assert ran.out == "a.py:2:7: error ZZ1 bad is assigned\n"
+    assert "a.py: internal error in rule ZZ3: ZeroDivisionError: division by zero (rule.py:6); please report" in ran.err
+
+
+def test_a_worker_that_dies_costs_its_file_only(shapecheck: Shapecheck, site: Path) -> None:
+    write_rule(
+        site / "made_rules",
+        "killer",
+        "ZZ3",
+        "x",
+        text="import os, signal\nfrom shapecheck.facts import Assigned\nfrom shapecheck.rule import Rule, Severity\n"
+        "META = Rule('ZZ3', 'killer', Severity.INFO, 's')\n"
+        "@META.on(Assigned)\ndef check(fact, facts):\n"
+        "    if fact.name == 'fatal':\n        os.kill(os.getpid(), signal.SIGKILL)\n    yield from ()\n",
+    )
+    padding = "# padding\n" * 4000
+    for number in range(8):
+        write(f"m{number}.py", BAD + padding)
+    write("fatal.py", "import torch\nfatal = torch.zeros(2)\n" + padding)
+    ran = shapecheck("lint", "--output-format", "concise", "--jobs", "2")
+    assert ran.status == 2
+    assert [line.split(":")[0] for line in ran.out.splitlines()] == [f"m{n}.py" for n in range(8)]
+    assert "fatal.py: not checked: killed its worker process (SIGKILL, perhaps out of memory)" in ran.err
+
+
+def test_workers_and_one_process_say_the_same(shapecheck: Shapecheck) -> None:
+    for number in range(12):
+        write(f"m{number}.py", (BAD if number % 3 else GOOD) + "# padding\n" * 3000)
+    alone = shapecheck("lint", "--no-cache", "--jobs", "1", "--output-format", "json")
+    assert shapecheck("lint", "--no-cache", "--jobs", "3", "--output-format", "json") == alone
+    assert len(json.loads(alone.out)) == 8
+
+
+# ------------------------------------------------------------------- the cache
+
+
+def test_a_second_run_checks_nothing_and_says_the_same(
+    shapecheck: Shapecheck, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("a.py", BAD)
+    first = shapecheck("lint")
+    monkeypatch.setattr("shapecheck.run.make_check", lambda options: pytest.fail("something was checked"))
+    assert shapecheck("lint") == first
+    with pytest.raises(pytest.fail.Exception):
+        app(["lint", "--no-cache"])
+    with pytest.raises(pytest.fail.Exception):
+        app(["lint", "--select", "ZZ1"])
+    write("a.py", BAD + "x = 1\n")
+    with pytest.raises(pytest.fail.Exception):
+        app(["lint"])
+
+
+def test_a_changed_rule_is_not_answered_from_the_cache(shapecheck: Shapecheck, site: Path) -> None:
+    write("a.py", GOOD)
+    assert shapecheck("lint").status == 0
+    write_rule(site / "made_rules", "good_name", "ZZ4", "good")
+    importlib.invalidate_caches()
+    assert shapecheck("lint").status == 1
+
+
+def test_a_cached_run_from_another_folder_shows_other_names(
+    shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("d/a.py", BAD)
+    assert shapecheck("lint", "--output-format", "concise").out.startswith(os.path.join("d", "a.py"))
+    monkeypatch.chdir("d")
+    assert shapecheck("lint", "--output-format", "concise").out.startswith("a.py:")
+
+
+def test_a_cached_run_imports_neither_libcst_nor_rules(site: Path, tmp_path: Path) -> None:
+    write("a.py", BAD)
+    code = (
+        "import sys\nfrom importlib.metadata import EntryPoint\nfrom shapecheck import packs\n"
+        "packs.entry_points = lambda group: [EntryPoint('made', 'made_rules', group)]\n"
+        "sys.argv = ['shapecheck', 'lint', '--cache-dir', 'c', '--output-format', 'json', 'a.py']\n"
+        "from shapecheck.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    print(end.code, file=sys.stderr)\n"
+        "print(sorted({'libcst', 'made_rules.bad_name.rule', 'rich'} & set(sys.modules)), file=sys.stderr)\n"
+    )
+
+    def run() -> list[str]:
+        env = {**os.environ, "PYTHONPATH": str(site)}
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+        return [ran.stdout, *ran.stderr.splitlines()[-2:]]
+
+    first, second = run(), run()
+    assert first[1:] == ["1", "['libcst', 'made_rules.bad_name.rule']"]
+    assert second == [first[0], "1", "[]"]
+
+
+# ------------------------------------------------------------------- fixes
+
+
+def test_fix_and_diff(shapecheck: Shapecheck) -> None:
+    file = write("a.py", "import torch\r\nbad = torch.zeros(2)  # keep\r\nodd = torch.zeros(3)\r\n")
+    before = file.read_bytes()
+    ran = shapecheck("lint", "--diff")
+    assert ran.status == 1
+    assert ran.out.replace("\r", "").splitlines()[:2] == ["--- a.py", "+++ a.py"]
+    assert "+bad = good()  # keep" in ran.out
+    assert "odd = good()" not in ran.out
+    assert "would make 1 fix in 1 file" in ran.err
+    assert file.read_bytes() == before
+    file.chmod(0o640)
+    ran = shapecheck("lint", "--fix", "--unsafe-fixes")
+    assert file.read_bytes() == b"import torch\r\nbad = good()  # keep\r\nodd = good()\r\n"
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_fix_that_never_ends_the_finding_leaves_the_file_as_it_was(shapecheck: Shapecheck, site: Path) -> None:
+    rule = (site / "made_rules" / "bad_name" / "rule.py").read_text().replace('"good()"', '"more(bad, {x})", (("x", fact.site),)')
+    (site / "made_rules" / "bad_name" / "rule.py").write_text(rule)
+    file = write("a.py", BAD)
+    ran = shapecheck("lint", "--fix")
+    assert (ran.status, file.read_text()) == (2, BAD)
+    assert "left as it was: its fixes did not come to rest (ZZ1)" in ran.err
+
+
+# ------------------------------------------------------------------- other commands
+
+
+def test_explain_rules_and_version(shapecheck: Shapecheck) -> None:
+    assert shapecheck("explain", "ZZ1") == Ran(0, "# bad-name (ZZ1)\n\nFinds bad.\n", "")
+    assert shapecheck("explain", "odd-name").out.startswith("# odd-name (ZZ2)")
+    ran = shapecheck("explain", "ZZ7")
+    assert (ran.status, 'no rule is called "ZZ7"' in ran.err) == (2, True)
+    listed = shapecheck("rules").out.splitlines()
+    assert listed == ["ZZ1  bad-name  error    finds bad", "ZZ2  odd-name  warning  finds odd"]
+    assert [r["code"] for r in json.loads(shapecheck("rules", "--json").out)] == ["ZZ1", "ZZ2"]
+    assert shapecheck("--version").out.startswith("shapecheck 0.")
+
+
+def test_reveal(shapecheck: Shapecheck) -> None:
+    write("a.py", "import torch\nx = torch.zeros(2, 3)  # kept\ny = x.t()\n")
+    ran = shapecheck("reveal", "a.py")
+    assert ran.status == 0
+    first, second, third = ran.out.splitlines()[:3]
+    assert first == "import torch"
+    assert second.startswith("x = torch.zeros(2, 3)  # kept  #> x ")
+    assert "[2, 3]" in second
+    assert "[3, 2]" in third
+    assert "[3, 2]" in shapecheck("reveal", "a.py", "--why", "3").out
+    for wrong in ("nowhere.py", "bad.py"):
+        write("bad.py", "x = (\n")
+        ran = shapecheck("reveal", wrong)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err.startswith(f"shapecheck: {wrong}:")
+
+
+# ------------------------------------------------------------------- a real process
+
+
+def process(*args: str, **more: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "shapecheck", *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)  # type: ignore[call-overload,no-any-return]
+
+
+def made_process(site: Path, *args: str) -> subprocess.Popen[str]:
+    return process(*args, env={**os.environ, "PYTHONPATH": str(site)})
+
+
+def test_a_closed_pipe_is_no_mistake(site: Path) -> None:
+    for number in range(300):
+        write(f"m{number}.py", BAD)
+    run = made_process(site, "lint", "--select", "ZZ", "--no-cache")
+    assert run.stdout is not None
+    assert run.stderr is not None
+    assert run.stdout.readline().startswith("m0.py:2:7")
+    run.stdout.close()
+    err = run.stderr.read()
+    assert run.wait(60) in (1, 141)
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
+def test_control_c(site: Path) -> None:
+    write_rule(
+        site / "made_rules",
+        "slow",
+        "ZZ3",
+        "x",
+        text="import time\nfrom shapecheck.facts import Assigned\nfrom shapecheck.rule import Rule, Severity\n"
+        "META = Rule('ZZ3', 'slow', Severity.INFO, 's')\n"
+        "@META.on(Assigned)\ndef check(fact, facts):\n"
+        "    open('started', 'w').close()\n    time.sleep(20)\n    yield from ()\n",
+    )
+    write("a.py", BAD)
+    run = made_process(site, "lint", "--no-cache", "a.py")
+    deadline = time.monotonic() + 30
+    while not Path("started").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=30)
+    assert (run.returncode, out) == (130, "")
+    assert err.strip() == "interrupted"
+
+
+def test_the_installed_command_is_the_module() -> None:
+    command = shutil.which("shapecheck", path=os.path.dirname(sys.executable))
+    assert command is not None
+    ran = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout == process("--version").communicate()[0]
