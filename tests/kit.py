@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 # Reports every assignment to a name that begins with `bad`, and renames it where asked.
-RULE = '''
+RULE = """
 from collections.abc import Iterator
 
 from shapecheck.facts import Assigned, Facts
@@ -19,7 +19,7 @@ def check(fact: Assigned, facts: Facts) -> Iterator[Finding]:
     if fact.name == "{wanted}":
         fix = Fix("write good()", (Edit(fact.site, "good()"),), safe={safe}) if {safe} is not None else None
         yield META.finding(fact.site, "{wanted} is assigned", help="do not", fix=fix)
-'''
+"""
 
 
 def write_rule(

@@ -360,7 +360,11 @@ def test_fix_and_diff(shapecheck: Shapecheck) -> None:
 
 
 def test_a_fix_that_never_ends_the_finding_leaves_the_file_as_it_was(shapecheck: Shapecheck, site: Path) -> None:
-    rule = (site / "made_rules" / "bad_name" / "rule.py").read_text().replace('"good()"', '"more(bad, {x})", (("x", fact.site),)')
+    rule = (
+        (site / "made_rules" / "bad_name" / "rule.py")
+        .read_text()
+        .replace('"good()"', '"more(bad, {x})", (("x", fact.site),)')
+    )
     (site / "made_rules" / "bad_name" / "rule.py").write_text(rule)
     file = write("a.py", BAD)
     ran = shapecheck("lint", "--fix")

@@ -15,7 +15,9 @@ from shapecheck.rule import Severity
 from shapecheck.source import decode
 
 
-def fixing(row: int, start: int, end: int, content: str, safe: bool = True, imports: tuple[str, ...] = ()) -> Diagnostic:
+def fixing(
+    row: int, start: int, end: int, content: str, safe: bool = True, imports: tuple[str, ...] = ()
+) -> Diagnostic:
     span = Span("/a.py", Location(row, start), Location(row, end))
     return Diagnostic(
         "SC1", "one", Severity.ERROR, f"said of row {row}, column {start}", span,
@@ -68,7 +70,10 @@ F = "import torch.nn.functional as F"
     ("before", "after"),
     [
         ("import torch\nx = 1\n", f"import torch\n{F}\nx = 1\n"),
-        ("import torch\nfrom a import (\n    b,\n)\n\nx = 1\n", f"import torch\nfrom a import (\n    b,\n)\n{F}\n\nx = 1\n"),
+        (
+            "import torch\nfrom a import (\n    b,\n)\n\nx = 1\n",
+            f"import torch\nfrom a import (\n    b,\n)\n{F}\n\nx = 1\n",
+        ),
         ('"""Doc."""\nx = 1\n', f'"""Doc."""\n{F}\nx = 1\n'),
         ("#!/usr/bin/env python\n# licence\nx = 1\n", f"#!/usr/bin/env python\n# licence\n{F}\nx = 1\n"),
         ("x = 1\n", f"{F}\nx = 1\n"),
@@ -88,7 +93,9 @@ def test_a_missing_import_is_added(before: str, after: str) -> None:
     assert result.decode() == after
 
 
-@pytest.mark.parametrize("text", ["import numpy as F\n", "F = 3\n", "def f(F):\n    pass\n", "def F():\n    pass\n", "x = (\n"])
+@pytest.mark.parametrize(
+    "text", ["import numpy as F\n", "F = 3\n", "def f(F):\n    pass\n", "def F():\n    pass\n", "x = (\n"]
+)
 def test_a_name_with_another_meaning_forbids_the_fix(text: str) -> None:
     assert import_edits(decode(text.encode()), "/a.py", (F,)) is None
 

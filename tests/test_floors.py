@@ -66,7 +66,9 @@ def test_a_file_imports_its_own_floor_or_lower(name: str, file: Path) -> None:
     allowed = SIDE_DOORS.get(name, FLOOR.get(name, -1))
     for dotted in imported(file):
         parts = dotted.split(".")
-        assert parts[0] not in ("shapecheck_rules", "rules", "reference_trainer"), f"{dotted}: packs come by entry point"
+        assert parts[0] not in ("shapecheck_rules", "rules", "reference_trainer"), (
+            f"{dotted}: packs come by entry point"
+        )
         if parts[0] != "shapecheck" or len(parts) == 1 or parts[1] == name:
             continue
         assert parts[1] in FLOOR, f"{dotted} is imported by nobody but its users"

@@ -67,7 +67,7 @@ def test_a_pack_whose_package_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PackError, match='rule pack "ghost": no_such_package is not an installed package'):
         packs.find()
     monkeypatch.setattr(packs, "entry_points", lambda group: [EntryPoint("ghost", "no.such.package", group)])
-    with pytest.raises(PackError, match='rule pack "ghost": package no.such.package cannot be found'):
+    with pytest.raises(PackError, match=r'rule pack "ghost": package no\.such\.package cannot be found'):
         packs.find()
 
 

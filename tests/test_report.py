@@ -43,7 +43,9 @@ REPORT = Report([CROSSED, HIDDEN], 3, {PATH: TEXT.encode()})
 
 
 def test_text() -> None:
-    assert render(REPORT, Format.TEXT) == """\
+    assert (
+        render(REPORT, Format.TEXT)
+        == """\
 /p/train.py:4:9: error SC101 batch-crossed-similarity
   every query meets every group
   |
@@ -66,6 +68,7 @@ hidden
   |
 
 """
+    )
 
 
 def test_text_has_colors_only_when_asked() -> None:
@@ -83,7 +86,9 @@ def test_labels_on_other_lines_and_in_other_files() -> None:
         "SC1", "one", Severity.INFO, "said", span(5, 12, 13),
         (Caret(span(1, 8, 13), "torch"), Caret(span(9, 1, 2, "/p/other.py"), "[B]")),
     )  # fmt: skip
-    assert render(Report([moved], 1, REPORT.sources), Format.TEXT) == """\
+    assert (
+        render(Report([moved], 1, REPORT.sources), Format.TEXT)
+        == """\
 /p/train.py:5:12: info SC1 one
   said
   |
@@ -96,6 +101,7 @@ def test_labels_on_other_lines_and_in_other_files() -> None:
   = at: /p/other.py:9: [B]
 
 """
+    )
 
 
 def test_a_file_that_is_gone_still_has_its_message() -> None:
