@@ -1,1 +1,1 @@
-
+"""The bundled rules: each folder here is one, found by its rule.py."""

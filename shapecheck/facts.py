@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shapecheck.dims import Size, Verdict
+from shapecheck.naming import Names
+from shapecheck.program import Program
 from shapecheck.values import Axis, Shape, Site, Tensor, Value
 
 
@@ -123,12 +125,31 @@ class Facts:
 
     path: str
     items: list[Fact] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)  # every project file that was looked at
+    authored: dict[str, str] = field(default_factory=dict)  # symbol -> the name that the author gave it
+    hints: dict[str, str] = field(default_factory=dict)  # symbol -> a letter that fits
+    program: Program | None = None
+
+    def names(self) -> Names:
+        """A fresh naming for one message."""
+        return Names(self.authored, self.hints)
 
     def of(self, kind: type[T]) -> Iterator[T]:
         return (f for f in self.items if isinstance(f, kind))
 
 
 __all__ = [
-    "Assigned", "Axis", "Broadcasted", "Called", "Contract", "Crashed", "Declared", "Fact", "Facts", "Frame",
-    "Returned", "Shape", "Tensor",
+    "Assigned",
+    "Axis",
+    "Broadcasted",
+    "Called",
+    "Contract",
+    "Crashed",
+    "Declared",
+    "Fact",
+    "Facts",
+    "Frame",
+    "Returned",
+    "Shape",
+    "Tensor",
 ]

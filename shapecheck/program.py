@@ -176,8 +176,24 @@ class Opaque(Node):
 
 
 Expr = (
-    Name | Const | Attr | Call | Index | Slice | Seq | DictLit | Star | Op | IfExp | Lambda | Comp | Walrus | FString
-    | Await | Yield | Opaque
+    Name
+    | Const
+    | Attr
+    | Call
+    | Index
+    | Slice
+    | Seq
+    | DictLit
+    | Star
+    | Op
+    | IfExp
+    | Lambda
+    | Comp
+    | Walrus
+    | FString
+    | Await
+    | Yield
+    | Opaque
 )
 
 # ----------------------------------------------------------------- statements

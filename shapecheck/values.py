@@ -213,7 +213,7 @@ class ShapeOf:
 
 @dataclass(frozen=True, slots=True)
 class Extern:
-    """Something outside the project, by its full dotted name: "torch.matmul", "torch.nn.functional", "einops.rearrange"."""
+    """Something outside the project, by its full dotted name: "torch.matmul", "einops.rearrange"."""
 
     name: str
 
@@ -286,7 +286,25 @@ class ModuleVal:
     name: str
 
 
-Value: TypeAlias = Tensor | Num | Lit | SliceVal | Unknown | Items | Many | Mapping | ShapeOf | Extern | Layer | Method | Closure | Bound | ClassVal | Ref | ModuleVal
+Value: TypeAlias = (
+    Tensor
+    | Num
+    | Lit
+    | SliceVal
+    | Unknown
+    | Items
+    | Many
+    | Mapping
+    | ShapeOf
+    | Extern
+    | Layer
+    | Method
+    | Closure
+    | Bound
+    | ClassVal
+    | Ref
+    | ModuleVal
+)
 
 UNKNOWN = Unknown()
 NONE = Lit(None)

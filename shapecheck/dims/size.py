@@ -247,6 +247,17 @@ def as_symbol(size: Size) -> str | None:
 
 
 @lru_cache(CACHE)
+def as_quotient(size: Size) -> tuple[Size, Size] | None:
+    """(numerator, denominator) of a size that is one floor division and nothing else, else None."""
+    if isinstance(size, Dim) and len(size.terms) == 1:
+        monomial, coefficient = size.terms[0]
+        if coefficient == 1 and len(monomial) == 1:
+            factor, power = monomial[0]
+            if power == 1 and isinstance(factor, FloorDiv):
+                return factor.a, factor.b
+    return None
+
+
 def symbols(size: Size) -> frozenset[str]:
     """Every name that the size depends on, those inside divisions and the like included."""
     found: set[str] = set()

@@ -1,6 +1,6 @@
 """Models whose outputs everybody uses: transformers' encoders and heads, tokenizers, SentenceTransformer.
 
-`hidden_size`, `vocab_size` and `num_labels` are one named size each: what a checkpoint says is not in the code.
+`hidden_size`, `vocab_size` and `num_labels` are one configured size each ("$": the code can tell which).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from shapecheck.ops.axes import as_tensor, flag, is_none, members, text
 from shapecheck.ops.kit import Kit, OpFunction, layer, op
 from shapecheck.values import UNKNOWN, Axis, Layer, Many, Mapping, Num, Origin, Partial, Tensor, Unknown, Value
 
-HIDDEN, VOCABULARY = symbol("hidden_size"), symbol("vocab_size")
+HIDDEN, VOCABULARY = symbol("$config.hidden_size"), symbol("$config.vocab_size")
 
 _FAMILIES = [
     "Auto",
@@ -73,6 +73,15 @@ def _rows(kit: Kit, input_ids: Value | None, inputs_embeds: Value | None) -> tup
     return None
 
 
+def _masked(kit: Kit, mask: Value | None, batch: Axis, sequence: Axis) -> None:
+    """A padding mask has the inputs' shape; an unknown one is thereby learned."""
+    if is_none(mask) or not isinstance(mask, Tensor | Unknown):
+        return
+    tensor = as_tensor(mask)
+    if tensor.rank is None and isinstance(tensor.shape, Partial) and not tensor.shape.min_rank:
+        kit.refine(tensor, (batch, sequence))
+
+
 def _model(family: str) -> OpFunction:
     def call(
         kit: Kit, layer: Layer, input_ids: Value | None = None, attention_mask: Value | None = None, *rest: Value,
@@ -81,6 +90,7 @@ def _model(family: str) -> OpFunction:
         """`last_hidden_state` [B, S, H], `pooler_output` [B, H], `hidden_states` of every layer."""
         rows = _rows(kit, input_ids, inputs_embeds)
         batch, sequence = rows or (Axis(kit.fresh("b")), Axis(kit.fresh("s")))
+        _masked(kit, attention_mask, batch, sequence)
         hidden = _named(HIDDEN, "config.hidden_size")
         last = Tensor((batch, sequence, hidden), "float")
         items: list[tuple[str, Value]] = [("last_hidden_state", last)]
@@ -94,7 +104,7 @@ def _model(family: str) -> OpFunction:
 def _depth(kit: Kit, batch: Axis, sequence: Axis) -> list[tuple[str, Value]]:
     """The outputs that are asked for by flags: one of each layer."""
     states = Many(Tensor((batch, sequence, _named(HIDDEN, "config.hidden_size")), "float"), None, "tuple")
-    attention = Tensor((batch, Axis(symbol("num_attention_heads")), sequence, sequence), "float")
+    attention = Tensor((batch, Axis(symbol("$config.num_attention_heads")), sequence, sequence), "float")
     return [("hidden_states", states), ("attentions", Many(attention, None, "tuple"))]
 
 
@@ -119,7 +129,7 @@ def _head(kind: str) -> OpFunction:
 def _labels(kit: Kit, layer: Layer) -> Size:
     given = layer.arg("kwargs")
     size = kit.size(given.get("num_labels")) if isinstance(given, Mapping) else None
-    return symbol("num_labels") if size is None else size
+    return symbol("$config.num_labels") if size is None else size
 
 
 def _from_pretrained(name: str) -> OpFunction:
@@ -184,7 +194,7 @@ def sentence_transformer(kit: Kit, layer: Layer, features: Value, **more: Value)
     ids = features.get("input_ids") if isinstance(features, Mapping) else None
     known = as_tensor(ids).axes if ids is not None else None
     batch, sequence = known if known is not None and len(known) == 2 else (Axis(kit.fresh("b")), Axis(kit.fresh("s")))
-    width = _named(symbol("embedding_dim"), "the model's embedding dimension")
+    width = _named(symbol("$config.embedding_dim"), "the model's embedding dimension")
     items: tuple[tuple[str, Value], ...] = (
         ("token_embeddings", Tensor((batch, sequence, width), "float")),
         ("sentence_embedding", Tensor((batch, width), "float")),
@@ -203,7 +213,7 @@ def encode(
     """One row for each sentence, a vector for a single one; a numpy array unless a tensor is asked for."""
     if flag(convert_to_tensor) is not True:
         return UNKNOWN
-    width = _named(symbol("embedding_dim"), "the model's embedding dimension")
+    width = _named(symbol("$config.embedding_dim"), "the model's embedding dimension")
     if text(sentences) is not None or sentences == Unknown("str"):
         return Tensor((width,), "float")
     listed = members(sentences)
@@ -215,7 +225,7 @@ def encode(
 
 @op("sentence_transformers.SentenceTransformer.get_sentence_embedding_dimension", parameters="self")
 def embedding_dimension(kit: Kit, self: Value) -> Value:
-    return Num(symbol("embedding_dim"))
+    return Num(symbol("$config.embedding_dim"))
 
 
 def config(layer: Layer) -> Mapping | None:
@@ -223,7 +233,7 @@ def config(layer: Layer) -> Mapping | None:
     if not layer.name.startswith("transformers.") or "Tokenizer" in layer.name:
         return None
     sizes = {
-        "hidden_size": HIDDEN, "vocab_size": VOCABULARY, "num_attention_heads": symbol("num_attention_heads"),
-        "num_hidden_layers": symbol("num_hidden_layers"), "num_labels": symbol("num_labels"), "d_model": HIDDEN,
+        "hidden_size": HIDDEN, "vocab_size": VOCABULARY, "num_attention_heads": symbol("$config.num_attention_heads"),
+        "num_hidden_layers": symbol("$config.num_hidden_layers"), "num_labels": symbol("$config.num_labels"), "d_model": HIDDEN,
     }  # fmt: skip
     return Mapping(tuple((k, Num(v, Origin(f"config.{k}", None))) for k, v in sizes.items()), UNKNOWN, "config")

@@ -38,6 +38,10 @@ class Kit(Protocol):
         """torch needs a == b here. A free symbol (a parameter's unknown size) is thereby learned to be equal (verdict
         ALWAYS); named sizes are compared."""
 
+    def divides(self, size: Size) -> Size:
+        """torch needs this floor division to leave nothing over: `n // b` of a free n becomes a symbol G, and n is
+        learned to be b*G. Other sizes come back as they are."""
+
     def compare(self, a: Size, b: Size) -> Verdict:
         """Are they equal? Learns nothing."""
 

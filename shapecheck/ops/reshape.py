@@ -60,8 +60,9 @@ def reshaped(kit: Kit, name: str, tensor: Tensor, sizes: Sequence[Size | None]) 
         return Tensor(Partial(), tensor.dtype)
     if tensor.axes is None or any(s is None for s in sizes):
         return Tensor(_guessless(kit, tensor, sizes), tensor.dtype)
-    given = [s for s in sizes if s is not None]
-    have = [a.size for a in tensor.axes]
+    given = [kit.divides(s) for s in sizes if s is not None]
+    have = [kit.resolve(a.size) for a in tensor.axes]
+    given = [kit.resolve(s) for s in given]
     if wild:
         given[wild[0]] = _solve(kit, name, tensor, have, [s for s in given if s != -1])
         if given[wild[0]] == -1:

@@ -1,0 +1,476 @@
+"""What a call does: project functions are entered, known ops run, classes instantiated, the rest is unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from shapecheck.dims import TooComplex, symbol
+from shapecheck.facts import Called
+from shapecheck.interpret import attributes
+from shapecheck.interpret.attributes import as_tensor, attribute
+from shapecheck.interpret.modules import (
+    decorator_names,
+    external_bases,
+    find_member,
+    in_module,
+    is_module_class,
+    mro,
+)
+from shapecheck.interpret.state import Instance
+from shapecheck.ops.kit import LAYERS, REGISTRY, OpSpec, bind
+from shapecheck.program import Attr, Bind, Call, Expr, Function, Lambda, Name, Node, Param
+from shapecheck.values import (
+    NONE,
+    UNKNOWN,
+    Bound,
+    ClassVal,
+    Closure,
+    Extern,
+    Items,
+    Layer,
+    Lit,
+    Many,
+    Mapping,
+    Method,
+    Num,
+    Partial,
+    Ref,
+    ShapeOf,
+    Tensor,
+    Unknown,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from shapecheck.interpret.machine import Machine
+
+LOOSE = "**"  # the key under which an unknown `**mapping` of a call travels
+
+
+def call_expression(m: Machine, expr: Call) -> Value:
+    from shapecheck.interpret import builtin, containers
+
+    if isinstance(expr.func, Name) and expr.func.id == "super":
+        return m.unknown()
+    if isinstance(expr.func, Attr) and _is_super(expr.func.value):
+        func = super_member(m, expr.func.name)
+        if func is None:
+            func = Extern("super." + expr.func.name)
+    else:
+        func = m.resolve(m.eval(expr.func))
+    args, kwargs = arguments(m, expr)
+    previous, m.site = m.site, m.at(expr)
+    try:
+        if isinstance(func, Method) and isinstance(func.owner, (Items, Many, Mapping)) and isinstance(expr.func, Attr):
+            changed = containers.changed_by(m, func.owner, func.name, args)
+            if changed is not None:
+                from shapecheck.interpret.statements import assign
+
+                assign(m, expr.func.value, changed, quiet=True)
+        result = call(m, func, args, kwargs, expr)
+        target = _in_place_target(func, expr)
+        if target is not None and isinstance(result, Tensor):
+            from shapecheck.interpret.statements import assign
+
+            assign(m, target, result, quiet=True)
+        if isinstance(func, Extern) and func.name.endswith("distributed.all_gather") and expr.args:
+            builtin.fill_gathered(m, expr, args, kwargs)
+        return result
+    finally:
+        m.site = previous
+
+
+def _is_super(expr: Expr) -> bool:
+    return isinstance(expr, Call) and isinstance(expr.func, Name) and expr.func.id == "super"
+
+
+def super_member(m: Machine, name: str) -> Value | None:
+    here = m.here
+    if here.owner is None or here.self_value is None:
+        return None
+    cls = here.owner
+    receiver = here.self_value
+    if isinstance(receiver, Ref) and receiver.id in m.state.heap:
+        cls = m.state.heap[receiver.id].cls
+    return attributes.class_member(m, cls, name, receiver, after=here.owner)
+
+
+def _in_place_target(func: Value, expr: Call) -> Expr | None:
+    if (
+        isinstance(func, Method)
+        and isinstance(expr.func, Attr)
+        and func.name.endswith("_")
+        and not func.name.startswith("_")
+    ):
+        spec = REGISTRY.get("Tensor." + func.name)
+        if spec is not None and spec.inplace:
+            return expr.func.value
+    return next((a.value for a in expr.args if a.keyword == "out"), None)
+
+
+def arguments(m: Machine, expr: Call) -> tuple[list[Value], dict[str, Value]]:
+    args: list[Value] = []
+    kwargs: dict[str, Value] = {}
+    for a in expr.args:
+        value = m.resolve(m.eval(a.value))
+        if a.star == "*":
+            if isinstance(value, Items):
+                args.extend(value.items)
+            elif isinstance(value, Many) and isinstance(value.length, int) and value.length <= 8:
+                args.extend([value.item] * value.length)
+            else:
+                kwargs["*"] = value
+        elif a.star == "**":
+            if isinstance(value, Mapping):
+                kwargs.update(value.items)
+                if value.rest is not None:
+                    kwargs[LOOSE] = value
+            else:
+                kwargs[LOOSE] = value
+        elif a.keyword is not None:
+            kwargs[a.keyword] = value
+        else:
+            args.append(value)
+    return args, kwargs
+
+
+# -------------------------------------------------------------------- dispatch
+
+
+def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+    from shapecheck.interpret import builtin, containers
+
+    m.tick()
+    func = m.resolve(func)
+    match func:
+        case Closure():
+            return call_closure(m, func, args, kwargs, node)
+        case Bound():
+            return call(m, func.func, [*func.args, *args], {**dict(func.kwargs), **kwargs}, node)
+        case ClassVal():
+            return instantiate(m, func, args, kwargs, node)
+        case Ref():
+            return _call_instance(m, func, args, kwargs, node)
+        case Extern():
+            return builtin.call_external(m, func.name, args, kwargs, node)
+        case Layer():
+            return call_layer(m, func, args, kwargs, node)
+        case Method(owner=Tensor() as owner, name=name):
+            return call_tensor_method(m, owner, name, args, kwargs, node)
+        case Method(owner=Unknown() as owner, name=name):
+            tensor = as_tensor(owner)
+            if tensor is not None:
+                return call_tensor_method(m, tensor, name, args, kwargs, node)
+            return m.unknown()
+        case Method():
+            return containers.call_method(m, func.owner, func.name, args, kwargs, node)
+        case _:
+            return m.unknown()
+
+
+def call_tensor_method(
+    m: Machine, owner: Tensor, name: str, args: list[Value], kwargs: dict[str, Value], node: Node
+) -> Value:
+    from shapecheck.interpret import subscripts
+
+    owner = m.state.tensor(owner)
+    match name:
+        case "size" | "sym_size":
+            at = args[0] if args else kwargs.get("dim")
+            if at is None or at == NONE:
+                return attributes.shape_value(m, owner)
+            return subscripts.of_value(m, attributes.shape_value(m, owner), [at], node, is_tuple=False)  # type: ignore[arg-type]
+        case "dim" | "ndimension":
+            return attributes.rank_value(owner)
+        case "numel" | "nelement":
+            return _numel(m, owner)
+        case "item":
+            if owner.content is not None and owner.content.stride == 0:
+                return Num(owner.content.offset)
+            return Unknown("int" if owner.dtype == "int" else "", m.fresh())
+        case "tolist" | "numpy" if name == "tolist":
+            return Many(m.unknown(), owner.axes[0].size if owner.axes else None)
+        case "__len__":
+            return subscripts.of_value(m, attributes.shape_value(m, owner), [Num(0)], node, is_tuple=False)  # type: ignore[arg-type]
+    if f"Tensor.{name}" in REGISTRY:
+        return run_op(m, f"Tensor.{name}", [owner, *args], kwargs, node)
+    return m.unknown()
+
+
+def _numel(m: Machine, t: Tensor) -> Value:
+    if t.axes is None:
+        return m.unknown("int")
+    total: Any = 1
+    try:
+        for a in t.axes:
+            total = total * a.size
+    except TooComplex:
+        return m.unknown("int")
+    return Num(total)
+
+
+# ------------------------------------------------------------------------- ops
+
+
+def run_op(m: Machine, public: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+    """Run a registered op and state that it was called; unknown where its arguments don't fit."""
+    spec = REGISTRY.get(public)
+    if spec is None:
+        return m.unknown()
+    return run_spec(m, public, spec, args, node, kwargs)
+
+
+def run_spec(
+    m: Machine, public: str, spec: OpSpec, args: list[Value], node: Node, kwargs: dict[str, Value] | None = None
+) -> Value:
+    return _run(m, public, spec, args, kwargs or {}, node)
+
+
+def _run(m: Machine, public: str, spec: OpSpec, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+    if LOOSE in kwargs or "*" in kwargs:
+        return m.unknown()
+    bound = bind(spec.parameters, args, kwargs)
+    if bound is None:
+        return m.unknown()
+    previous = (m.site, m.op_name)
+    m.site, m.op_name = m.at(node), spec.name
+    try:
+        values: dict[str, Any] = {}
+        for p in spec.parameters:
+            v = bound.arguments.get(p.name)
+            values[p.name] = _prepared(m, v, p) if p.name in bound.arguments else v
+        bound.arguments.update(values)
+        try:
+            result = spec.function(m.kit, *bound.args, **bound.kwargs)
+        except TooComplex:
+            result = m.unknown()
+        given = frozenset(kwargs) | frozenset(p.name for p, _ in zip(spec.parameters, args))
+        result = with_history(m, result, spec.name, values)
+        m.state_fact(Called(site=m.site, op=spec.name, name=public, args=values, result=result, given=given))
+        return result
+    finally:
+        m.site, m.op_name = previous
+
+
+def with_history(m: Machine, result: Value, op: str, args: dict[str, Any]) -> Value:
+    """Tensors of the result remember the call that made them."""
+    match result:
+        case Tensor():
+            if isinstance(result.shape, Partial) and result.shape.key is None:
+                # later code may still teach us its rank
+                result = result.with_(shape=replace(result.shape, key=m.fresh()))
+            return m.made(result, op, args)
+        case Items():
+            return replace(
+                result,
+                items=tuple(
+                    m.made(i, op, {**args, "#": n}) if isinstance(i, Tensor) else i for n, i in enumerate(result.items)
+                ),
+            )
+        case Many(item=Tensor() as item):
+            return replace(result, item=m.made(item, op, args))
+        case Mapping():
+            return replace(
+                result,
+                items=tuple(
+                    (k, m.made(v, op, {**args, "#": k}) if isinstance(v, Tensor) else v) for k, v in result.items
+                ),
+            )
+        case _:
+            return result
+
+
+def _prepared(m: Machine, value: Any, parameter: Any) -> Any:
+    """An argument as ops expect it: resolved, and a tensor where torch takes nothing else."""
+    if isinstance(value, tuple):  # *args
+        return tuple(_prepared(m, v, parameter) for v in value)
+    if isinstance(value, dict):
+        return {k: m.resolve(v) for k, v in value.items()}
+    if not isinstance(value, _VALUES):
+        return value
+    value = m.resolve(value)
+    wants = str(parameter.annotation)
+    if "Tensor" in wants and isinstance(value, Unknown) and "None" not in wants and "Value" not in wants:
+        return as_tensor(value) or Tensor()
+    if parameter.name == "tensors" and isinstance(value, Items):
+        return replace(value, items=tuple(as_tensor(i) or i for i in value.items))
+    if parameter.name == "tensors" and isinstance(value, Many):
+        return replace(value, item=as_tensor(value.item) or value.item)
+    return value
+
+
+_VALUES = (
+    Tensor,
+    Num,
+    Lit,
+    Unknown,
+    Items,
+    Many,
+    Mapping,
+    ShapeOf,
+    Extern,
+    Layer,
+    Method,
+    Closure,
+    Bound,
+    ClassVal,
+    Ref,
+)
+
+
+def call_layer(m: Machine, layer: Layer, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+    spec = LAYERS.get(layer.name)
+    if spec is None:
+        return m.unknown()
+    bound_layer = replace(layer, args=tuple((k, m.resolve(v)) for k, v in layer.args))
+    op = OpSpec(
+        layer.name.rsplit(".", 1)[-1], lambda kit, *a, **k: spec.function(kit, bound_layer, *a, **k), spec.parameters
+    )
+    loose = kwargs.get(LOOSE)
+    if loose is not None and "*" not in kwargs:
+        kwargs = {k: v for k, v in kwargs.items() if k != LOOSE} | _batch_members(m, loose, spec.parameters)
+    result = _run(m, layer.name, op, args, kwargs, node)
+    if isinstance(result, Tensor) and result.made is not None:
+        result.made.args.setdefault("self", bound_layer)
+    return result
+
+
+def _batch_members(m: Machine, loose: Value, parameters: Any) -> dict[str, Value]:
+    """`model(**features)`: the members of an unknown batch that the model asks for by name."""
+    found: dict[str, Value] = {}
+    for p in parameters:
+        if p.name in ("input_ids", "attention_mask"):
+            value = loose.get(p.name) if isinstance(loose, Mapping) else None
+            if value is None and isinstance(loose, Unknown) and loose.key is not None:
+                value = Unknown(key=f"{loose.key}[{p.name!r}]")
+            if value is not None:
+                value = m.resolve(value)
+                found[p.name] = as_tensor(value) or value
+    return found
+
+
+# ------------------------------------------------------------ project functions
+
+
+def call_closure(m: Machine, closure: Closure, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+    function = closure.node
+    if closure.self_value is not None and isinstance(function, Function):
+        args = [closure.self_value, *args]
+    name = function.name if isinstance(function, Function) else "lambda"
+    if isinstance(function, Function) and "contextmanager" in decorator_names(function):
+        return m.unknown()
+
+    def fill(frame: int) -> None:
+        m.state.frames[frame].update(bind_parameters(m, closure, args, kwargs, node))
+        if isinstance(function, Function):
+            from shapecheck.interpret.contracts import on_enter
+
+            on_enter(m, function, frame, as_entry=False)
+
+    return m.enter(closure, node, name, fill)
+
+
+def bind_parameters(
+    m: Machine, closure: Closure, args: list[Value], kwargs: dict[str, Value], node: Node
+) -> dict[str, Value]:
+    """The new frame: arguments by parameter name; defaults evaluated where the function was defined."""
+    frame: dict[str, Value] = {}
+    left = list(args)
+    named = dict(kwargs)
+    loose = named.pop(LOOSE, None)
+    starred = named.pop("*", None)
+    for p in closure.node.params:
+        if p.kind == "*":
+            frame[p.name] = Items("tuple", tuple(left)) if starred is None else Many(UNKNOWN, None, "tuple")
+            left = []
+        elif p.kind == "**":
+            frame[p.name] = Mapping(tuple(named.items()), None if loose is None else UNKNOWN)
+        elif left and p.kind in ("any", "pos"):
+            frame[p.name] = left.pop(0)
+        elif p.name in named and p.kind != "pos":
+            frame[p.name] = named.pop(p.name)
+        elif starred is not None and p.kind in ("any", "pos"):
+            frame[p.name] = starred.item if isinstance(starred, Many) else m.unknown()
+        elif loose is not None:
+            found = loose.get(p.name) if isinstance(loose, Mapping) else None
+            frame[p.name] = found if found is not None and found != UNKNOWN else m.unknown()
+        elif p.default is not None:
+            frame[p.name] = default_of(m, closure, p)
+        else:
+            frame[p.name] = m.unknown()
+    return frame
+
+
+def default_of(m: Machine, closure: Closure, p: Param) -> Value:
+    assert p.default is not None
+    return in_module(m, closure.path, closure.frame, p.default)
+
+
+def instantiate(m: Machine, cls: ClassVal, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+    externals = external_bases(m, cls)
+    if any(e.rsplit(".", 1)[-1] in ("Enum", "IntEnum", "StrEnum", "Protocol", "TypedDict") for e in externals):
+        return Mapping(tuple(kwargs.items()), None) if "typing.TypedDict" in externals else m.unknown()
+    if any(e.rsplit(".", 1)[-1].endswith("autograd.Function") for e in externals):
+        return m.unknown()
+    ref = Ref(m.serial())
+    m.state.heap[ref.id] = Instance(cls, {}, f"{cls.node.name}#{ref.id}")
+    init = find_member(m, cls, "__init__")
+    if init is not None and isinstance(init[1], Function):
+        closure = Closure(init[1], init[0].path, init[0].frame, ref, init[0], decorator_names(init[1]))
+        call_closure(m, closure, args, kwargs, node)
+        return ref
+    fields = record_fields(m, cls)
+    if fields:
+        attrs = m.state.heap[ref.id].attrs
+        given = dict(zip([name for name, _, _ in fields], args)) | kwargs
+        for name, default, owner in fields:
+            if name in given:
+                attrs[name] = given[name]
+            elif default is not None:
+                attrs[name] = in_module(m, owner.path, owner.frame, default)
+    return ref
+
+
+def record_fields(m: Machine, cls: ClassVal) -> list[tuple[str, Expr | None, ClassVal]]:
+    """Fields of a dataclass, NamedTuple or ModelOutput in order: annotated names of the class and its bases."""
+    is_record = any(
+        "dataclass" in decorator_names(c.node)
+        if isinstance(c, ClassVal)
+        else c.name.rsplit(".", 1)[-1] in ("NamedTuple", "ModelOutput", "BaseModel")
+        if isinstance(c, Extern)
+        else False
+        for c in mro(m, cls)
+    )
+    if not is_record:
+        return []
+    fields: dict[str, tuple[str, Expr | None, ClassVal]] = {}
+    for c in reversed(mro(m, cls)):
+        if isinstance(c, ClassVal):
+            for stmt in c.node.body:
+                if isinstance(stmt, Bind) and stmt.annotation is not None and isinstance(stmt.targets[0], Name):
+                    name = stmt.targets[0].id
+                    fields[name] = (name, _field_default(stmt.value), c)
+    return list(fields.values())
+
+
+def _field_default(value: Expr | None) -> Expr | None:
+    if isinstance(value, Call) and isinstance(value.func, (Name, Attr)):
+        name = value.func.id if isinstance(value.func, Name) else value.func.name
+        if name == "field":
+            return next((a.value for a in value.args if a.keyword == "default"), None)
+    return value
+
+
+def _call_instance(m: Machine, ref: Ref, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+    obj = m.state.heap.get(ref.id)
+    if obj is None:
+        return m.unknown()
+    name = "forward" if is_module_class(m, obj.cls) else "__call__"
+    method = attributes.of_instance(m, ref, name)
+    if isinstance(method, (Closure, Layer, Bound)):
+        return call(m, method, args, kwargs, node)
+    return m.unknown()
+
+
+__all__ = ["Lambda", "attribute", "call", "call_expression", "run_op", "symbol"]

@@ -1,0 +1,483 @@
+"""What the author wrote down against what the code computes: annotations, asserts, comments, docstrings.
+
+A declared shape does two things. Where the code's shape is known the two are compared, and `Contract` states the
+outcome. Where it is not known the declaration is taken for what it says: names become sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from shapecheck import spec
+from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, Verdict, as_symbol, maximum, minimum, symbol
+from shapecheck.facts import Contract, Declared
+from shapecheck.intent import RETURN, Ann, Written, from_annotation, from_assert, from_comment, from_docstring
+from shapecheck.interpret.attributes import as_tensor
+from shapecheck.interpret.kit import is_free_name
+from shapecheck.interpret.modules import find_member
+from shapecheck.interpret.state import State
+from shapecheck.program import Assert, Bind, Expr, Function, Name, Return, Seq, Stmt
+from shapecheck.values import (
+    NONE,
+    Axis,
+    Items,
+    Lit,
+    Many,
+    Num,
+    Origin,
+    Partial,
+    Shape,
+    Site,
+    Tensor,
+    Unknown,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from shapecheck.interpret.machine import Machine
+
+RESULTS = frozenset({RETURN, "result", "output", "out", "returns", "res"})
+
+
+@lru_cache(maxsize=4096)
+def _comment(text: str, targets: tuple[str, ...], above: bool) -> tuple[Written, ...]:
+    return tuple(from_comment(text, list(targets), above))
+
+
+@lru_cache(maxsize=2048)
+def _docstring(text: str) -> dict[str, Written]:
+    return from_docstring(text)
+
+
+@lru_cache(maxsize=4096)
+def _axis_text(text: str) -> spec.Axis | None:
+    try:
+        parsed = spec.parse(text).axes
+    except spec.SpecError:
+        return None
+    return parsed[0] if len(parsed) == 1 else None
+
+
+# ------------------------------------------------------------------ statements
+
+
+def on_assign(m: Machine, stmt: Stmt, subject: str, value: Value, *, named_only: bool = False) -> Value:
+    """A statement gave `value` to `subject`: heed its annotation and its comments; the value as known after that."""
+    if isinstance(stmt, Bind) and stmt.annotation is not None:
+        value = on_annotation(m, stmt.annotation, subject, value, Site(m.here.path, stmt))
+    last = subject.rsplit(".", 1)[-1]
+    names = (last, RETURN) if isinstance(stmt, Return) else _targets(stmt) or (last,)
+    for text, above in ((stmt.comment, False), (stmt.above, True)):
+        if not text:
+            continue
+        for written in _comment(text, names, above):
+            if written.subject is None and (named_only or (len(names) > 1 and not isinstance(stmt, Return))):
+                continue
+            if written.subject in (None, last) or (isinstance(stmt, Return) and written.subject in RESULTS):
+                value = declare(m, written, value, subject, "comment", Site(m.here.path, stmt))
+            elif above and written.subject is not None:
+                _declare_variable(m, written, stmt)
+    return value
+
+
+def _targets(stmt: Stmt) -> tuple[str, ...]:
+    if not isinstance(stmt, Bind):
+        return ()
+    names: list[str] = []
+    for t in stmt.targets:
+        for part in t.items if isinstance(t, Seq) else (t,):
+            if isinstance(part, Name):
+                names.append(part.id)
+    return tuple(names)
+
+
+def _declare_variable(m: Machine, written: Written, stmt: Stmt) -> None:
+    """A comment above a statement tells the shape of some variable in scope, or of the result to come."""
+    assert written.subject is not None
+    if written.subject in RESULTS:
+        m.here.result_comment = (written, Site(m.here.path, stmt))
+        return
+    frame = m.state.frames.get(m.here.frame, {})
+    for name in (written.subject, written.subject + "s", written.subject.removesuffix("s")):
+        if name in frame:
+            site = Site(m.here.path, stmt)
+            frame[name] = declare(m, written, m.resolve(frame[name]), name, "comment", site)
+            return
+
+
+def before(m: Machine, stmt: Stmt) -> None:
+    """Comments above a statement that speak of variables already bound are heeded before it runs."""
+    if not stmt.above or isinstance(stmt, (Bind, Function)):
+        return
+    for written in _comment(stmt.above, (), True):
+        if written.subject is not None:
+            _declare_variable(m, written, stmt)
+
+
+def on_assert(m: Machine, stmt: Assert) -> None:
+    """`assert x.shape == (B, G)`: state how it compares with what is known."""
+    for asserted in from_assert(stmt.test):
+        value = m.resolve(m.eval(asserted.subject))
+        tensor = as_tensor(value)
+        if tensor is None or asserted.like is not None or asserted.first is not None:
+            continue
+        tensor = m.state.tensor(tensor)
+        sizes = [None if e is None else m.kit.size(m.resolve(m.eval(e))) for e in asserted.sizes]
+        site = Site(m.here.path, stmt)
+        texts = tuple("_" if e is None else _text(e) for e in asserted.sizes)
+        _compare(m, tensor, sizes, texts, f"({', '.join(texts)})", _text(asserted.subject), "assert", site, False)
+
+
+def _text(expr: Expr) -> str:
+    from shapecheck.interpret.statements import text_of
+    from shapecheck.program import Const
+
+    if isinstance(expr, Const):
+        return repr(expr.value)
+    return text_of(expr) or "_"
+
+
+# ------------------------------------------------------------------- functions
+
+
+def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> None:
+    """Parameters: what their annotations, comments and the docstring say. Runs with the new frame in place."""
+    scope = m.state.frames[frame]
+    for p in function.params:
+        value = m.resolve(scope[p.name]) if p.name in scope else None
+        if value is None or p.kind in ("*", "**"):
+            continue
+        if p.annotation is not None:
+            value = on_annotation(m, p.annotation, p.name, value, Site(m.here.path, p))
+        if p.comment:
+            for written in _comment(p.comment, (p.name,), False):
+                if written.subject in (None, p.name):
+                    value = declare(m, written, value, p.name, "comment", Site(m.here.path, p))
+        scope[p.name] = value
+    for name, written in docstring_shapes(m, function).items():
+        if name in scope and name != RETURN:
+            site = Site(m.here.path, function)
+            scope[name] = declare(m, written, m.resolve(scope[name]), name, "docstring", site)
+
+
+def docstring_shapes(m: Machine, function: Function) -> dict[str, Written]:
+    """The docstring's shapes; a method without a docstring has that of the method it overrides."""
+    if function.docstring is not None:
+        return _docstring(function.docstring)
+    owner = m.here.owner
+    if owner is not None:
+        inherited = find_member(m, owner, function.name, after=owner)
+        if inherited is not None and isinstance(inherited[1], Function) and inherited[1].docstring is not None:
+            names = {p.name for p in function.params} | {RETURN}
+            return {k: v for k, v in _docstring(inherited[1].docstring).items() if k in names}
+    return {}
+
+
+def on_return(m: Machine, function: Function, value: Value) -> Value:
+    """The result of a function against its return annotation, its docstring, and a comment that told of it."""
+    site = Site(m.here.path, function)
+    if function.returns is not None and not m.here.yields:
+        value = on_annotation(m, function.returns, "return value", value, site)
+    written = docstring_shapes(m, function).get(RETURN)
+    if written is not None:
+        value = declare(m, written, value, "return value", "docstring", site)
+    if m.here.result_comment is not None:
+        written, where = m.here.result_comment
+        value = declare(m, written, value, "return value", "comment", where)
+    return value
+
+
+def on_annotation(m: Machine, annotation: Expr, subject: str, value: Value, site: Site) -> Value:
+    return _annotated(m, from_annotation(annotation, aliases(m, m.here.path)), subject, value, site)
+
+
+def _annotated(m: Machine, ann: Ann, subject: str, value: Value, site: Site) -> Value:
+    match ann.kind:
+        case "tensor":
+            if ann.written is not None:
+                return declare(m, ann.written, value, subject, "annotation", site)
+            if isinstance(value, Unknown) and value.hint == "":
+                return Tensor(Partial(key=value.key))
+        case "optional" if ann.items and value != NONE:
+            if isinstance(value, Unknown):
+                return value
+            return _annotated(m, ann.items[0], subject, value, site)
+        case "tuple" if isinstance(value, Items) and len(value.items) == len(ann.items):
+            return Items(
+                value.kind,
+                tuple(
+                    _annotated(m, a, f"{subject}[{i}]", m.resolve(v), site)
+                    for i, (a, v) in enumerate(zip(ann.items, value.items))
+                ),
+            )
+        case "tuple" if isinstance(value, Unknown) and ann.items:
+            return Items(
+                "tuple", tuple(_annotated(m, a, f"{subject}[{i}]", m.unknown(), site) for i, a in enumerate(ann.items))
+            )
+        case "list" if isinstance(value, Unknown) and ann.items:
+            inner = _annotated(m, ann.items[0], subject, m.unknown(), site)
+            if isinstance(inner, Tensor):
+                return Many(inner)
+        case ("int" | "float" | "bool" | "str") as kind if isinstance(value, Unknown) and value.hint == "":
+            return Unknown(kind, value.key)
+    return value
+
+
+def aliases(m: Machine, path: str) -> dict[str, Expr]:
+    """Names that a module's top level binds to an expression once: type aliases among them."""
+    found = m.alias_cache.get(path)
+    if found is None:
+        found = m.alias_cache[path] = {}
+        program = m.project.program(path)
+        for stmt in program.body if program is not None else ():
+            if (
+                isinstance(stmt, Bind)
+                and len(stmt.targets) == 1
+                and isinstance(stmt.targets[0], Name)
+                and stmt.value is not None
+            ):
+                found[stmt.targets[0].id] = stmt.value
+    return found
+
+
+# ------------------------------------------------------------------- comparing
+
+
+def declare(m: Machine, written: Written, value: Value, subject: str, source: str, site: Site) -> Value:
+    """Compare a written shape with a value; adopt it where nothing is known. The value as known after that."""
+    tensor = as_tensor(value)
+    if tensor is None or isinstance(value, Lit):
+        return value
+    tensor = m.state.tensor(tensor)
+    axes = [_axis_text(a) for a in written.axes]
+    if any(a is None for a in axes):
+        return value
+    known: Sequence[spec.Axis] = [a for a in axes if a is not None]
+    names = m.state.axes.setdefault(m.here.id, {})
+    if written.variadic:
+        return _declare_variadic(m, known, written, tensor, value, subject, source, site)
+    if tensor.rank is None:
+        if not written.certain:
+            return value
+        return _adopt(m, known, written, tensor, value, subject, source, site)
+    if not written.certain:
+        return value
+    if tensor.rank == len(known):
+        for axis, have in zip(known, tensor.axes or ()):
+            _bind_name(m, axis, have.size, names, source)
+    sizes = [_size_of(m, a, names) for a in known]
+    _compare(m, tensor, sizes, written.axes, written.text, subject, source, site, False)
+    return value
+
+
+def _declare_variadic(
+    m: Machine,
+    known: Sequence[spec.Axis],
+    written: Written,
+    tensor: Tensor,
+    value: Value,
+    subject: str,
+    source: str,
+    site: Site,
+) -> Value:
+    at = next(i for i, a in enumerate(known) if isinstance(a, (spec.Anything, spec.Variadic)))
+    head, tail = known[:at], known[at + 1 :]
+    names = m.state.axes.setdefault(m.here.id, {})
+    if tensor.axes is not None:
+        if tensor.rank is not None and tensor.rank >= len(head) + len(tail):
+            for axis, have in zip(head, tensor.axes):
+                _bind_name(m, axis, have.size, names, source)
+            for axis, have in zip(reversed(tail), reversed(tensor.axes)):
+                _bind_name(m, axis, have.size, names, source)
+        sizes = [_size_of(m, a, names) for a in (*head, *tail)]
+        texts = tuple(written.axes[:at] + written.axes[at + 1 :])
+        _compare(m, tensor, sizes, texts, written.text, subject, source, site, True, at)
+        return value
+    if not written.certain or not isinstance(tensor.shape, Partial) or tensor.shape.min_rank:
+        return value
+    origin = Origin(source, site)
+    shape = Partial(
+        tuple(Axis(_named(m, a, names, source), origin=origin) for a in head),
+        tuple(Axis(_named(m, a, names, source), origin=origin) for a in tail),
+        m.fresh(),
+    )
+    return m.kit.refine(tensor, shape)
+
+
+def _adopt(
+    m: Machine,
+    known: Sequence[spec.Axis],
+    written: Written,
+    tensor: Tensor,
+    value: Value,
+    subject: str,
+    source: str,
+    site: Site,
+) -> Value:
+    """Nothing contradicts the declaration: its axes become the tensor's."""
+    partial = tensor.shape
+    assert isinstance(partial, Partial)
+    names = m.state.axes.setdefault(m.here.id, {})
+    if partial.min_rank > len(known) and max(len(partial.head), len(partial.tail)) > len(known):
+        sizes = [_size_of(m, a, names) for a in known]
+        _state(m, tensor, sizes, written.axes, written.text, subject, source, site, NEVER, None, False)
+        return value
+    origin = Origin(source, site)
+    axes: list[Axis] = []
+    for i, a in enumerate(known):
+        back = i - len(known)
+        have = partial.head[i] if i < len(partial.head) else partial.tail[back] if -back <= len(partial.tail) else None
+        if have is not None:
+            _bind_name(m, a, have.size, names, source)
+            axes.append(have if have.origin else Axis(have.size, have.layout, origin, have.role))
+        else:
+            axes.append(Axis(_named(m, a, names, source), origin=origin))
+    shape: Shape = tuple(axes)
+    dtype = tensor.dtype or written.dtype
+    return m.kit.refine(tensor, shape).with_(
+        dtype=dtype if dtype in ("float", "int", "bool", "complex") else tensor.dtype
+    )
+
+
+def _bind_name(m: Machine, axis: spec.Axis, size: Size, names: dict[str, Size], source: str) -> None:
+    """An axis name seen for the first time means the size that stands there."""
+    if isinstance(axis, spec.Named) and axis.name not in names and _variable(m, axis.name) is None:
+        names[axis.name] = size
+        bare = as_symbol(m.size(size))
+        if bare is not None and is_free_name(bare):
+            m.authored.setdefault(bare, axis.name)
+
+
+def _named(m: Machine, axis: spec.Axis, names: dict[str, Size], source: str) -> Size:
+    """The size of a declared axis of an otherwise unknown tensor: known, or a new symbol of that name."""
+    size = _size_of(m, axis, names)
+    if size is not None:
+        return size
+    if isinstance(axis, spec.Named):
+        if source == "annotation":
+            names[axis.name] = made = symbol(axis.name)
+            return made
+        key = m.fresh()
+        m.authored[key] = axis.name
+        names[axis.name] = made = symbol(key)
+        return made
+    return symbol(m.fresh())
+
+
+def _variable(m: Machine, name: str) -> Size | None:
+    """The size held by a variable of that name where the run stands."""
+    here = m.here
+    for frame in (here.frame, *here.outer_frames):
+        scope = m.state.frames.get(frame)
+        if scope is not None and name in scope:
+            value = m.resolve(scope[name])
+            return m.size(value.size) if isinstance(value, Num) else None
+    return None
+
+
+def _size_of(m: Machine, axis: spec.Axis, names: dict[str, Size]) -> Size | None:
+    match axis:
+        case spec.Fixed(value=n):
+            return n
+        case spec.Named(name=name):
+            found = names.get(name)
+            if found is None:
+                found = _variable(m, name)
+            return None if found is None else m.size(found)
+        case spec.Expr(tree=tree):
+            try:
+                return _evaluate(m, tree, names)
+            except (TooComplex, ZeroDivisionError):
+                return None
+        case _:
+            return None
+
+
+def _evaluate(m: Machine, tree: spec.Tree, names: dict[str, Size]) -> Size | None:
+    match tree:
+        case spec.Num(value=int(n)):
+            return n
+        case spec.Var(name=name):
+            return _size_of(m, spec.Named(name), names)
+        case spec.BinOp(op=op, left=left, right=right):
+            a, b = _evaluate(m, left, names), _evaluate(m, right, names)
+            if a is None or b is None:
+                return None
+            match op:
+                case "+":
+                    return a + b
+                case "-":
+                    return a - b
+                case "*":
+                    return a * b
+                case "//":
+                    return a // b
+                case "%":
+                    return a % b
+        case spec.CallFn(name=("min" | "max") as name, args=args):
+            sizes = [_evaluate(m, x, names) for x in args]
+            if sizes and all(s is not None for s in sizes):
+                out = sizes[0]
+                for s in sizes[1:]:
+                    assert out is not None
+                    assert s is not None
+                    out = (maximum if name == "max" else minimum)(out, s)
+                return out
+    return None
+
+
+def _compare(
+    m: Machine,
+    tensor: Tensor,
+    sizes: Sequence[Size | None],
+    texts: tuple[str, ...],
+    text: str,
+    subject: str,
+    source: str,
+    site: Site,
+    variadic: bool,
+    at: int = 0,
+) -> None:
+    axes = tensor.axes
+    if axes is None:
+        partial = tensor.shape
+        assert isinstance(partial, Partial)
+        if not variadic and max(len(partial.head), len(partial.tail)) > len(sizes):
+            _state(m, tensor, sizes, texts, text, subject, source, site, NEVER, None, variadic)
+        return
+    if (len(axes) != len(sizes)) if not variadic else (len(axes) < len(sizes)):
+        _state(m, tensor, sizes, texts, text, subject, source, site, NEVER, None, variadic)
+        return
+    have = axes if not variadic else (*axes[:at], *axes[len(axes) - (len(sizes) - at) :])
+    outcome: tuple[Verdict, int | None] = (ALWAYS, None)
+    for i, (size, axis) in enumerate(zip(sizes, have)):
+        if size is None:
+            continue
+        verdict = m.kit.compare(axis.size, size)
+        if verdict.never or (verdict.sometimes and outcome[0].always):
+            outcome = (verdict, i)
+        if verdict.never:
+            break
+    _state(m, tensor, sizes, texts, text, subject, source, site, *outcome, variadic)
+
+
+def _state(
+    m: Machine,
+    tensor: Tensor,
+    sizes: Sequence[Size | None],
+    texts: tuple[str, ...],
+    text: str,
+    subject: str,
+    source: str,
+    site: Site,
+    verdict: Verdict,
+    axis: int | None,
+    variadic: bool,
+) -> None:
+    declared = Declared(source, text, tuple(texts), tuple(sizes), site, variadic)
+    m.state_fact(Contract(site=m.site, subject=subject, declared=declared, value=tensor, verdict=verdict, axis=axis))
+
+
+__all__ = ["State", "before", "declare", "on_assert", "on_assign", "on_enter", "on_return"]

@@ -1,0 +1,166 @@
+"""From a program to its facts: the top level, then every function and method on its own, with unknown arguments."""
+
+from __future__ import annotations
+
+import sys
+
+from shapecheck.facts import Facts
+from shapecheck.imports import Project
+from shapecheck.interpret.calls import bind_parameters, instantiate
+from shapecheck.interpret.contracts import on_enter
+from shapecheck.interpret.machine import Activation, Machine, Oracle, OutOfBudget, PathEnds
+from shapecheck.interpret.modules import decorator_names, find_member, run_top_level
+from shapecheck.interpret.state import State
+from shapecheck.program import Branch, Class, Function, Node, Program, Stmt, Try, With
+from shapecheck.values import NONE, ClassVal, Closure, Extern, Lit, Many, Num, Ref, Unknown, Value
+
+RECURSION = 12_000
+
+
+def analyze(program: Program, project: Project) -> Facts:
+    """All facts of one file. Reads other files of the project through `project`; runs nothing of any.
+
+    Bounded: a file that asks for more steps than the budget allows keeps the facts found until then.
+    """
+    machine = run(program, project)
+    machine.facts.read = list(project.read)
+    return machine.facts
+
+
+def run(program: Program, project: Project) -> Machine:
+    m = Machine(project, program.path)
+    m.facts.program = program
+    project.know(program)
+    if sys.getrecursionlimit() < RECURSION:
+        sys.setrecursionlimit(RECURSION)
+    env = m.modules[program.path] = {}
+    try:
+        top = run_top_level(m, program, env, shallow=False)
+        m.state = State(heap=top.heap)
+    except RecursionError:
+        m.state = State()
+    for function, cls in entries(program.body, program.path):
+        if m.spent:
+            break
+        run_entry(m, function, cls)
+    return m
+
+
+def entries(body: tuple[Stmt, ...], path: str, cls: ClassVal | None = None) -> list[tuple[Function, ClassVal | None]]:
+    """Every function and method that the file defines at its top level or in its classes, in order."""
+    found: list[tuple[Function, ClassVal | None]] = []
+    for stmt in body:
+        match stmt:
+            case Function():
+                found.append((stmt, cls))
+            case Class():
+                found += entries(stmt.body, path, ClassVal(stmt, path))
+            case Branch():
+                found += entries(stmt.body, path, cls) + entries(stmt.orelse, path, cls)
+            case Try() | With():
+                found += entries(stmt.body, path, cls)
+    return found
+
+
+def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
+    """Run one function as if called from outside, with arguments of which only its own text tells anything."""
+    base = m.state
+    m.entry_steps = 0
+    m.stack = []
+    m.oracle = Oracle()
+    m.state = base.copy()
+    m.activations = [Activation(m.serial(), -1, m.path, None)]
+    try:
+        receiver = _receiver(m, cls, function) if cls is not None else None
+        m.entry_steps = 0
+        m.oracle = Oracle()
+        closure = Closure(function, m.path, 0, receiver, cls, decorator_names(function))
+        args = [receiver] if receiver is not None else []
+        _run_unknown(m, closure, function, args, function)
+    except (OutOfBudget, RecursionError, PathEnds):
+        m.stack = []
+    finally:
+        m.activations = []
+        m.state = base
+
+
+def _arguments(m: Machine, closure: Closure, args: list[Value], function: Function) -> dict[str, Value]:
+    """Parameters of an entry: unknown each, by a key that carries its name. A default tells the kind of value; one
+    that is a function stays, since that is what callers leave in place."""
+    frame = bind_parameters(m, closure, args, {}, function)
+    for i, p in enumerate(function.params):
+        if i < len(args):
+            continue
+        if p.kind == "*":
+            frame[p.name] = Many(m.unknown(), None, "tuple")
+        elif p.kind == "**":
+            frame[p.name] = m.unknown()
+        else:
+            default = frame[p.name] if p.default is not None else NONE
+            if not isinstance(default, (Closure, Extern, ClassVal)):
+                frame[p.name] = Unknown(_hint(default), f"{function.name}.{p.name}@{m.serial()}")
+    return frame
+
+
+def _hint(default: Value) -> str:
+    match default:
+        case Lit(value=bool()):
+            return "bool"
+        case Lit(value=float()):
+            return "float"
+        case Lit(value=str()):
+            return "str"
+        case Num():
+            return "int"
+        case _:
+            return ""
+
+
+def _receiver(m: Machine, cls: ClassVal, function: Function) -> Value | None:
+    """`self` for a method's own run: an instance whose `__init__` ran with unknown arguments."""
+    names = decorator_names(function)
+    if "staticmethod" in names or not function.params:
+        return None
+    if "classmethod" in names:
+        return cls
+    with m.silently():
+        if function.name == "__init__":
+            return _bare_instance(m, cls)
+        try:
+            made = _instance(m, cls, function)
+        except (OutOfBudget, RecursionError, PathEnds):
+            m.stack = []
+            m.activations = m.activations[:1]
+            return _bare_instance(m, cls)
+    return made if isinstance(made, Ref) else _bare_instance(m, cls)
+
+
+def _instance(m: Machine, cls: ClassVal, function: Function) -> Value:
+    found = find_member(m, cls, "__init__")
+    if found is None or not isinstance(found[1], Function):
+        return instantiate(m, cls, [], {}, function)
+    owner, init = found[0], found[1]
+    ref = _bare_instance(m, cls)
+    _run_unknown(m, Closure(init, owner.path, owner.frame, ref, owner, decorator_names(init)), init, [ref], function)
+    return ref
+
+
+def _run_unknown(m: Machine, closure: Closure, function: Function, args: list[Value], node: Node) -> None:
+    """Run a function whose further arguments nobody knows."""
+
+    def fill(frame: int) -> None:
+        m.state.frames[frame].update(_arguments(m, closure, args, function))
+        on_enter(m, function, frame, as_entry=True)
+
+    m.enter(closure, node, function.name, fill, as_entry=True)
+
+
+def _bare_instance(m: Machine, cls: ClassVal) -> Value:
+    from shapecheck.interpret.state import Instance
+
+    ref = Ref(m.serial())
+    m.state.heap[ref.id] = Instance(cls, {}, f"{cls.node.name}#{ref.id}")
+    return ref
+
+
+__all__ = ["analyze", "run"]

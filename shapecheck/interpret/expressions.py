@@ -1,0 +1,466 @@
+"""What each expression is worth."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, symbols
+from shapecheck.interpret import attributes, branching, subscripts
+from shapecheck.interpret.modules import lookup
+from shapecheck.interpret.state import join_value
+from shapecheck.program import (
+    Attr,
+    Await,
+    Call,
+    Comp,
+    Const,
+    DictLit,
+    Expr,
+    FString,
+    IfExp,
+    Index,
+    Lambda,
+    Name,
+    Op,
+    Opaque,
+    Seq,
+    Slice,
+    Star,
+    Walrus,
+    Yield,
+)
+from shapecheck.values import (
+    FALSE,
+    NONE,
+    TRUE,
+    UNKNOWN,
+    Affine,
+    Closure,
+    Extern,
+    Items,
+    Layer,
+    Lit,
+    Many,
+    Mapping,
+    Num,
+    Origin,
+    Ref,
+    Tensor,
+    Unknown,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from shapecheck.interpret.machine import Machine
+
+TORCH_OPERATOR = {
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+    "/": "truediv",
+    "//": "floordiv",
+    "%": "mod",
+    "**": "pow",
+    "@": "matmul",
+    "&": "and_",
+    "|": "or_",
+    "^": "xor",
+    "<<": "lshift",
+    ">>": "rshift",
+    "==": "eq",
+    "!=": "ne",
+    "<": "lt",
+    "<=": "le",
+    ">": "gt",
+    ">=": "ge",
+    "u-": "neg",
+    "u~": "invert",
+    "u+": "pos",
+}
+DUNDER = {
+    "+": "__add__",
+    "-": "__sub__",
+    "*": "__mul__",
+    "/": "__truediv__",
+    "//": "__floordiv__",
+    "%": "__mod__",
+    "@": "__matmul__",
+    "**": "__pow__",
+    "u-": "__neg__",
+}
+
+
+def evaluate(m: Machine, expr: Expr) -> Value:
+    m.tick()
+    match expr:
+        case Name():
+            return m.resolve(lookup(m, expr.id))
+        case Const(value=value):
+            return constant(m, value)
+        case Attr():
+            return attributes.attribute(m, m.eval(expr.value), expr.name, expr)
+        case Call():
+            from shapecheck.interpret.calls import call_expression
+
+            return call_expression(m, expr)
+        case Index():
+            return subscripts.index(m, m.eval(expr.value), expr)
+        case Op():
+            return operator(m, expr)
+        case Seq(kind=kind, items=items):
+            return sequence(m, kind, items)
+        case DictLit():
+            return dictionary(m, expr)
+        case IfExp():
+            return conditional(m, expr)
+        case Lambda():
+            return Closure(expr, m.here.path, m.here.frame, m.here.self_value, m.here.owner)
+        case Comp():
+            return comprehension(m, expr)
+        case Walrus():
+            from shapecheck.interpret.statements import assign
+
+            value = m.eval(expr.value)
+            assign(m, expr.target, value)
+            return value
+        case FString(parts=parts):
+            texts = [m.eval(p) for p in parts]
+            if all((isinstance(t, Lit) and isinstance(t.value, str)) or isinstance(t, Num) for t in texts):
+                return Lit("".join(str(t.value if isinstance(t, Lit) else t.size) for t in texts))  # type: ignore[union-attr]
+            return Unknown("str")
+        case Await():
+            return m.eval(expr.value)
+        case Yield():
+            value = m.eval(expr.value) if expr.value is not None else NONE
+            if expr.is_from and isinstance(value, Many):
+                value = value.item
+            m.here.yields.append(value)
+            return m.unknown()
+        case Star():
+            m.eval(expr.value)
+            return UNKNOWN
+        case Opaque(parts=parts):
+            for p in parts:
+                m.eval(p)
+            return m.unknown()
+    raise TypeError(f"not an expression: {expr!r}")  # the tree has no other nodes
+
+
+def constant(m: Machine, value: object) -> Value:
+    if value is None:
+        return NONE
+    if value is True:
+        return TRUE
+    if value is False:
+        return FALSE
+    if isinstance(value, int):
+        return Num(value, Origin("written here", m.site))
+    return Lit(value)
+
+
+def sequence(m: Machine, kind: str, items: tuple[Expr, ...]) -> Value:
+    out: list[Value] = []
+    loose: Value | None = None  # set once a starred item of unknown length was met
+    for item in items:
+        if not isinstance(item, Star):
+            out.append(m.eval(item))
+            continue
+        inner = m.resolve(m.eval(item.value))
+        match inner:
+            case Items(items=members):
+                out.extend(members)
+            case Many(item=member):
+                loose = member if loose is None else join_value(loose, member, m.fresh)
+            case _:
+                from shapecheck.interpret.iterating import members_of
+
+                known, member = members_of(m, inner)
+                if known is not None:
+                    out.extend(known)
+                else:
+                    loose = member if loose is None else join_value(loose, member, m.fresh)
+    if loose is None:
+        return Items(kind, tuple(out))
+    for o in out:
+        loose = join_value(loose, o, m.fresh)
+    return Many(loose, None, kind)
+
+
+def dictionary(m: Machine, expr: DictLit) -> Value:
+    items: dict[str, Value] = {}
+    rest: Value | None = None
+    for key, value in expr.items:
+        v = m.eval(value)
+        if key is None:
+            v = m.resolve(v)
+            if isinstance(v, Mapping):
+                items.update(v.items)
+                rest = v.rest if v.rest is not None else rest
+            else:
+                rest = UNKNOWN
+            continue
+        k = m.eval(key)
+        if isinstance(k, Lit) and isinstance(k.value, str):
+            items[k.value] = v
+        else:
+            rest = v if rest is None else join_value(rest, v, m.fresh)
+    return Mapping(tuple(items.items()), rest)
+
+
+def conditional(m: Machine, expr: IfExp) -> Value:
+    truth = branching.truth(m, expr.test)
+    if truth is None:
+        truth = m.oracle.choose(2) == 0
+        branching.decide(m, expr.test, truth)
+    return m.eval(expr.then if truth else expr.orelse)
+
+
+def comprehension(m: Machine, expr: Comp) -> Value:
+    """One representative member, or every member where the source's are all known and few."""
+    from shapecheck.interpret.iterating import members_of
+    from shapecheck.interpret.statements import assign
+
+    scope = dict(m.state.frames.get(m.here.frame, {}))
+
+    def run(clause: int) -> tuple[list[tuple[Value | None, Value]], bool, Size | None]:
+        """(key, element) pairs; whether they are all of them; the number of members where one stands for all."""
+        if clause == len(expr.clauses):
+            key = m.eval(expr.key) if expr.key is not None else None
+            return [(key, m.eval(expr.element))], True, 1
+        c = expr.clauses[clause]
+        source = m.resolve(m.eval(c.iter))
+        known, member = members_of(m, source)
+        length = source.length if isinstance(source, Many) else None
+        if length is None and (ranged := _range_length(source)) is not None:
+            length = ranged
+        out: list[tuple[Value | None, Value]] = []
+        exact = known is not None and len(known) <= 8
+        for item in known if exact and known is not None else [member]:
+            assign(m, c.target, item, quiet=True)
+            keep: bool | None = True
+            for t in c.tests:
+                truth = branching.truth(m, t)
+                if truth is None:
+                    exact, length = False, None
+                elif not truth:
+                    keep = False
+            if keep:
+                inner, inner_exact, inner_length = run(clause + 1)
+                out += inner
+                exact = exact and inner_exact
+                if inner_length != 1:
+                    length = None
+        return out, exact, length
+
+    pairs, exact, length = run(0)
+    if m.here.frame in m.state.frames:
+        m.state.frames[m.here.frame] = scope
+    if expr.kind == "dict":
+        named = {k.value: v for k, v in pairs if isinstance(k, Lit) and isinstance(k.value, str)}
+        rest: Value | None = None
+        for k, v in pairs:
+            if not (isinstance(k, Lit) and isinstance(k.value, str)):
+                rest = v if rest is None else join_value(rest, v, m.fresh)
+        return Mapping(tuple(named.items()), rest if exact or rest is not None else UNKNOWN)
+    values = [v for _, v in pairs]
+    kind = {"gen": "generator"}.get(expr.kind, expr.kind)
+    if exact:
+        return Items("list" if kind == "generator" else kind, tuple(values))
+    if not values:
+        return Many(m.unknown(), None, kind)
+    item = values[0]
+    for v in values[1:]:
+        item = join_value(item, v, m.fresh)
+    return Many(item, length, kind)
+
+
+def _range_length(source: Value) -> Size | None:
+    match source:
+        case Many(length=length):
+            return length
+        case Tensor() if source.axes:
+            return source.axes[0].size
+        case _:
+            return None
+
+
+# ------------------------------------------------------------------- operators
+
+
+def operator(m: Machine, expr: Op) -> Value:
+    op = expr.op
+    if op in ("and", "or"):
+        return _boolean(m, expr)
+    if op == "not":
+        truth = branching.truth(m, expr)
+        return Unknown("bool", m.fresh()) if truth is None else (TRUE if truth else FALSE)
+    values = [m.resolve(m.eval(o)) for o in expr.operands]
+    if op in ("is", "isnot", "in", "notin"):
+        truth = branching.compare_values(m, op, values[0], values[1])
+        return Unknown("bool", m.fresh()) if truth is None else (TRUE if truth else FALSE)
+    return apply(m, op, values, expr)
+
+
+def _boolean(m: Machine, expr: Op) -> Value:
+    """`a or b`, `a and b` as values: the first operand that settles it, else any of them."""
+    last: Value = UNKNOWN
+    possible: list[Value] = []
+    for operand in expr.operands:
+        truth = branching.truth(m, operand)
+        last = m.resolve(m.eval(operand))
+        if truth is None:
+            possible.append(last)
+        elif truth == (expr.op == "or"):
+            break
+    else:
+        if possible and possible[-1] is last:
+            possible.pop()
+    if all(isinstance(p, Unknown) and p.hint == "bool" for p in possible) and isinstance(last, (Lit, Unknown)):
+        return Unknown("bool", m.fresh()) if possible else last
+    for p in possible:
+        last = join_value(last, p, m.fresh)
+    return last
+
+
+def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
+    """A binary, unary or comparison operator on values."""
+    from shapecheck.interpret.calls import call, run_op
+
+    if any(isinstance(v, Tensor) for v in values):
+        # an unknown operand may be a number or a tensor: only a tensor of unknown shape covers both
+        operands = [_operand(v) for v in values]
+        if op == "@":
+            operands = [attributes.as_tensor(v) or v for v in values]
+        return run_op(m, "operator." + TORCH_OPERATOR[op], operands, {}, expr)
+    if isinstance(values[0], Ref) and op in DUNDER:
+        method = attributes.attribute(m, values[0], DUNDER[op], expr)
+        if isinstance(method, Closure):
+            return call(m, method, values[1:], {}, expr)
+    if op == "@" and all(isinstance(v, Unknown) for v in values):
+        tensors = [attributes.as_tensor(v) or Tensor() for v in values]
+        return run_op(m, "operator.matmul", list(tensors), {}, expr)
+    match op, values:
+        case "+", [Items() as a, Items() as b]:
+            return Items(a.kind if a.kind != "size" else "tuple", a.items + b.items)
+        case "+", [(Items() | Many()) as a, (Items() | Many()) as b]:
+            return join_value(Many(_member(m, a), None, a.kind), Many(_member(m, b), None, a.kind), m.fresh)
+        case "*", [Items() as a, Num(size=int(n))] | [Num(size=int(n)), Items() as a] if 0 <= n * len(a.items) <= 64:
+            return Items(a.kind if a.kind != "size" else "tuple", a.items * n)
+        case "*", [Items() as a, Num(size=n)] | [Num(size=n), Items() as a] if len(a.items) == 1:
+            return Many(a.items[0], n, a.kind)
+        case "*", [Items() as a, Unknown()] | [Unknown(), Items() as a] if len(a.items) == 1:
+            return Many(a.items[0], m.kit.size(values[1] if values[0] is a else values[0]), a.kind)
+        case "+", [Lit(value=str(x)), Lit(value=str(y))]:
+            return Lit(x + y)
+        case "%", [Lit(value=str()), _]:
+            return Unknown("str")
+    if len(values) == 2 and op in ("==", "!=", "<", "<=", ">", ">="):
+        truth = branching.compare_values(m, op, values[0], values[1])
+        return Unknown("bool", m.fresh()) if truth is None else (TRUE if truth else FALSE)
+    return arithmetic(m, op, values)
+
+
+def _operand(v: Value) -> Value:
+    if not isinstance(v, Unknown):
+        return v
+    return Unknown("float", v.key) if _numberish(v) and v.hint == "" else v if _numberish(v) else Tensor(dtype=None)
+
+
+def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
+    """Numbers: sizes stay symbolic, floats are unknown unless both are literals."""
+    floats = [v for v in values if isinstance(v, Lit) and isinstance(v.value, float)]
+    if floats or op == "/":
+        known = [v.value if isinstance(v, Lit) else v.size if isinstance(v, Num) else None for v in values]
+        if op == "/" and len(known) == 2 and all(isinstance(k, (int, float)) for k in known) and known[1]:
+            return Lit(float(known[0] / known[1]))  # type: ignore[operator]
+        if op == "u-" and isinstance(known[0], float):
+            return Lit(-known[0])
+        return Unknown("float", m.fresh())
+    if not all(isinstance(v, (Num, Unknown)) or v in (TRUE, FALSE) for v in values):
+        return m.unknown()
+    if all(isinstance(v, Unknown) and v.hint != "int" for v in values):
+        return m.unknown()
+    sizes = [m.kit.size(v) for v in values]
+    if any(s is None for s in sizes):
+        return m.unknown()
+    try:
+        result = _compute(op, [s for s in sizes if s is not None])
+    except (TooComplex, ZeroDivisionError):
+        return m.unknown("int")
+    if result is None:
+        return m.unknown("int")
+    origin = next((v.origin for v in values if isinstance(v, Num) and v.origin), None)
+    return Num(result, origin)
+
+
+def _compute(op: str, sizes: list[Size]) -> Size | None:
+    match op, sizes:
+        case "u-", [a]:
+            return 0 - a
+        case "u+", [a]:
+            return a
+        case "+", [a, b]:
+            return a + b
+        case "-", [a, b]:
+            return a - b
+        case "*", [a, b]:
+            return a * b
+        case "//", [a, b]:
+            return a // b
+        case "%", [a, b]:
+            return a % b
+        case "**", [int(a), int(b)] if 0 <= b <= 64 and abs(a) <= 1 << 16:
+            return math.prod([a] * b)
+        case "**", [a, int(b)] if 1 <= b <= 4:
+            out = a
+            for _ in range(b - 1):
+                out = out * a
+            return out
+        case "<<", [int(a), int(b)] if 0 <= b <= 32:
+            return a << b
+        case ">>", [int(a), int(b)] if 0 <= b <= 64:
+            return a >> b
+        case "&", [int(a), int(b)]:
+            return a & b
+        case _:
+            return None
+
+
+def _numberish(v: Unknown) -> bool:
+    """Is it a Python number or a 0-d tensor: by what is known of it, else by a name that all code uses for those."""
+    if v.hint in ("float", "int", "bool"):
+        return True
+    return v.key is not None and _SCALAR.search(v.key) is not None
+
+
+_SCALAR = re.compile(
+    r"(?:^|[._\[' ])(?:logit_?)?(?:temp(?:erature)?|tau|scale|margin|eps(?:ilon)?|alpha|beta|gamma|lambda?_?)"
+    r"(?:'\])?(?:@\d+)?$"
+)
+
+
+def _member(m: Machine, v: Items | Many) -> Value:
+    if isinstance(v, Many):
+        return v.item
+    if not v.items:
+        return m.unknown()
+    out = v.items[0]
+    for i in v.items[1:]:
+        out = join_value(out, i, m.fresh)
+    return out
+
+
+def sizes_equal(m: Machine, a: Size, b: Size) -> bool | None:
+    """True, False or None (undecided). Sizes that hold a Python int of unknown value decide nothing."""
+    a, b = m.size(a), m.size(b)
+    if a == b:
+        return True
+    verdict = compare(a, b)
+    if any(s.startswith("$") for s in symbols(a) | symbols(b)):
+        return None
+    return True if verdict == ALWAYS else False if verdict == NEVER else None
+
+
+__all__ = ["Affine", "Extern", "Layer", "Slice", "apply", "evaluate", "sizes_equal"]

@@ -1,0 +1,403 @@
+"""The evaluator's frame: runs blocks over sets of states, forks at undecided tests, enters calls, keeps the budget.
+
+One recursive evaluator from `Program` to `Facts`: `expressions.py` and `statements.py` say what each node means,
+`calls.py` what a call does; this file says how states flow. The code under analysis is never run or imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from shapecheck.dims import Size
+from shapecheck.facts import Fact, Facts, Frame, Returned
+from shapecheck.imports import Project
+from shapecheck.intent import Written
+from shapecheck.interpret.kit import Learner
+from shapecheck.interpret.state import State, join_state, join_value, same_world
+from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Node, Scope, Stmt, Try, With
+from shapecheck.values import NONE, UNKNOWN, ClassVal, Closure, Items, Made, Mapping, Site, Tensor, Unknown, Value
+
+MAX_STATES = 6  # paths kept apart inside one function
+MAX_CHOICES = 8  # ways tried through one statement
+MAX_DEPTH = 9  # project calls inside project calls
+STEPS_PER_FILE = 260_000
+STEPS_PER_ENTRY = 60_000
+
+
+class PathEnds(Exception):
+    """Python raises here (an attribute of None): this way through the code is never gone further."""
+
+
+class OutOfBudget(Exception):
+    """This run has looked at enough; what it found so far stands."""
+
+
+@dataclass(slots=True)
+class Oracle:
+    """Decisions inside one statement: replays the given prefix, then takes the first way each time."""
+
+    prefix: tuple[int, ...] = ()
+    taken: list[tuple[int, int]] = field(default_factory=list)
+
+    def choose(self, ways: int) -> int:
+        at = len(self.taken)
+        choice = self.prefix[at] if at < len(self.prefix) else 0
+        self.taken.append((choice, ways))
+        return choice
+
+    def others(self) -> Iterator[tuple[int, ...]]:
+        """The prefixes of the ways that this run left untried."""
+        for i in range(len(self.prefix), len(self.taken)):
+            for other in range(1, self.taken[i][1]):
+                yield (*(c for c, _ in self.taken[:i]), other)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """How control leaves a statement: "next", "return", "raise", "break" or "continue"."""
+
+    kind: str = "next"
+    value: Value = NONE
+    node: Node | None = None
+
+
+NEXT = Signal()
+
+
+@dataclass(slots=True)
+class Outcome:
+    state: State
+    signal: Signal = NEXT
+
+
+@dataclass(slots=True)
+class Activation:
+    """One run of one function body (or of a module's top level)."""
+
+    id: int
+    frame: int
+    path: str
+    function: Function | Lambda | None
+    owner: ClassVal | None = None
+    self_value: Value | None = None
+    outer_frames: tuple[int, ...] = ()
+    yields: list[Value] = field(default_factory=list)
+    result_comment: tuple[Written, Site] | None = None  # a comment in the body told the shape of the result
+
+
+class Machine:
+    """All that one file's analysis shares: the project, the facts, the present state and activation."""
+
+    def __init__(self, project: Project, path: str) -> None:
+        self.project = project
+        self.path = path
+        self.facts = Facts(path)
+        self.state = State()
+        self.kit = Learner(self)
+        self.oracle = Oracle()
+        self.stack: list[Frame] = []
+        self.activations: list[Activation] = []
+        self.modules: dict[str, dict[str, Any]] = {}
+        self.base_cache: dict[tuple[str, int], list[Value]] = {}
+        self.body_cache: dict[int, dict[str, Stmt]] = {}
+        self.spoken: dict[Size, str] = {}  # a compound size -> the variable that the author put it in
+        self.alias_cache: dict[str, dict[str, Expr]] = {}
+        self.outer_cache: dict[int, frozenset[str]] = {}
+        self.hints = self.facts.hints
+        self.authored = self.facts.authored
+        self.steps = 0
+        self.entry_steps = 0
+        self.quiet = 0  # > 0: states no facts
+        self.site = Site(path, _NOWHERE)
+        self.op_name = ""
+        self.frame_parents: dict[int, tuple[int, ...]] = {}
+        self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
+        self._serial = 0
+
+    # ---------------------------------------------------------------- services
+
+    @property
+    def spent(self) -> bool:
+        return self.steps > STEPS_PER_FILE
+
+    def outer_names(self, function: Function) -> frozenset[str]:
+        """Names that the function declares `global` or `nonlocal`."""
+        found = self.outer_cache.get(id(function))
+        if found is None:
+            found = self.outer_cache[id(function)] = frozenset(_outer_names(function.body))
+        return found
+
+    def fresh(self, hint: str = "") -> str:
+        """A new free symbol, or key of an unknown value."""
+        self._serial += 1
+        name = f"?{self._serial}"
+        if hint:
+            self.hints[name] = hint
+        return name
+
+    def unknown(self, hint: str = "") -> Unknown:
+        return Unknown(hint, self.fresh())
+
+    def serial(self) -> int:
+        self._serial += 1
+        return self._serial
+
+    def tick(self) -> None:
+        self.steps += 1
+        self.entry_steps += 1
+        if self.steps > STEPS_PER_FILE or self.entry_steps > STEPS_PER_ENTRY:
+            raise OutOfBudget
+
+    @property
+    def here(self) -> Activation:
+        return self.activations[-1]
+
+    def path_ends(self) -> NoReturn:
+        raise PathEnds
+
+    def at(self, node: Node) -> Site:
+        return Site(self.here.path, node)
+
+    def state_fact(self, fact: Fact) -> None:
+        """Record a fact with where the run stands."""
+        if self.quiet:
+            return
+        self.facts.items.append(
+            replace(fact, stack=tuple(self.stack), activation=self.here.id, path=tuple(self.state.path.items()))
+        )
+
+    def resolve(self, value: Value) -> Value:
+        return self.state.value(value)
+
+    def size(self, size: Size) -> Size:
+        return self.state.size(size)
+
+    @contextmanager
+    def silently(self) -> Iterator[None]:
+        self.quiet += 1
+        try:
+            yield
+        finally:
+            self.quiet -= 1
+
+    # --------------------------------------------------------------- statements
+
+    def run_block(self, body: Sequence[Stmt], state: State) -> list[Outcome]:
+        """Run statements from one state; every way through them is one outcome."""
+        live = [state]
+        done: list[Outcome] = []
+        for stmt in body:
+            after: list[State] = []
+            for st in live:
+                for outcome in self.run_statement(stmt, st):
+                    if outcome.signal.kind == "next":
+                        after.append(outcome.state)
+                    else:
+                        done.append(outcome)
+            live = self.fewer(after)
+            if not live:
+                break
+        return [*done, *(Outcome(s) for s in live)]
+
+    def run_statement(self, stmt: Stmt, state: State) -> list[Outcome]:
+        """All ways through one statement: as many runs as its inner choices ask for."""
+        from shapecheck.interpret.statements import execute
+
+        outer = self.oracle
+        outcomes: list[Outcome] = []
+        pending: list[tuple[int, ...]] = [()]
+        try:
+            while pending:
+                self.oracle = Oracle(pending.pop())
+                self.state = state.copy()
+                depth = (len(self.stack), len(self.activations))
+                try:
+                    outcomes += execute(self, stmt)
+                except PathEnds:
+                    del self.stack[depth[0] :], self.activations[depth[1] :]
+                    outcomes.append(Outcome(self.state, Signal("raise")))
+                room = MAX_CHOICES - len(outcomes) - len(pending)
+                pending += list(self.oracle.others())[: max(room, 0)]
+        finally:
+            self.oracle = outer
+        return outcomes
+
+    def fewer(self, states: list[State]) -> list[State]:
+        """States that differ in nothing visible become one; too many become fewer by joining."""
+        if len(states) < 2:
+            return states
+        kept: list[State] = []
+        for s in states:
+            for i, k in enumerate(kept):
+                if same_world(k, s):
+                    kept[i] = join_state(k, s, self.fresh)
+                    break
+            else:
+                kept.append(s)
+        while len(kept) > MAX_STATES:
+            last = kept.pop()
+            kept[-1] = join_state(kept[-1], last, self.fresh)
+        return kept
+
+    def joined(self, states: list[State]) -> State:
+        out = states[0]
+        for s in states[1:]:
+            out = join_state(out, s, self.fresh)
+        return out
+
+    # -------------------------------------------------------------------- calls
+
+    def enter(
+        self, closure: Closure, node: Node, name: str, bind: Callable[[int], None], *, as_entry: bool = False
+    ) -> Value:
+        """Run a project function's body on the present state and come back with its value.
+
+        `bind` fills the new frame. Several different results are a choice of the calling statement.
+        """
+        if (
+            self.shallow
+            or len(self.stack) >= MAX_DEPTH
+            or sum(a.function is closure.node for a in self.activations) > 1
+        ):
+            return self.unknown()
+        activation = Activation(
+            self.serial(),
+            self.serial(),
+            closure.path,
+            closure.node,
+            closure.owner,
+            closure.self_value,
+            self.scopes_of(closure.frame),
+        )
+        self.frame_parents[activation.frame] = activation.outer_frames
+        if not as_entry:
+            self.stack.append(Frame(self.at(node), activation.id, name))
+        self.activations.append(activation)
+        site, op_name = self.site, self.op_name
+        try:
+            self.state.frames[activation.frame] = {}
+            self.state.axes[activation.id] = {}
+            bind(activation.frame)
+            return self._body(closure, activation)
+        finally:
+            self.activations.pop()
+            if not as_entry:
+                self.stack.pop()
+            self.site, self.op_name = site, op_name
+
+    def _body(self, closure: Closure, activation: Activation) -> Value:
+        from shapecheck.interpret.contracts import on_return
+
+        function = closure.node
+        if isinstance(function, Lambda):
+            return self.eval(function.body)
+        oracle = self.oracle
+        outcomes = self.run_block(function.body, self.state.copy())
+        self.oracle = oracle
+        results: list[tuple[State, Value]] = []
+        for out in outcomes:
+            if out.signal.kind == "raise":
+                continue
+            self.state = out.state
+            value = out.state.value(out.signal.value if out.signal.kind == "return" else NONE)
+            value = on_return(self, function, value)
+            if out.signal.kind == "return":
+                self.state_fact(Returned(site=self.at(out.signal.node or function), name=function.name, value=value))
+            if activation.yields:
+                value = _generated(activation.yields, self.fresh)
+            results.append((out.state, value))
+        if not results:  # every way raises: what comes after is never reached
+            self.state = outcomes[0].state if outcomes else self.state
+            return self.unknown()
+        if any(isinstance(v, (Tensor, Items, Mapping)) for _, v in results):
+            # None beside tensors is the answer to a missing input; its callers test for it or crash
+            results = [(st, v) for st, v in results if v != NONE]
+        groups: list[tuple[list[State], Value]] = []
+        for st, value in results:
+            self._leave(st, activation)
+            for states, have in groups:
+                if have == value:
+                    states.append(st)
+                    break
+            else:
+                groups.append(([st], value))
+        pick = self.oracle.choose(min(len(groups), 4)) if len(groups) > 1 else 0
+        if len(groups) > 4 and pick == 3:  # too many: the rest as one
+            rest = groups[3:]
+            value = rest[0][1]
+            for _, v in rest[1:]:
+                value = join_value(value, v, self.fresh)
+            self.state = self.joined([s for states, _ in rest for s in states])
+            return value
+        states, value = groups[pick]
+        if len(states) > 1 and isinstance(value, Tensor):
+            value = _merge_made(value, [v for s, v in results if v == value])
+        self.state = self.joined(states)
+        return value
+
+    @staticmethod
+    def _leave(state: State, activation: Activation) -> None:
+        # frames stay while closures may look into them; they are small and die with the entry's state
+        state.axes.pop(activation.id, None)
+
+    def scopes_of(self, frame: int) -> tuple[int, ...]:
+        """The frame and those around it, innermost first."""
+        if frame == 0:
+            return ()
+        for a in reversed(self.activations):
+            if a.frame == frame:
+                return (frame, *a.outer_frames)
+        return (frame, *self.frame_parents.get(frame, ()))
+
+    # ----------------------------------------------------------------- dispatch
+
+    def eval(self, expr: Expr) -> Value:
+        from shapecheck.interpret.expressions import evaluate
+
+        return evaluate(self, expr)
+
+    def call(self, func: Value, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+        from shapecheck.interpret.calls import call
+
+        return call(self, func, args, kwargs, node)
+
+    def made(self, tensor: Tensor, op: str, args: dict[str, object]) -> Tensor:
+        return tensor.with_(made=Made(op, args, self.site, self.here.id))
+
+
+def _outer_names(body: Sequence[Stmt]) -> Iterator[str]:
+    for stmt in body:
+        match stmt:
+            case Scope(kind="global" | "nonlocal", names=names):
+                yield from names
+            case Branch():
+                yield from _outer_names(stmt.body)
+                yield from _outer_names(stmt.orelse)
+            case Loop() | With() | Try():
+                yield from _outer_names(stmt.body)
+
+
+def _merge_made(value: Tensor, all_values: list[Value]) -> Tensor:
+    """One value for equal shapes from several ways: its history stands only if all ways have the same kind of one."""
+    ops = {v.made.op if v.made else None for v in all_values if isinstance(v, Tensor)}
+    contents = {v.content for v in all_values if isinstance(v, Tensor)}
+    return value.with_(
+        made=value.made if len(ops) == 1 else None, content=value.content if len(contents) == 1 else None
+    )
+
+
+def _generated(yields: list[Value], fresh: Callable[[str], str]) -> Value:
+    from shapecheck.values import Many
+
+    item = yields[0]
+    for y in yields[1:]:
+        item = join_value(item, y, fresh)
+    return Many(item, None, "generator")
+
+
+_NOWHERE = Node()
+
+__all__ = ["UNKNOWN", "Activation", "Machine", "OutOfBudget", "Outcome", "Signal"]

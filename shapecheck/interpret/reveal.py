@@ -1,0 +1,85 @@
+"""What `shapecheck reveal` shows: for each line, the names that it gives and the shapes that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shapecheck.facts import Assigned, Facts, Returned
+from shapecheck.imports import Project
+from shapecheck.interpret.entry import run
+from shapecheck.naming import Names
+from shapecheck.positions import spans
+from shapecheck.program import Node, Program
+from shapecheck.values import Items, Many, Partial, Site, Tensor, Value
+
+Revealed = tuple[str, str, tuple[str, ...]]  # name, shape as shown, and for each axis where it came from
+
+
+def reveal(program: Program, project: Project) -> dict[int, list[Revealed]]:
+    """Every named tensor of the file by line. A line that different ways give different shapes shows each, up to
+    three; a shape of which nothing is known is left out."""
+    places = spans(program)
+    return shapes_by_line(run(program, project).facts, lambda node: places.span(node).row)
+
+
+def shapes_by_line(facts: Facts, row_of: Callable[[Node], int]) -> dict[int, list[Revealed]]:
+    names = Names(facts.authored, facts.hints)
+    found: dict[tuple[int, str], dict[str, tuple[str, ...]]] = {}
+    for fact in facts.items:
+        match fact:
+            case Assigned(name=name, value=value):
+                pass
+            case Returned(value=value):
+                name = "return"
+            case _:
+                continue
+        if fact.site.path != facts.path:
+            continue
+        text = text_of(value, names)
+        if text:
+            found.setdefault((row_of(fact.site.node), name), {})[text] = why(value, names, facts.path, row_of)
+    out: dict[int, list[Revealed]] = {}
+    for (row, name), shapes in sorted(found.items()):
+        known = [s for s in shapes if s != "[...]"] or list(shapes)
+        if ("[...]" in shapes and len(shapes) > 1) or len(known) > 3:
+            continue  # one of the ways is unknown: what is known of the others need not hold
+        out.setdefault(row, []).append((name, " | ".join(known), shapes[known[0]]))
+    return out
+
+
+def text_of(value: Value, names: Names) -> str:
+    match value:
+        case Tensor():
+            return names.shape(value)
+        case Items(items=items) if items and all(isinstance(i, Tensor) for i in items) and len(items) <= 4:
+            return "(" + ", ".join(names.shape(i) for i in items if isinstance(i, Tensor)) + ")"
+        case Many(item=Tensor() as item, length=length):
+            return f"list of {names.size(length) if length is not None else 'any number'} x {names.shape(item)}"
+        case _:
+            return ""
+
+
+def why(value: Value, names: Names, path: str, row_of: Callable[[Node], int]) -> tuple[str, ...]:
+    """A line for each axis: its size and how it was learned."""
+    if not isinstance(value, Tensor):
+        return ()
+    shape = value.shape
+    axes = (*shape.head, *shape.tail) if isinstance(shape, Partial) else shape
+    lines: list[str] = []
+    for i, axis in enumerate(axes):
+        told = f"{names.size(axis.size)}: "
+        if axis.origin is None:
+            lines.append(f"axis {i} is {told}carried through unchanged or not known further")
+            continue
+        place = _place(axis.origin.site, path, row_of)
+        lines.append(f"axis {i} is {told}{axis.origin.text}{place}")
+    return tuple(lines)
+
+
+def _place(site: Site | None, path: str, row_of: Callable[[Node], int]) -> str:
+    if site is None:
+        return ""
+    return f" (line {row_of(site.node)})" if site.path == path else f" ({site.path})"
+
+
+__all__ = ["Revealed", "reveal", "shapes_by_line"]
