@@ -90,26 +90,25 @@ def _vanishes(difference: Dim) -> Verdict:
     reduced = without_content(difference)
     if reduced is None:
         return NEVER
+    if positive(reduced) or positive(-reduced):
+        return NEVER
     if has_compound(reduced):
         decided = by_cases(reduced)
         if decided is not None:
             return ALWAYS if decided else NEVER
-        if no_witness(reduced):
-            return ALWAYS
-    if positive(reduced) or positive(-reduced):
-        return NEVER
+        return ALWAYS if no_witness(reduced) else sometimes(equation(simplest(reduced)))
     corner = _corner(reduced)
     if corner is not None:
         return corner
     names = symbols(reduced)
-    if len(names) == 1 and not has_compound(reduced):
+    if len(names) == 1:
         return _one_unknown(reduced, next(iter(names)))
     return sometimes(equation(simplest(reduced)))
 
 
 def _corner(size: Dim) -> Verdict | None:
     """`B*G - 1`, `B + G - 2`: 0 is the least value, taken only where each symbol in a sum of parts is 1."""
-    if sum(c for _, c in size.terms) != 0 or has_compound(size):  # its value where all symbols are 1
+    if sum(c for _, c in size.terms) != 0:  # its value where all symbols are 1
         return None
     for side in (size, -size):
         if isinstance(side, Dim) and nonnegative(side):
