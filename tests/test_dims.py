@@ -6,6 +6,7 @@ Every table line is also judged by Python's own integers over all small values o
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 from itertools import product
@@ -20,6 +21,7 @@ from shapecheck.dims import (
     Dim,
     Kind,
     TooComplex,
+    as_quotient,
     as_symbol,
     compare,
     evaluate,
@@ -56,9 +58,8 @@ def value(size, values):
 
 
 def small(*texts):
-    """All values from 1 to 5 for the names in the texts."""
-    names = sorted(frozenset().union(*(symbols(parse(t)) | set(filter(str.isalpha, t)) for t in texts)))
-    names = [n for n in names if len(n) == 1]
+    """All values from 1 to 5 for the one-letter names in the texts."""
+    names = sorted({name for text in texts for name in re.findall(r"\b[A-Za-z]\b", text)})
     for numbers in product(range(1, 6), repeat=len(names)):
         yield dict(zip(names, numbers))
 
@@ -334,6 +335,17 @@ SUBSTITUTIONS = [
 @pytest.mark.parametrize(("text", "values", "result"), SUBSTITUTIONS)
 def test_substitution(text, values, result):
     assert substitute(parse(text), {n: parse(t) for n, t in values.items()}) == parse(result)
+
+
+def test_a_lone_division_comes_apart():
+    assert as_quotient(parse("n//B")) == (symbol("n"), B)
+    assert [as_quotient(parse(t)) for t in ("7", "n", "2*(n//B)", "n//B + 1", "n % B", "(n//B)*(n//B)")] == [None] * 6
+
+
+def test_a_float_is_no_size():
+    for mix in (lambda: B + 1.5, lambda: 1.5 - B, lambda: B * 0.5):
+        with pytest.raises(TypeError, match="is no size"):
+            mix()
 
 
 def test_which_names_occur():

@@ -68,6 +68,7 @@ def _shrink(n: Size, b: Size) -> tuple[Size, Size, Monomial, int]:
 
 @lru_cache(CACHE)
 def floordiv(n: Size, b: Size) -> Size:
+    """n // b; a factor of its own where b may be 0 or nothing more can be taken out. ZeroDivisionError for b == 0."""
     if isinstance(b, int):
         if isinstance(n, int):
             return n // b
@@ -99,6 +100,7 @@ def _floordiv_rest(rest: Size, b: Size) -> Size:
 
 @lru_cache(CACHE)
 def mod(n: Size, b: Size) -> Size:
+    """n % b, likewise."""
     if isinstance(b, int):
         if isinstance(n, int):
             return n % b

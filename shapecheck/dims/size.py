@@ -16,7 +16,6 @@ MAX_DEGREE = 16
 MAX_DEPTH = 8  # of compound factors within compound factors
 MAX_COEFFICIENT = 2**128
 CACHE = 1 << 13
-_PROOF_STEPS = 4  # compounds replaced by a bound, one after the other, in one proof
 
 
 class TooComplex(ArithmeticError):
@@ -190,6 +189,7 @@ def _mod(n: Size, b: Size) -> Size:
 
 
 def key_of(size: Size) -> tuple[Any, ...]:
+    """Orders sizes, the same in every process; numbers come last."""
     if isinstance(size, int):
         return (1, size, ())
     return (0, 0, tuple((tuple((f.key, e) for f, e in m), c) for m, c in size.terms))
@@ -200,8 +200,11 @@ def _depth(size: Size) -> int:
 
 
 def terms_of(size: Size) -> tuple[Term, ...]:
+    """The terms, greatest first; a number other than 0 is one term. TypeError for what is no size."""
     if isinstance(size, Dim):
         return size.terms
+    if not isinstance(size, int):  # a float would spread through all that follows
+        raise TypeError(f"{size!r} is no size")
     return ((ONE, size),) if size else ()
 
 
@@ -212,6 +215,7 @@ def _order(monomial: Monomial) -> tuple[Any, ...]:
 
 
 def build(terms: Mapping[Monomial, int]) -> Size:
+    """The normal form of a sum; TooComplex beyond the bounds."""
     kept = {m: c for m, c in terms.items() if c}
     if not kept:
         return 0
@@ -228,6 +232,7 @@ def build(terms: Mapping[Monomial, int]) -> Size:
 
 
 def single(factor: Factor) -> Dim:
+    """The size that is this one factor."""
     return Dim(((((factor, 1),), 1),))
 
 
@@ -246,7 +251,6 @@ def as_symbol(size: Size) -> str | None:
     return None
 
 
-@lru_cache(CACHE)
 def as_quotient(size: Size) -> tuple[Size, Size] | None:
     """(numerator, denominator) of a size that is one floor division and nothing else, else None."""
     if isinstance(size, Dim) and len(size.terms) == 1:
@@ -258,6 +262,7 @@ def as_quotient(size: Size) -> tuple[Size, Size] | None:
     return None
 
 
+@lru_cache(CACHE)
 def symbols(size: Size) -> frozenset[str]:
     """Every name that the size depends on, those inside divisions and the like included."""
     found: set[str] = set()
@@ -304,8 +309,8 @@ def mul(a: Size, b: Size) -> Size:
     if isinstance(a, int):
         return b if a == 1 else scale(b, a)
     product: dict[Monomial, int] = {}
-    for m, c in a.terms:
-        for n, d in b.terms:
+    for m, c in terms_of(a):
+        for n, d in terms_of(b):
             mn = times(m, n)
             product[mn] = product.get(mn, 0) + c * d
     return build(product)
