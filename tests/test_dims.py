@@ -158,6 +158,9 @@ LAWS = [
     ("A % (A + 1)", "A"),
     ("(n % B)//B", "0"),
     ("(n % B) % B", "n % B"),
+    ("(n - n % B)//B", "n//B"),
+    ("(n - n % B) % B", "0"),
+    ("(B*G + n - n % B)//B", "G + n//B"),
     ("(B*G) % B", "0"),
     ("(4*B) % 2", "0"),
     ("(4*B + 3) % 2", "1"),
@@ -309,6 +312,9 @@ EXACT = [
     ("n", "B", None),
     ("B*(n//B)", "B", "n//B"),
     ("B*(n//B)", "n", None),
+    ("n - n % B", "B", "n//B"),
+    ("D*n - D*(n % B)", "B", "D*(n//B)"),
+    ("n + n % B", "B", None),
     ("B*G", "B*G*D", None),
 ]
 
@@ -537,7 +543,9 @@ def test_exact_quotients_multiply_back(a, b):
     left, right = read(a), read(b)
     quotient = exact_div(left, right)
     if quotient is not None:
-        assert quotient * right == left
+        for values in POINTS:
+            numbers = value(quotient, values), judge(a, values), judge(b, values)
+            assert None in numbers or numbers[0] * numbers[2] == numbers[1], values
 
 
 @MANY

@@ -11,6 +11,7 @@ bounds set in `size.py`.
 """
 
 from shapecheck.dims.bounds import maximum, minimum, nonnegative, positive
+from shapecheck.dims.division import exact_div
 from shapecheck.dims.size import (
     Dim,
     FloorDiv,
@@ -22,7 +23,6 @@ from shapecheck.dims.size import (
     TooComplex,
     as_quotient,
     as_symbol,
-    exact_div,
     symbol,
     symbols,
 )

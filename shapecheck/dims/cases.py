@@ -10,7 +10,7 @@ from random import Random
 
 from shapecheck.dims.bounds import minimum
 from shapecheck.dims.reduction import nowhere_zero
-from shapecheck.dims.size import Dim, FloorDiv, Max, Min, Mod, Size, TooComplex, single, symbol, symbols
+from shapecheck.dims.size import Dim, FloorDiv, Max, Min, Mod, Size, TooComplex, replaced, symbol, symbols
 from shapecheck.dims.substitution import evaluate, substitute
 
 _MAX_CASES = 128
@@ -58,7 +58,7 @@ def _arms(size: Size) -> Iterator[Size]:
         for f in sorted({f for m, _ in size.terms for f, _ in m}, key=lambda f: f.key):
             if isinstance(f, Max | Min | Mod):
                 for value in _values(f):
-                    yield from _arms(_replace(size, f, value))
+                    yield from _arms(replaced(size, f, value))
                 return
     yield size
 
@@ -71,17 +71,6 @@ def _values(f: Max | Min | Mod) -> tuple[Size, ...]:
             return (a - b * (a // b),)
         case _:
             return (f.a, f.b)
-
-
-def _replace(size: Dim, f: object, value: Size) -> Size:
-    total: Size = 0
-    for m, c in size.terms:
-        term: Size = c
-        for g, e in m:
-            for _ in range(e):
-                term = term * (value if g == f else single(g))
-        total = total + term
-    return total
 
 
 def no_witness(size: Dim) -> bool:

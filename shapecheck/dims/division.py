@@ -19,15 +19,45 @@ from shapecheck.dims.size import (
     common_factor,
     long_division,
     mul,
+    polynomial_quotient,
     quotient,
+    replaced,
     scale,
     single,
     terms_of,
 )
 
 
+@lru_cache(CACHE)
+def exact_div(a: Size, b: Size) -> Size | None:
+    """q with q*b == a for all sizes, or None when no such q is seen (also for b == 0)."""
+    q = polynomial_quotient(a, b)
+    return q if q is not None else polynomial_quotient(_without_mod(a), b)
+
+
+def _without_mod(size: Size) -> Size:
+    """The size with x - y*(x//y) for each x % y, which `n - n % b` needs to be seen as a multiple of b."""
+    for monomial, _ in terms_of(size):
+        for f, _ in monomial:
+            if isinstance(f, Mod):
+                size = replaced(size, f, add(f.a, scale(mul(f.b, floordiv(f.a, f.b)), -1)))
+    return size
+
+
 def _split(n: Size, b: Size) -> tuple[Size, Size]:
     """(whole, rest) with n == whole*b + rest: all that can be taken out of n // b in normal form. b >= 1."""
+    whole, rest = _divide(n, b)
+    if _within(rest, b):
+        return whole, rest
+    bare = _without_mod(rest)
+    if bare != rest:
+        more, left = _divide(bare, b)
+        if _within(left, b):
+            return add(whole, more), left
+    return whole, rest
+
+
+def _divide(n: Size, b: Size) -> tuple[Size, Size]:
     if len(terms_of(b)) > 1:
         q, r = long_division(n, b)
         if _within(r, b):

@@ -15,8 +15,8 @@ from shapecheck.dims.size import (
     as_symbol,
     cancel,
     common_factor,
-    exact_div,
     has_compound,
+    polynomial_quotient,
     single,
     symbol,
     symbols,
@@ -38,7 +38,7 @@ def without_content(difference: Dim) -> Dim | None:
         return reduced
     if any(not m and c % content for m, c in reduced.terms):
         return None
-    divided = exact_div(reduced, content)
+    divided = polynomial_quotient(reduced, content)
     assert isinstance(divided, Dim), "the content divides, and a monomial is left"
     return divided
 
@@ -69,7 +69,7 @@ def equal_pair(size: Dim) -> Dim:
     for a, b in combinations(sorted(symbols(size)), 2):
         if substitute(size, {a: symbol(b)}) == 0:
             gap = symbol(a) - symbol(b)
-            quotient = exact_div(size, gap)
+            quotient = polynomial_quotient(size, gap)
             if quotient is not None and isinstance(gap, Dim) and (positive(quotient) or positive(-quotient)):
                 return gap
     return size
@@ -92,7 +92,7 @@ def linear(size: Dim) -> Dim:
             continue
         if name in symbols(offset) or name in symbols(slope):
             continue
-        quotient = exact_div(offset, slope)
+        quotient = polynomial_quotient(offset, slope)
         if quotient is not None and (positive(slope) or positive(-slope)):
             left = s + quotient
             if isinstance(left, Dim):

@@ -367,14 +367,26 @@ def long_division(n: Size, b: Size) -> tuple[Size, Size]:
 
 
 @lru_cache(CACHE)
-def exact_div(a: Size, b: Size) -> Size | None:
-    """q with q*b == a for all sizes, or None when no such q is seen (also for b == 0)."""
+def polynomial_quotient(a: Size, b: Size) -> Size | None:
+    """q with q*b == a as polynomials of factors, or None (also for b == 0)."""
     if not b:
         return None
     if isinstance(a, int) and isinstance(b, int):
         return None if a % b else a // b
     q, r = long_division(a, b)
     return q if r == 0 else None
+
+
+def replaced(size: Size, factor: Factor, value: Size) -> Size:
+    """The size with a value in the place of one of its factors; what stands inside other factors stays."""
+    total: Size = 0
+    for monomial, c in terms_of(size):
+        term: Size = c
+        for f, e in monomial:
+            for _ in range(e):
+                term = mul(term, value if f == factor else single(f))
+        total = add(total, term)
+    return total
 
 
 def common_factor(*sizes: Size, allowed: Callable[[Factor], bool]) -> Monomial:

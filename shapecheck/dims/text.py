@@ -19,7 +19,7 @@ from shapecheck.dims.size import (
     Symbol,
     cancel,
     common_factor,
-    exact_div,
+    polynomial_quotient,
     symbol,
 )
 
@@ -56,7 +56,7 @@ def _render_factored(size: Size, shared: Monomial, names: Names) -> tuple[str, i
     inner = cancel(size, shared)
     assert not isinstance(inner, int), "several terms stay several"
     content = gcd(*(c for _, c in inner.terms))
-    reduced = exact_div(inner, content)
+    reduced = polynomial_quotient(inner, content)
     assert reduced is not None, "the greatest common divisor divides"
     text = _enclose(_render_product(content, shared, names), _PRODUCT)
     return f"{text}*({_render(reduced, names)[0]})", _PRODUCT
