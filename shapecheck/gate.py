@@ -50,6 +50,9 @@ def admit(source: bytes) -> Text:
     return text
 
 
+_COOKIE = re.compile(rb"(?:[^\n]*\n)?[ \t\f]*#[^\n]*coding[:=]")
+
+
 def _decode(source: bytes) -> Text:
     if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise Unreadable("The file is UTF-16, which Python does not read as source.", 1, 1)
@@ -59,12 +62,15 @@ def _decode(source: bytes) -> Text:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
     except SyntaxError as error:
-        raise Unreadable(f"The file's encoding is unclear: {error.msg or error}.", 1) from error
+        if not _COOKIE.match(source):  # then the bytes of the first lines are wrong, and their place can be told
+            encoding = "utf-8"
+        else:
+            raise Unreadable(f"The file's encoding is unclear: {error.msg}.", 1) from error
     try:
         return Text(source.decode(encoding), encoding)
     except UnicodeDecodeError as error:
-        line = source.count(b"\n", 0, error.start) + 1
-        raise Unreadable(f"The bytes are not {encoding}: {error.reason}.", line) from error
+        line, column = source.count(b"\n", 0, error.start) + 1, error.start - source.rfind(b"\n", 0, error.start)
+        raise Unreadable(f"The bytes are not {encoding}: {error.reason}.", line, column) from error
     except (LookupError, UnicodeError) as error:  # `# coding: rot13` names a codec that makes no text from bytes
         raise Unreadable(f"The encoding {encoding} does not decode text.", 1) from error
 
@@ -126,9 +132,7 @@ def _longest_chain(text: str, tokens: re.Pattern[str], limit: int | None) -> int
             if outer + chain > longest:
                 longest = outer + chain
                 if limit is not None and longest > limit:
-                    raise Unreadable(
-                        f"An expression chains more than {limit:,} operators and calls.", *_place(text, statement)
-                    )
+                    break
             if token in ")]}":
                 if opened:
                     chain = opened.pop()
@@ -147,7 +151,12 @@ def _longest_chain(text: str, tokens: re.Pattern[str], limit: int | None) -> int
                 chain += 1
     if depth_here > MAX_PATTERN:
         _check_depth(text, statement, depth_here)
-    return max(longest, outer + chain)
+    if limit is None:
+        chain += len(text) - last
+    longest = max(longest, outer + chain)
+    if limit is not None and longest > limit:
+        raise Unreadable(f"An expression chains more than {limit:,} operators and calls.", *_place(text, statement))
+    return longest
 
 
 def _check_depth(text: str, statement: int, depth: int) -> None:

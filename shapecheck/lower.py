@@ -63,7 +63,7 @@ def _lower(text: Text, path: str) -> Program:
             body, docstring = _split_docstring(_Statements().block(module.body, module.header))
         except RecursionError as error:
             raise Unreadable("The code is nested too deeply.") from error
-    return Program(path, body, docstring, module)
+    return Program(path, body, docstring, module, text.text)
 
 
 def _module(text: Text) -> cst.Module:

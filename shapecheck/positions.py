@@ -1,7 +1,8 @@
 """Where a node stands in its file: rows and columns, and the text there. Costly, so only for a file with findings.
 
 libcst nodes don't know their place. Writing the tree back and counting characters tells it, once for all nodes of a
-file. libcst's own provider does that too; counting offsets only, and rows and columns on demand, is cheaper.
+file. libcst's own provider does that too; counting offsets only, with rows and columns on demand, is cheaper.
+What libcst writes lacks a few characters of the file (form feeds, the space in `f"{x !r : }"`): `_Shift` finds them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 from shapecheck.deep import on_deep_stack
 from shapecheck.program import Node, Program
 
+_LINE_BREAK = re.compile(r"\r\n?|\n")
+_CHUNK = 4096  # characters compared at once
 _FRAMES = 20_000  # libcst writes with three frames a level; shapecheck.gate bounds the levels
 
 
@@ -40,7 +43,7 @@ class Positions:
     def __init__(self, program: Program) -> None:
         if program.module is None:
             raise ValueError(f"{program.path}: this program has lost its libcst tree, so nothing in it has a place")
-        self._module = program.module
+        self._program = program
 
     def span(self, node: Node) -> Span:
         """The place of `node`. Raises KeyError for a node of another program."""
@@ -48,38 +51,67 @@ class Positions:
         return Span(*self._place(start), *self._place(end))
 
     def offsets(self, node: Node) -> tuple[int, int]:
-        """Start and end of `node` as offsets into `source`. Raises KeyError for a node of another program."""
-        return self._written.offsets[id(node.cst)]
+        """Start and end of `node` as offsets into `program.text`. Raises KeyError for a node of another program."""
+        start, end = self._written.offsets[id(node.cst)]
+        while start < end and self._written_text[start].isspace():  # libcst counts the space before a `for` clause
+            start += 1
+        return self._shift(start), self._shift(end - 1) + 1 if end > start else self._shift(end)
 
     def text(self, node: Node) -> str:
         """The source text of `node`, line breaks and inner comments included."""
         start, end = self.offsets(node)
-        return self.source[start:end]
+        return self._program.text[start:end]
 
     @cached_property
-    def source(self) -> str:
-        """The decoded file, without its byte-order mark."""
+    def _written_text(self) -> str:
         return "".join(self._written.tokens)
+
+    @cached_property
+    def _shift(self) -> _Shift:
+        return _Shift(self._written_text, self._program.text)
 
     @cached_property
     def _written(self) -> _Writer:
         try:
-            return _write(self._module)
+            return _write(self._program.module)
         except RecursionError:  # from about 300 operators in one expression
             limit = sys.getrecursionlimit()
             sys.setrecursionlimit(max(limit, _FRAMES))
             try:
-                return on_deep_stack(lambda: _write(self._module))
+                return on_deep_stack(lambda: _write(self._program.module))
             finally:
                 sys.setrecursionlimit(limit)
 
     @cached_property
     def _lines(self) -> list[int]:
-        return [0, *(match.end() for match in re.finditer(r"\r\n?|\n", self.source))]
+        return [0, *(match.end() for match in _LINE_BREAK.finditer(self._program.text))]
 
     def _place(self, offset: int) -> tuple[int, int]:
         row = bisect_right(self._lines, offset)
         return row, offset - self._lines[row - 1] + 1
+
+
+class _Shift:
+    """From offsets in a text that lacks some characters of the whole to offsets in the whole."""
+
+    def __init__(self, written: str, whole: str) -> None:
+        self._from: list[int] = [0]  # from this offset in `written` on ...
+        self._by: list[int] = [0]  # ... so many characters have been left out
+        here = there = 0
+        while here < len(written):
+            size = _CHUNK if written[here : here + _CHUNK] == whole[there : there + _CHUNK] else 1
+            if size == 1 and written[here] != whole[there : there + 1]:
+                found = whole.find(written[here], there)
+                if found < 0:
+                    return  # not a mere omission: keep the shift
+                there = found
+                self._from.append(here)
+                self._by.append(there - here)
+            here += size
+            there += size
+
+    def __call__(self, offset: int) -> int:
+        return offset + self._by[bisect_right(self._from, offset) - 1]
 
 
 def _write(module: Any) -> _Writer:

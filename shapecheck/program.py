@@ -355,15 +355,16 @@ class Class(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One file. `module` is the libcst module (None after unpickling)."""
+    """One file. `module` is the libcst module (None after unpickling); `text` the decoded file, without byte-order mark."""
 
     path: str
     body: tuple[Stmt, ...]
     docstring: str | None = None
     module: Any = field(default=None, repr=False, compare=False)
+    text: str = field(default="", repr=False, compare=False)
 
 
-_NO_NODES = {"cst", "module", "path", "comment", "above", "docstring", "return_comment"}
+_NO_NODES = {"cst", "module", "text", "path", "comment", "above", "docstring", "return_comment"}
 _INNER: dict[type[Node | Program], tuple[str, ...]] = {}  # by class, filled when first asked for
 
 
