@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from shapecheck.dims import Size
@@ -156,6 +157,11 @@ def arange(kit: Kit, start: Value, end: Value = NONE, step: Any = 1, *, dtype: A
     low, high, stride = kit.size(start), kit.size(end), kit.size(step)
     family = dtype_of(dtype, _number_family(kit, start, end, step))
     if low is None or high is None or stride is None:
+        given = [v.value if isinstance(v, Lit) else kit.integer(v) for v in (start, end, step)]
+        literal = [float(v) for v in given if isinstance(v, int | float)]
+        if len(literal) == 3 and literal[2]:
+            steps = ceil((literal[1] - literal[0]) / literal[2])
+            return Tensor((kit.axis(max(steps, 0), "torch.arange"),), family)
         return Tensor((kit.axis(kit.fresh("n"), "torch.arange"),), family)
     if isinstance(stride, int) and stride < 0:
         low, high, sign = -low, -high, -1
@@ -192,7 +198,7 @@ def tensor(kit: Kit, data: Value, *, dtype: Any = None) -> Value:
 
 @op("Tensor.new_tensor", parameters="input, data, *, dtype=None")
 def new_tensor(kit: Kit, input: Value, data: Value, *, dtype: Any = None) -> Value:
-    return tensor(kit, data, dtype=dtype)
+    return tensor_of(kit, data).with_(dtype=dtype_of(dtype, as_tensor(input).dtype), content=None)
 
 
 @op("torch.from_numpy", "torch.scalar_tensor", parameters="data")

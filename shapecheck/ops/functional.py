@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shapecheck.dims import Size
+from shapecheck.dims import NEVER, Size
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, rank_crash, require, take
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.layers import adapted, looked_up, normed, per_axis, windows
@@ -31,10 +31,16 @@ def layer_norm(kit: Kit, input: Value, normalized_shape: Value, *rest: Any, **mo
     "training=False, momentum=0.1, eps=1e-05")  # fmt: skip
 def batch_norm(kit: Kit, input: Value, running_mean: Value, running_var: Value, *rest: Any) -> Value:
     x = as_tensor(input)
+    if x.rank is not None and x.rank < 2:
+        rank_crash(kit, "batch_norm", (x,), x.rank, 2, "batch_norm needs an axis of channels")
+    for stored in (running_mean, running_var):
+        if not is_none(stored) and as_tensor(stored).rank not in (1, None):
+            rank_crash(kit, "batch_norm", (x,), as_tensor(stored).rank or 0, 1, "running statistics are vectors")
     channels = take(x.shape, 1)
-    stored = take(as_tensor(running_mean).shape, 0) if not is_none(running_mean) else None
-    if channels is not None and stored is not None and as_tensor(running_mean).rank == 1:
-        require(kit, "layer", "batch_norm", (x,), channels.size, stored.size)
+    for stored in (running_mean, running_var):
+        axis = take(as_tensor(stored).shape, 0)
+        if channels is not None and axis is not None and as_tensor(stored).rank == 1:
+            require(kit, "layer", "batch_norm", (x,), channels.size, axis.size, "running statistics")
     return like(x)
 
 
@@ -67,6 +73,11 @@ def _conv(rank: int) -> OpFunction:
             kit.axis(windows(kit, axis.size, kernel.size, s, p, d), f"conv{rank}d")
             for axis, kernel, s, p, d in zip(x.axes[-rank:], w.axes[2:], *settings)
         ]
+        for axis, made in zip(x.axes[-rank:], result):
+            if isinstance(made.size, int) and made.size <= 0:
+                kit.crash(
+                    "layer", f"conv{rank}d", (x, w), made.size, axis.size, NEVER, "the kernel is larger than the input"
+                )
         return Tensor((*x.axes[: -rank - 1], w.axes[0], *result), x.dtype)
 
     return convolve
@@ -78,7 +89,10 @@ def _pool(rank: int, average: bool) -> OpFunction:
         dilation: Any = 1, **more: Any,
     ) -> Value:  # fmt: skip
         x = as_tensor(input)
-        if x.axes is None or len(x.axes) not in (rank + 1, rank + 2) or rest or flag(more.get("return_indices")):
+        if x.axes is not None and len(x.axes) not in (rank + 1, rank + 2):
+            rank_crash(kit, f"pool{rank}d", (x,), len(x.axes), rank + 2, f"pooling needs rank {rank + 1} or {rank + 2}")
+            return Tensor(Partial(), x.dtype)
+        if x.axes is None or rest or flag(more.get("return_indices")):
             return Tensor(Partial(), x.dtype)
         step = kernel_size if is_none(stride) else stride
         settings = [per_axis(kit, v, rank) for v in (kernel_size, step, padding, dilation)]
@@ -146,6 +160,9 @@ def interpolate(kit: Kit, input: Value, size: Any = None, scale_factor: Any = No
     rank = len(x.axes) - 2
     if is_none(size):
         return Tensor((*x.axes[:2], *(kit.axis(kit.fresh("n"), "interpolate") for _ in range(rank))), x.dtype)
+    listed = members(size)
+    if listed is not None and len(listed) != rank:
+        rank_crash(kit, "interpolate", (x,), len(x.axes), len(listed) + 2, "one size for each axis after the channels")
     wanted = per_axis(kit, size, rank)
     return Tensor(
         (*x.axes[:2], *(kit.axis(kit.fresh("n") if s is None else s, "interpolate") for s in wanted)), x.dtype
@@ -158,6 +175,8 @@ def pixel_shuffle(kit: Kit, input: Value, upscale_factor: Value) -> Value:
     if x.axes is None or len(x.axes) < 3 or factor is None:
         return Tensor(Partial(), x.dtype)
     channels, height, width = x.axes[-3:]
+    if isinstance(channels.size, int) and isinstance(factor, int) and channels.size % (factor * factor):
+        kit.crash("layer", "pixel_shuffle", (x,), channels.size, factor * factor, NEVER, "channels do not divide")
     return Tensor((*x.axes[:-3], kit.axis(channels.size // (factor * factor)), kit.axis(height.size * factor),
                    kit.axis(width.size * factor)), x.dtype)  # fmt: skip
 
@@ -168,13 +187,20 @@ def unfold(kit: Kit, input: Value, kernel_size: Value, dilation: Any = 1, paddin
     x = as_tensor(input)
     kernel = per_axis(kit, kernel_size, 2)
     settings = [per_axis(kit, v, 2) for v in (stride, padding, dilation)]
-    if x.axes is None or len(x.axes) != 4 or None in kernel or any(None in s for s in settings):
+    if x.axes is None or None in kernel or any(None in s for s in settings):
+        return Tensor(Partial(), x.dtype)
+    if len(x.axes) not in (3, 4):
+        rank_crash(kit, "unfold", (x,), len(x.axes), 4, "unfold needs rank 3 or 4")
         return Tensor(Partial(), x.dtype)
     places: Size = 1
-    for axis, k, s, p, d in zip(x.axes[2:], kernel, *settings):
-        places = places * windows(kit, axis.size, k, s, p, d)
+    for axis, k, s, p, d in zip(x.axes[-2:], kernel, *settings):
+        count = windows(kit, axis.size, k, s, p, d)
+        if isinstance(count, int) and count <= 0:
+            kit.crash("layer", "unfold", (x,), k, axis.size, NEVER, "the window is larger than the input")
+        places = places * count
     assert kernel[0] is not None and kernel[1] is not None
-    return Tensor((x.axes[0], kit.axis(x.axes[1].size * kernel[0] * kernel[1]), kit.axis(places)), x.dtype)
+    width = kit.axis(x.axes[-3].size * kernel[0] * kernel[1], "unfold")
+    return Tensor((*x.axes[:-3], width, kit.axis(places, "unfold")), x.dtype)
 
 
 @op("torch.nn.functional.multi_head_attention_forward", parameters="query, *rest, **more")
@@ -200,6 +226,10 @@ def pad_sequence(
     if given is None or first is None or not given:
         return Tensor()
     one = as_tensor(given.item) if isinstance(given, Many) else given[0]
+    for other in () if isinstance(given, Many) else given[1:]:
+        if one.axes is not None and other.axes is not None:
+            for a, b in zip(one.axes[1:], other.axes[1:]) if len(one.axes) == len(other.axes) else ():
+                require(kit, "cat", "pad_sequence", (one, other), a.size, b.size, "axes after the first")
     count: Size | None = given.length if isinstance(given, Many) else len(given)
     rows = kit.axis(kit.fresh("n") if count is None else count, "pad_sequence")
     longest = kit.axis(kit.fresh("s"), "longest sequence")

@@ -58,6 +58,11 @@ def bilinear(kit: Kit, layer: Layer, input1: Value, input2: Value) -> Value:
         last, size = take(tensor.shape, -1), kit.size(layer.arg(name))
         if last is not None and size is not None:
             require(kit, "layer", "bilinear", (a, b), last.size, size)
+    if a.axes is not None and b.axes is not None:
+        if len(a.axes) != len(b.axes):
+            rank_crash(kit, "bilinear", (a, b), len(a.axes), len(b.axes), "both inputs need one rank")
+        for x, y in zip(a.axes[:-1], b.axes[:-1]):
+            require(kit, "layer", "bilinear", (a, b), x.size, y.size, "leading axes")
     return Tensor(put(a.shape, -1, outside) if a.shape else Partial(), a.dtype)
 
 
@@ -353,7 +358,10 @@ def adapted(kit: Kit, x: Tensor, output_size: Any, rank: int) -> Tensor:
     if x.axes is None:
         return Tensor(Partial(), x.dtype)
     if len(x.axes) not in (rank + 1, rank + 2):
-        rank_crash(kit, "adaptive_pool", (x,), len(x.axes), rank + 2, f"pooling needs rank {rank + 1} or {rank + 2}")
+        if len(x.axes) <= rank or rank == 1:  # average pooling of planes to 1 takes higher ranks
+            rank_crash(
+                kit, "adaptive_pool", (x,), len(x.axes), rank + 2, f"pooling needs rank {rank + 1} or {rank + 2}"
+            )
         return Tensor(Partial(), x.dtype)
     listed = members(output_size)
     wanted = [output_size] * rank if listed is None else list(listed)
@@ -450,6 +458,12 @@ def multihead_attention(
         require(kit, "layer", "multihead_attention", (q,), last.size, width, "embed_dim")
     wanted, average = flag(need_weights), flag(average_attn_weights)
     first = flag(layer.arg("batch_first"))
+    _attention_fits(kit, q, k, as_tensor(value), first)
+    for tensor, own in ((k, "kdim"), (as_tensor(value), "vdim")):
+        inside = width if is_none(layer.arg(own)) else kit.size(layer.arg(own))
+        axis = take(tensor.shape, -1)
+        if axis is not None and inside is not None:
+            require(kit, "layer", "multihead_attention", (q, k), axis.size, inside, own)
     weights: Value = Tensor()
     if wanted is False:
         weights = NONE
@@ -461,6 +475,21 @@ def multihead_attention(
             batch, rows = (0, 1) if first else (1, 0)
             weights = Tensor((q.axes[batch], *heads, q.axes[rows], k.axes[rows]), q.dtype)
     return Items("tuple", (like(q), weights))
+
+
+def _attention_fits(kit: Kit, q: Tensor, k: Tensor, v: Tensor, batch_first: bool | None) -> None:
+    """Query, key and value have one rank and one batch; key and value one length."""
+    if q.axes is None or k.axes is None or v.axes is None:
+        return
+    given = (q, k, v)
+    if not len(q.axes) == len(k.axes) == len(v.axes) or len(q.axes) not in (2, 3):
+        rank_crash(kit, "multihead_attention", given, len(q.axes), len(k.axes), "query, key and value need one rank")
+        return
+    for x, y in zip(k.axes[:-1], v.axes[:-1]):
+        require(kit, "layer", "multihead_attention", given, x.size, y.size, "key and value")
+    if len(q.axes) == 3 and batch_first is not None:
+        batch = 0 if batch_first else 1
+        require(kit, "layer", "multihead_attention", given, q.axes[batch].size, k.axes[batch].size, "batch")
 
 
 _BLOCK = "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-05, batch_first=False, " \

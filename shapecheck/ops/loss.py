@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapecheck.dims import NEVER
-from shapecheck.ops.axes import as_tensor, flag, is_none, rank_crash, require, same_axis, same_shape, take, text
+from shapecheck.ops.axes import as_tensor, flag, is_none, put, rank_crash, require, same_axis, same_shape, take, text
 from shapecheck.ops.kit import Kit, OpFunction, layer, op
+from shapecheck.ops.pointwise import fits_into
 from shapecheck.values import Axis, Layer, Partial, Shape, Tensor, Value
 
 
@@ -67,6 +68,9 @@ def _settings(name: str, args: Sequence[Any], more: dict[str, Any]) -> dict[str,
 def elementwise(kit: Kit, name: str, a: Tensor, b: Tensor, reduction: str | None, weight: Any = None) -> Tensor:
     if name in _EQUAL:
         shape = same_shape(kit, "loss", name, (a, b), a.shape, b.shape)
+    elif name == "soft_margin_loss":  # computed in place of the input
+        fits_into(kit, name, a, b)
+        shape = a.shape
     else:
         shape = kit.broadcast(name, a, b)
     if not is_none(weight) and isinstance(weight, Tensor):
@@ -164,6 +168,10 @@ def classes(kit: Kit, name: str, scores: Tensor, target: Tensor, weight: Any) ->
     if len(labels) == len(rows):
         if name != "cross_entropy":
             rank_crash(kit, name, (scores, target), len(rows), len(labels), "the target has an axis too many")
+            return without
+        if target.dtype == "int":
+            text = f"class indices need rank {len(without)}, probabilities a float dtype"
+            kit.crash("loss", name, (scores, target), len(without), len(labels), NEVER, text)
             return without
         for a, b in zip(rows, labels):  # class probabilities
             require(kit, "loss", name, (scores, target), a.size, b.size, "probabilities have the shape of the scores")
@@ -322,13 +330,20 @@ def multilabel_soft_margin_loss(
 ) -> Value:  # fmt: skip
     shape = kit.broadcast("multilabel_soft_margin_loss", as_tensor(input), as_tensor(target))
     how = reduction_of(reduction, reduce, size_average)
-    return finished(shape[:-1] if isinstance(shape, tuple) else Partial(), how)
+    return finished(_without_classes(shape, as_tensor(input)), how)
 
 
 @layer("torch.nn.MultiLabelSoftMarginLoss(weight=None, size_average=None, reduce=None, reduction='mean')")
 def multilabel_soft_margin_layer(kit: Kit, layer: Layer, input: Value, target: Value) -> Value:
     shape = kit.broadcast("multilabel_soft_margin_loss", as_tensor(input), as_tensor(target))
-    return finished(shape[:-1] if isinstance(shape, tuple) else Partial(), stored(layer))
+    return finished(_without_classes(shape, as_tensor(input)), stored(layer))
+
+
+def _without_classes(shape: Shape, scores: Tensor) -> Shape:
+    """The class axis is the last one of the scores, also where the target has more axes."""
+    if isinstance(shape, Partial) or not scores.rank:
+        return Partial()
+    return put(shape, scores.rank - 1)
 
 
 @op("torch.nn.functional.multi_margin_loss")
@@ -346,10 +361,17 @@ def multi_margin_layer(kit: Kit, layer: Layer, input: Value, target: Value) -> V
 
 
 def _multi_margin(kit: Kit, scores: Tensor, target: Tensor) -> Shape:
-    """`[N, C]` with `[N]`."""
-    rows, labels = take(scores.shape, 0), take(target.shape, 0)
-    if scores.rank == 2 and target.rank == 1 and rows is not None and labels is not None:
-        require(kit, "loss", "multi_margin_loss", (scores, target), rows.size, labels.size)
+    """`[N, C]` with `[N]`, or `[C]` with one label."""
+    name = "multi_margin_loss"
+    if scores.rank is not None and target.rank is not None and scores.rank not in (1, 2):
+        rank_crash(kit, name, (scores, target), scores.rank, 2, "scores need rank 1 or 2")
+        return Partial()
+    labels = take(target.shape, 0)
+    if scores.axes and labels is not None and target.rank == 1:
+        rows = scores.axes[0].size if len(scores.axes) == 2 else 1
+        require(kit, "loss", name, (scores, target), rows, labels.size)
+    elif scores.rank == 2 and target.rank is not None:
+        rank_crash(kit, name, (scores, target), target.rank, 1, "the target needs one label for each row")
     return target.shape if target.rank is not None else Partial()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
-from shapecheck.ops.axes import as_tensor, dtype_of, flag, is_none, is_number, like, product, promote
+from shapecheck.ops.axes import as_tensor, dtype_of, flag, is_none, is_number, like, product, promote, rank_crash
 from shapecheck.ops.kit import REGISTRY, Kit, OpFunction, op
 from shapecheck.values import NONE, Affine, Axis, Content, Extern, Items, Tensor, Unknown, Value
 
@@ -221,8 +221,6 @@ def binary(kit: Kit, name: str, left: Value, right: Value, dtype: str = "promote
     else:
         shape = kit.broadcast(name, a, b)
     family = promote(a.dtype, b.dtype) if dtype == "promote" else dtype
-    if is_number(right) and a.dtype == "float" and family != "complex":
-        family = "float"
     if name == "div" and family in ("int", "bool"):
         family = "float"
     return Tensor(shape, family)
@@ -326,7 +324,7 @@ def _register_binary() -> None:
     op("Tensor.__radd__", "Tensor.__rsub__", "Tensor.__rmul__", "Tensor.__rtruediv__", name="reflected")(
         _binary("reflected", "")
     )
-    op("torch.rsub", "Tensor.rsub", name="rsub")(_binary("rsub", ""))
+    op("torch.rsub", name="rsub")(_binary("rsub", ""))
 
 
 def _binary(name: str, dtype: str) -> OpFunction:
@@ -456,7 +454,10 @@ def cartesian_prod(kit: Kit, *tensors: Value) -> Value:
     operands = [as_tensor(t) for t in tensors]
     sizes: list[Size] = []
     for operand in operands:
-        if operand.sizes is None or len(operand.sizes) != 1:
+        if operand.sizes is None:
+            return Tensor()
+        if len(operand.sizes) != 1:
+            rank_crash(kit, "cartesian_prod", operands, len(operand.sizes), 1, "cartesian_prod takes vectors")
             return Tensor()
         sizes.append(operand.sizes[0])
     rows = kit.axis(product(sizes), "every combination")

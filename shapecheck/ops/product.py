@@ -119,6 +119,8 @@ def linear(kit: Kit, input: Value, weight: Value, bias: Value | None = None) -> 
         if w.axes is not None:
             rank_crash(kit, "linear", (x, w), len(w.axes), 2, "linear needs a weight of rank 2")
         return Tensor(Partial(), x.dtype)
+    if isinstance(bias, Tensor) and bias.rank == 1 and bias.sizes != (1,):
+        require(kit, "matmul", "linear", (x, w, bias), w.axes[0].size, (bias.sizes or (1,))[0], "bias")
     return Tensor(project(kit, "linear", x, w.axes[1], w.axes[0], "matmul"), x.dtype)
 
 
@@ -145,7 +147,15 @@ def bilinear(kit: Kit, input1: Value, input2: Value, weight: Value, bias: Value 
 
 @op("torch.cross", "torch.linalg.cross", "Tensor.cross")
 def cross(kit: Kit, input: Value, other: Value, dim: Any = -1) -> Value:
-    return Tensor(kit.broadcast("cross", as_tensor(input), as_tensor(other)), as_tensor(input).dtype)
+    a, b = as_tensor(input), as_tensor(other)
+    if a.rank is not None and b.rank is not None and a.rank != b.rank:
+        rank_crash(kit, "cross", (a, b), a.rank, b.rank, "cross needs one rank")
+        return Tensor(Partial(), a.dtype)
+    shape, at = kit.broadcast("cross", a, b), kit.integer(dim)
+    axis = None if at is None else take(shape, at)
+    if axis is not None:
+        require(kit, "dim", "cross", (a, b), axis.size, 3, "a cross product is of 3 numbers")
+    return Tensor(shape, a.dtype)
 
 
 @op("torch.linalg.vecdot")
@@ -174,7 +184,7 @@ def summed(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any = False) 
     return Tensor(reduced(kit, name, tensor, dim, keepdim), tensor.dtype)
 
 
-@op("torch.tensordot", "torch.Tensor.tensordot")
+@op("torch.tensordot")
 def tensordot(kit: Kit, a: Value, b: Value, dims: Any = 2, out: Any = None) -> Value:
     left, right = as_tensor(a), as_tensor(b)
     if left.axes is None or right.axes is None:

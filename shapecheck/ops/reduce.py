@@ -15,7 +15,7 @@ from shapecheck.ops.axes import (
     like,
     named,
     position,
-    put,
+    put, rank_crash,
     reach,
     take,
 )  # fmt: skip
@@ -249,7 +249,9 @@ def quantile(
 ) -> Value:
     """One value for a number `q`; an axis of the quantiles in front for a tensor of them."""
     tensor, asked = as_tensor(input), as_tensor(q)
-    if asked.rank is None:
+    if asked.rank is None or asked.rank > 1:
+        if asked.rank is not None:
+            rank_crash(kit, "quantile", (tensor, asked), asked.rank, 1, "q is a number or a vector")
         return Tensor(Partial(), "float")
     shape = reduced(kit, "quantile", tensor, dim, keepdim)
     if asked.axes:

@@ -454,8 +454,11 @@ def repeat_interleave(
     if found is None or axis is None:
         return Tensor(Partial(), tensor.dtype)
     count = kit.size(repeats)
-    if count is None and isinstance(repeats, Tensor) and repeats.sizes == (1,):
-        count = None
+    if isinstance(repeats, Tensor) and (repeats.rank or 0) > 1:
+        text_ = "the counts are a number or a vector"
+        kit.crash("rank", "repeat_interleave", (tensor, repeats), repeats.rank, 1, NEVER, text_)
+    if isinstance(repeats, Tensor) and repeats.sizes is not None and len(repeats.sizes) == 1 and repeats.sizes != (1,):
+        require(kit, "index", "repeat_interleave", (tensor, repeats), axis.size, repeats.sizes[0], "one count each")
     made = _copies(kit, count, axis, outer=False)
     total = kit.size(output_size)
     if count is None and total is not None:
@@ -469,7 +472,7 @@ def repeat_interleave(
 @op("torch.flip", "Tensor.flip")
 def flip(kit: Kit, input: Value, *dims: Value, **more: Any) -> Value:
     tensor = as_tensor(input)
-    order = integers(kit, dims[0] if len(dims) == 1 else dims)
+    order = integers(kit, more["dims"] if "dims" in more else dims[0] if len(dims) == 1 else dims)
     found = reach(kit, "flip", tensor, *order) if order else tensor
     return like(found or tensor)
 
@@ -533,6 +536,8 @@ def meshgrid(kit: Kit, *tensors: Value, indexing: Any = None) -> Value:
     axes: list[Axis] = []
     for value in given:
         own = as_tensor(value).axes
+        if own is not None and len(own) > 1:
+            kit.crash("rank", "meshgrid", (as_tensor(value),), len(own), 1, NEVER, "meshgrid takes vectors")
         if own is None or len(own) > 1:
             return Items("tuple", tuple(Tensor() for _ in given))
         axes.append(own[0] if own else Axis(1))

@@ -17,6 +17,7 @@ from shapecheck.ops.axes import (
     put,
     rank_crash,
     reach,
+    require,
     take,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
@@ -58,9 +59,19 @@ def _index_fits(kit: Kit, name: str, tensor: Tensor, index: Tensor, dim: int | N
             kit.crash("index", name, (tensor, index), own.size, chosen.size, verdict, "index larger than input")
 
 
-def _scatter(kit: Kit, name: str, input: Value, dim: Value, index: Value) -> Value:
+def _scatter(kit: Kit, name: str, input: Value, dim: Value, index: Value, source: Any) -> Value:
     tensor, placed = _aligned(kit, name, as_tensor(input), as_tensor(index))
     _index_fits(kit, name, tensor, placed, kit.integer(dim))
+    if isinstance(source, Tensor) and source.axes is not None and placed.axes is not None and source.axes:
+        if len(source.axes) != len(placed.axes):
+            rank_crash(
+                kit, name, (placed, source), len(placed.axes), len(source.axes), "index and source need one rank"
+            )
+        for own, chosen in zip(source.axes, placed.axes):
+            over = chosen.size - own.size
+            if isinstance(over, int) and over > 0:
+                verdict = kit.compare(own.size, chosen.size)
+                kit.crash("index", name, (placed, source), own.size, chosen.size, verdict, "index larger than source")
     return like(tensor)
 
 
@@ -72,7 +83,7 @@ def _register_scatter() -> None:
     }.items():
 
         def run(kit: Kit, input: Value, dim: Value, index: Value, *rest: Any, _name: str = name, **more: Any) -> Value:
-            return _scatter(kit, _name, input, dim, index)
+            return _scatter(kit, _name, input, dim, index, rest[0] if rest else None)
 
         op(f"torch.{name}", f"Tensor.{name}", f"Tensor.{name}_", name=name, parameters=parameters)(run)
 
@@ -150,7 +161,10 @@ def index_add(kit: Kit, input: Value, dim: Value, index: Value, source: Value, *
 
 @op("torch.index_fill", "Tensor.index_fill", "Tensor.index_fill_")
 def index_fill(kit: Kit, input: Value, dim: Value, index: Value, value: Value) -> Value:
-    return like(along(kit, "index_fill", as_tensor(input), dim))
+    tensor, chosen = along(kit, "index_fill", as_tensor(input), dim), as_tensor(index)
+    if chosen.rank not in (0, 1, None):
+        rank_crash(kit, "index_fill", (tensor, chosen), chosen.rank or 0, 1, "index_fill needs a vector of indices")
+    return like(tensor)
 
 
 @op("torch.index_put", "Tensor.index_put", "Tensor.index_put_")
@@ -214,6 +228,9 @@ def unique(
 
 @op("torch.bincount", "Tensor.bincount")
 def bincount(kit: Kit, input: Value, weights: Value = NONE, minlength: Any = 0) -> Value:
+    given = as_tensor(input)
+    if given.rank not in (1, None):
+        rank_crash(kit, "bincount", (given,), given.rank or 0, 1, "bincount takes a vector")
     return Tensor((kit.axis(kit.fresh("n"), "bincount"),), "int" if is_none(weights) else "float")
 
 
@@ -230,7 +247,15 @@ def isin(kit: Kit, elements: Value, test_elements: Value, *, assume_unique: Any 
 
 @op("torch.searchsorted")
 def searchsorted(kit: Kit, sorted_sequence: Value, input: Value, **more: Any) -> Value:
-    return like(as_tensor(input), "int")
+    rows, asked = as_tensor(sorted_sequence), as_tensor(input)
+    if rows.rank == 0:
+        rank_crash(kit, "searchsorted", (rows, asked), 0, 1, "the sorted sequence needs an axis")
+    elif rows.axes is not None and asked.axes is not None and len(rows.axes) > 1:
+        if len(rows.axes) != len(asked.axes):
+            rank_crash(kit, "searchsorted", (rows, asked), len(rows.axes), len(asked.axes))
+        for a, b in zip(rows.axes[:-1], asked.axes[:-1]):
+            require(kit, "index", "searchsorted", (rows, asked), a.size, b.size, "leading axes")
+    return like(asked, "int")
 
 
 @op("torch.bucketize")
@@ -353,6 +378,9 @@ def fill_diagonal_(kit: Kit, input: Value, fill_value: Value, wrap: Any = False)
     tensor = as_tensor(input)
     if tensor.rank is not None and tensor.rank < 2:
         rank_crash(kit, "fill_diagonal", (tensor,), tensor.rank, 2, "fill_diagonal_ needs at least two axes")
+    if tensor.axes is not None and len(tensor.axes) > 2:
+        for axis in tensor.axes[1:]:
+            require(kit, "dim", "fill_diagonal", (tensor,), tensor.axes[0].size, axis.size, "a cube, beyond two axes")
     return like(tensor)
 
 
@@ -372,6 +400,9 @@ def triangle_indices(kit: Kit, row: Value, col: Value, offset: Any = 0) -> Value
 @op("torch.combinations")
 def combinations(kit: Kit, input: Value, r: Any = 2, with_replacement: Any = False) -> Value:
     tensor, count, again = as_tensor(input), kit.size(r), flag(with_replacement)
+    if tensor.rank not in (1, None):
+        rank_crash(kit, "combinations", (tensor,), tensor.rank or 0, 1, "combinations takes a vector")
+        return Tensor(Partial(), tensor.dtype)
     width = Axis(kit.fresh("r") if count is None else count)
     if tensor.axes and len(tensor.axes) == 1 and count == 2 and again is False:
         n = tensor.axes[0].size

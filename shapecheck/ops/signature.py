@@ -86,7 +86,9 @@ class Binding:
         shape = tensor.shape
         if isinstance(shape, Partial):
             after = len(wanted.axes) - at - 1 if at is not None else 0
-            middle = Partial(shape.head[at:] if at else shape.head, shape.tail[: max(len(shape.tail) - after, 0)])
+            sure = max(shape.min_rank - after - (at or 0), 0)  # so many axes are certainly among the many
+            inner = shape.tail[: max(len(shape.tail) - after, 0)]
+            middle = Partial(shape.head[at or 0 :][:sure], inner[max(len(inner) - sure, 0) :])
             front = shape.head[:at] if at else ()
             back = shape.tail[len(shape.tail) - after :] if after and len(shape.tail) >= after else ()
             names = [*wanted.axes[: len(front)], *(wanted.axes[len(wanted.axes) - len(back) :] if back else ())]
