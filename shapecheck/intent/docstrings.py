@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from shapecheck.intent.comments import written
-from shapecheck.intent.pieces import Piece, bare_at, brackets, likely
+from shapecheck.intent.pieces import Piece, bracket_at, chain_at, likely
 from shapecheck.intent.vocabulary import DTYPES
 from shapecheck.intent.written import RETURN, Written
 
@@ -235,16 +235,16 @@ def _pieces(text: str) -> Iterator[Piece]:
         before = text[max(0, at - 5) : at]
         glued = _WORD_END.search(before) is not None and not before.endswith(("ensor", "Size"))
         if text[at] in "([" and not glued:
-            piece = next(brackets(text[at:]), None)
-            if piece is not None and piece.start == 0:
-                yield replace(piece, start=at, end=at + piece.end)
-                at += piece.end
+            piece = bracket_at(text, at)
+            if piece is not None:
+                yield piece
+                at = piece.end
                 continue
         at += 1
     for match in re.finditer(r"\b(?:shape|size)\b(?:\s*(?:of|is|:|=))*\s+(?=[\w(])", text):
-        bare = bare_at(text, match.end())
-        if bare is not None and bare.form == "x" and len(bare.items) > 1:
-            yield bare
+        chain = chain_at(text, match.end())
+        if chain is not None:
+            yield chain
 
 
 def _said(text: str, piece: Piece) -> bool | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from shapecheck import spec
 from shapecheck.intent.vocabulary import BATCH, CONTENT, NUMERIC, PLAIN, SURE, UNKNOWN, WRONG, axis_score
 
-__all__ = ["Item", "Piece", "bare_at", "brackets", "likely", "piece_at", "read_axis"]
+__all__ = ["Item", "Piece", "bare_at", "bracket_at", "brackets", "chain_at", "likely", "piece_at", "read_axis"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,12 +286,13 @@ def _short(item: Item) -> bool:
     return all(len(n) <= 2 for n in item.names)
 
 
-def _bracketed(text: str, at: int) -> Piece | None:
+def bracket_at(text: str, at: int) -> Piece | None:
+    """The piece between the bracket at `at` and the one that closes it."""
     end = _closing(text, at)
     if end is None:
         return None
     chain = re.compile(r"\s*(?:x|×)\s*(?=[\w(])(?![xX]\b)").match(text, end + 1)
-    if text[at] == "(" and chain and (piece := _chain(text, at)):
+    if text[at] == "(" and chain and (piece := chain_at(text, at)):
         return piece
     items, trailing = _inner(text[at + 1 : end])
     return Piece(at, end + 1, items, text[at], trailing) if items else None
@@ -302,7 +303,7 @@ def brackets(text: str) -> Iterator[Piece]:
     at = 0
     while at < len(text):
         if text[at] in _OPEN and not (at and (text[at - 1].isalnum() or text[at - 1] in "_)]")):
-            piece = _bracketed(text, at)
+            piece = bracket_at(text, at)
             if piece is not None:
                 yield piece
                 at = piece.end
@@ -317,7 +318,7 @@ _CHAIN = re.compile(rf"{_FACTOR}(?:(?:{_BY}){_FACTOR})+(?![\w(])")
 _STOP = re.compile(r"\s*(?:$|[;|#]|\s\(|\s-\s|\s--|\s—|,\s*\w+\s*[:=]|,\s+(?:result|out|output)\b)")
 
 
-def _chain(text: str, at: int) -> Piece | None:
+def chain_at(text: str, at: int) -> Piece | None:
     """`n1 x D`, `(2N)x(2N-1)`."""
     match = _CHAIN.match(text, at)
     if match is None:
@@ -328,7 +329,7 @@ def _chain(text: str, at: int) -> Piece | None:
 
 def bare_at(text: str, at: int) -> Piece | None:
     """A list of axes without brackets; commas and spaces must reach to the end of the clause."""
-    piece = _chain(text, at)
+    piece = chain_at(text, at)
     if piece is not None:
         return piece
     word = re.compile(r"\S+").match(text, at)
@@ -350,10 +351,10 @@ def piece_at(text: str, at: int) -> Piece | None:
         return None
     twice = re.compile(r"\(\s*(?=[(\[])").match(text, at)
     end = _closing(text, at) if twice else None
-    inner = _bracketed(text, twice.end()) if twice else None
+    inner = bracket_at(text, twice.end()) if twice else None
     if end is not None and inner is not None and not text[inner.end : end].strip(" ,"):  # torch.Size([B, D])
         return replace(inner, end=end + 1)
-    return _bracketed(text, at) or bare_at(text, at) if text[at] in _OPEN else bare_at(text, at)
+    return bracket_at(text, at) or bare_at(text, at) if text[at] in _OPEN else bare_at(text, at)
 
 
 # --------------------------------------------------------------------- judged
