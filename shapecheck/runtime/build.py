@@ -102,7 +102,9 @@ class Builder:
         return self.build(hint.__bound__) if hint.__bound__ is not None else Free()
 
     def _union(self, args: Iterable[Any], hint: Any) -> Contract:
-        options = tuple(self.build(arg) for arg in args)
+        # beside a tensor, a plain option decides: it is built even where plain types are left alone
+        builder = dataclasses.replace(self, plain=True) if has_tensor(hint) else self
+        options = tuple(builder.build(arg) for arg in args)
         if any(isinstance(option, Free) for option in options):
             return Free()
         if not has_tensor(hint) and all(isinstance(option, Plain) for option in options):

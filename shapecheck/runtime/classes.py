@@ -20,6 +20,7 @@ __all__ = ["shape_class"]
 
 _MEMBERS = (types.FunctionType, classmethod, staticmethod, property, functools.cached_property)
 _MISSING = object()
+_building: set[int] = set()  # objects within their __init__, whose fields come one by one
 
 
 def shape_class(cls: type, options: Options, around: Mapping[str, Any], shape: Callable[..., Any]) -> type:
@@ -91,29 +92,34 @@ def _verify(fields: Record, value: Any) -> None:
         raise ShapeError.of(mismatch)
 
 
+def _complete(value: Any, names: set[str]) -> bool:
+    """Whether every field has been assigned; not so while the `__init__` of a subclass runs that is not checked."""
+    own = getattr(value, "__dict__", None)
+    return all(hasattr(value, name) if own is None else name in own for name in names)
+
+
 def _enforce_fields(cls: type, fields: Record) -> None:
     """A dataclass: judged when `__init__` is done, and after each assignment to a field, which is undone if it fails."""
     if ENFORCED in vars(cls):
         return
     names = {part.name for part in fields.fields}
-    building: set[int] = set()  # objects within __init__, whose fields come one by one
     init, assign = cls.__init__, cls.__setattr__  # type: ignore[misc]
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        outermost = id(self) not in building
-        building.add(id(self))
+        outermost = id(self) not in _building
+        _building.add(id(self))
         try:
             init(self, *args, **kwargs)
         finally:
             if outermost:
-                building.discard(id(self))
+                _building.discard(id(self))
         if outermost:
             _verify(fields, self)
 
     @functools.wraps(assign)
     def __setattr__(self: Any, name: str, value: Any) -> None:
-        if name not in names or id(self) in building:
+        if name not in names or id(self) in _building or not _complete(self, names):
             assign(self, name, value)
             return
         before = getattr(self, name, _MISSING)
@@ -132,7 +138,7 @@ def _enforce_fields(cls: type, fields: Record) -> None:
 
         @functools.wraps(put)
         def __setitem__(self: Any, name: Any, value: Any) -> None:
-            if name not in names or id(self) in building:
+            if name not in names or id(self) in _building:
                 put(self, name, value)
                 return
             before = self.get(name, _MISSING)

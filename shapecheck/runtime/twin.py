@@ -304,8 +304,8 @@ class Assembly:
         if self.body is not None:
             return compile_body(version, self.body, constants)
         name = f"<shaped {self.plan.where} {id(self.plan.fn):x}>"
-        register_source(name, version)
         factory = f"def factory({', '.join(constants)}):\n" + "\n".join(_indented(version.split("\n"), 1))
+        register_source(name, factory)
         scope: dict[str, Any] = {"__name__": self.plan.fn.__module__}
         exec(compile(f"{factory}\n    return {self.mark}around", name, "exec"), scope)
         function: types.FunctionType = scope["factory"](**constants)
