@@ -92,6 +92,14 @@ CERTAIN = {
     "[(bs*n_vars) x seq_len x d_model]": "bs*n_vars seq_len d_model",
     "[N, HxW, TxHxW]": "N H*W T*H*W",
     "B x 2D": "B 2*D",
+    "(b, c, 1=num_cls)": "b c 1",
+    "(batch, depth, 128)": "batch depth 128",
+    "[B, num_steps(+1), D]": "B _ D",
+    "(batch, patch_size²*3)": "batch patch_size**2*3",
+    "[bs, numheads, querylength, dim/numheads]": "bs numheads querylength dim//numheads",
+    "B, L, nLayers, C": "B L nLayers C",
+    "(B, D, W, H) to (B, W, H, D)": "B W H D",
+    "Shape: [3, H, W], dtype: float, range: [0, 1]": "3 H W",
     "[B * N]": "B*N",
     "(B * N, D) -> (B * N)": "B*N",
     "batch_size, seq_len, ...": "batch_size seq_len ...",
@@ -171,6 +179,8 @@ range [0, N]
 range: [0, 1]
 axes: (0, 1)
 rank0=[0], rank1=[1]
+(batch, labels)
+[height/width, batch]
 2D
 0-D
 1 GB

@@ -23,7 +23,7 @@ _DIRECTIVE = re.compile(
     r"def|class|import|from|with|raise|del|elif|else)\b(?!\s*:))",
     re.IGNORECASE,
 )
-_ARROW = re.compile(r"\s*(?:-{1,2}>|={1,2}>|→|⇒|⟶|➔)\s*")
+_ARROW = re.compile(r"\s*(?:-{1,2}>|={1,2}>|→|⇒|⟶|➔|(?<=[)\]])\s+to(?=\s+[(\[]))\s*")
 _NAME = r"[A-Za-z_][\w.]*"
 _LABEL = re.compile(rf"`?({_NAME})`?((?:\s*(?:,|&|/|and)\s*`?{_NAME}`?)*)\s*(?::|=(?!=))\s*")
 _SHAPE_WORD = r"(?:shapes?|sizes?|torch\.Size|torch\.shape|(?:torch\.)?[A-Z]?[a-z]*Tensor|tensors?)"
@@ -52,7 +52,7 @@ _ALTERNATIVE = re.compile(
 )
 _CONTAINER = re.compile(
     r"\b(?:tuples?|pairs?|triples?|triplets?|lists?|dicts?|dictionary|namedtuple|keys|coordinates?|coords|items)\b|"
-    r"^\W*(?:range|interval|(?:for )?each|mapping|map of)\b|\beach\W*\Z",
+    r"^\W*(?:(?:for )?each|mapping|map of)\b|\beach\W*\Z",
     re.IGNORECASE,
 )
 _ENDS = re.compile(r"\s*(?:shapes?|tensors?)?[\s.;]*\Z", re.IGNORECASE)

@@ -71,9 +71,12 @@ def read_axis(text: str) -> Item | None:
         return _expression(text.replace("x", "*"))
     if text.isidentifier():
         return Item(_name(text), axis_score(text), (text,))
-    named = re.fullmatch(r"([A-Za-z_]\w*)\s*=\s*(?:\w+|[\w.]+\([^()]*\))", text)
+    named = re.fullmatch(r"(\d+|[A-Za-z_]\w*)\s*=\s*(?:\w+|[\w.]+\([^()]*\))", text)
     if named:  # `T=10`: a name for the reader and an example size
-        return Item(named[1], axis_score(named[1]), (named[1],))
+        return read_axis(named[1])
+    more = re.fullmatch(r"([A-Za-z_]\w*)\([+-]\d[^()]*\)", text)
+    if more:  # `num_steps(+1)`: one axis, not always of one size
+        return Item("_", axis_score(more[1]), (more[1],))
     return _words(text) or _expression(text)
 
 
@@ -95,7 +98,7 @@ def _words(text: str) -> Item | None:
 
 
 def _expression(text: str) -> Item | None:
-    tokens = _tokens(_HYPHENED.sub(r"\1_\2", text))
+    tokens = _tokens(_HYPHENED.sub(r"\1_\2", text.replace("²", "**2").replace("³", "**3")))
     if tokens is None:
         return None
     names = tuple(t for t in tokens if t[0].isalpha() or t[0] == "_")
@@ -162,7 +165,12 @@ def _grouped(tokens: list[str]) -> bool:
 def _divides(tokens: list[str]) -> bool:
     """`H/2` divides; `height/width` and `5/15/30` are alternatives."""
     pairs = [(tokens[i - 1], tokens[i + 1]) for i in range(1, len(tokens) - 1) if tokens[i] == "/"]
-    return all(b.isdigit() or b == "(" or len(a) == len(b) == 1 or "_" in b for a, b in pairs)
+    return all(b.isdigit() or b == "(" or len(a) == len(b) == 1 or "_" in b or _counted(a, b) for a, b in pairs)
+
+
+def _counted(a: str, b: str) -> bool:
+    """`dim/numheads`."""
+    return min(axis_score(a), axis_score(b)) >= PLAIN and not {a, b} <= _SPATIAL
 
 
 def _operand(token: str) -> str:
@@ -388,6 +396,8 @@ def likely(piece: Piece, trusted: bool) -> bool | None:
         return None
     if names <= _SPATIAL or (names == {"H", "W"} and len(piece.items) == 2):
         return False
+    if piece.form in ("(", "[") and min(scores) > CONTENT and BATCH.intersection(piece.items[0].names):
+        return True
     unknown = len(scores) - known
     if best == SURE:
         return unknown <= known

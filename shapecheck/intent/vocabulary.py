@@ -56,7 +56,9 @@ _PLAIN = words(
 _HEADS = words("n num nb nr no max min len bs bsz batch seq n1 n2 d dim size total local global")
 _TAILS = words(
     "size sz dim dims len length lens num count n d b h w bs bsz heads head channels channel tokens width "
-    "height hidden feats features classes patches frames steps samples negs views in out ch"
+    "height hidden feats features classes patches frames steps samples negs views in out ch "
+    "tiles blocks cells boxes points nodes edges queries slots experts layers objects pixels bins anchors clusters "
+    "inter prototypes entities relations negatives positives candidates envs codes"
 )
 
 _CONTENT = words(
@@ -82,6 +84,7 @@ DTYPES = words(
 )
 
 _CAPITAL = re.compile(r"[A-Z](?:[0-9]{1,2}|_[A-Za-z0-9]{1,8}|[a-z])?'?\Z")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
 _SHORT = re.compile(r"[a-z]{1,2}[0-9]\Z")
 _PRODUCT = re.compile(r"[A-Z]*(?:HW|[BN][A-Z]|[A-Z][BN])[A-Z]*\Z")  # HW, BN, BHW: written together
 _JOINED = re.compile(r"num[a-z]{3,}s\Z|[a-z]{2,}(?:dims?|size|len|length|heads)\Z")  # numheads, querylength
@@ -102,8 +105,9 @@ def axis_score(name: str) -> int:
     if name in _PLAIN:
         return PLAIN
     lower = name.lower()
-    if "_" in name.strip("_"):
-        return _compound_score(lower.strip("_").split("_"))
+    pieces = _CAMEL.sub("_", name).lower().strip("_").split("_")
+    if len(pieces) > 1:
+        return _compound_score(pieces)
     if _SHORT.match(name):
         return PLAIN
     if len(name) <= 4 and set(name) <= LAYOUT_LETTERS and _PRODUCT.match(name):
