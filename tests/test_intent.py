@@ -180,6 +180,7 @@ range: [0, 1]
 axes: (0, 1)
 rank0=[0], rank1=[1]
 (batch, labels)
+[min_std, max_std]
 [height/width, batch]
 2D
 0-D
@@ -251,6 +252,7 @@ def test_a_word_for_the_target_is_the_target() -> None:
         ("B V", ["reps", "_"], [("reps", "B V", True)]),
         ("(B, D)", ["q", "p"], [(None, "B D", False)]),
         ("q, p with shape (B, D)", ["q", "p"], [("q", "B D", True), ("p", "B D", True)]),
+        ("B, N", ["B", "_"], [(None, "B N", False)]),  # sizes
         ("[N, C]", ["new_shape"], [(None, "N C", False)]),
         ("(B, D)", ["return"], [(None, "B D", True)]),
     ],

@@ -329,6 +329,9 @@ def written(subject: str | None, piece: Piece, text: str, certain: bool, dtype: 
     return Written(subject, piece.axes, text[piece.start : piece.end].strip(), certain, dtype, piece.start)
 
 
+_SIZES = re.compile(r"(?:\A|_)(?:shape|size|dims?|strides?|axes|perm)\Z")
+
+
 def _records(found: list[_Found], text: str, targets: Sequence[str]) -> list[Written]:
     """Give unlabelled pieces to the targets: one to one, one to the only real target, or not at all."""
     bare = [i for i, (subject, _, _) in enumerate(found) if subject is None]
@@ -341,12 +344,12 @@ def _records(found: list[_Found], text: str, targets: Sequence[str]) -> list[Wri
     elif len(bare) > 1:
         return []
     elif bare and len(targets) > 1:
-        if len(real) == 1:
+        if len(real) == 1 and real[0] not in found[bare[0]][1].axes:
             names[bare[0]] = real[0]
         else:
             sure[bare[0]] = False
-    elif bare and targets and re.search(r"(?:\A|_)(?:shape|size|dims?|strides?|axes|perm)\Z", targets[0]):
-        sure[bare[0]] = False
+    elif bare and (set(targets).intersection(found[bare[0]][1].axes) or any(map(_SIZES.search, targets))):
+        sure[bare[0]] = False  # `B, N = x.shape  # B, N`, `new_shape = (...)  # (B, N)`: sizes, no tensor
     result = []
     for name, (_, piece, _), certain in zip(names, found, sure):
         if name == "_":

@@ -375,7 +375,7 @@ def likely(piece: Piece, trusted: bool) -> bool | None:
     """Is the piece a shape? True: surely; False: perhaps; None: no. `trusted`: a word such as "shape" led to it."""
     scores = [item.score for item in piece.items if item.names]
     names = {name for item in piece.items for name in item.names}
-    if WRONG in scores or names in _COLOURS:
+    if WRONG in scores or names in _COLOURS or (not trusted and _ends(piece)):
         return None
     if not scores:
         return _numbers(piece, trusted)
@@ -415,6 +415,17 @@ def _numbers(piece: Piece, trusted: bool) -> bool | None:
     if trusted:
         return True
     return False if piece.form in ("(", "[") and len(sizes) > 1 else None
+
+
+_ENDS = frozenset({"min max", "start end", "left right", "low high", "first last", "top bottom", "lower upper"})
+
+
+def _ends(piece: Piece) -> bool:
+    """`[min_std, max_std]`: the two ends of something, not two axes."""
+    if len(piece.items) != 2 or not all(item.names for item in piece.items):
+        return False
+    (first, *stem), (last, *other) = (item.names[0].split("_") for item in piece.items)
+    return stem == other and f"{first} {last}" in _ENDS
 
 
 _RANK = re.compile(r"\d[*-][dD]\Z")  # "2D", "3-D"
