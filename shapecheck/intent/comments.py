@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shapecheck import spec
-from shapecheck.intent.pieces import Piece, brackets, likely, piece_at
+from shapecheck.intent.likely import likely
+from shapecheck.intent.pieces import Piece, brackets, piece_at
 from shapecheck.intent.vocabulary import DTYPES, LAYOUT_LETTERS, words
 from shapecheck.intent.written import RETURN, Written
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from shapecheck.intent.comments import written
-from shapecheck.intent.pieces import Piece, bracket_at, chain_at, likely
+from shapecheck.intent.likely import likely
+from shapecheck.intent.pieces import Piece, bracket_at, chain_at
 from shapecheck.intent.vocabulary import DTYPES
 from shapecheck.intent.written import RETURN, Written
 

@@ -11,6 +11,7 @@ __all__ = [
     "LAYOUT_LETTERS",
     "NUMERIC",
     "PLAIN",
+    "SPATIAL",
     "SURE",
     "UNKNOWN",
     "WRONG",
@@ -38,6 +39,8 @@ BATCH = words(
     "B N b n bs bsz mbs mbsz batch batch_size batchsize batch_sz bsize nb n_batch num_batch minibatch "
     "batch_num local_batch_size"
 )
+
+SPATIAL = words("h w t c d height width depth time")  # also what a size tuple is made of
 
 _SURE = words(
     "bs bsz mbs mbsz bsize batchsize batch_sz nhead nheads nhid ninp ntoken ntokens seqlen seqlength nsamples "
