@@ -137,6 +137,31 @@ def by_cache(function: LossFunction, chunk: int = 5) -> Engine:
     return run
 
 
+def by_processes(function: LossFunction, world: World, device: torch.device) -> Engine:
+    """Run a loss on the real processes: each takes its share, gradients are averaged as data-parallel training does."""
+
+    def run(joint: Joint) -> Outcome:
+        share = _cut_share(joint, world.rank)
+        queries, passages = (x.float().to(device).requires_grad_() for x in (share.queries, share.passages))
+        ids = None if share.ids is None else torch.tensor(share.ids, device=device)
+        teacher = None if share.teacher is None else share.teacher.float().to(device)
+        value = function(Embedded(queries, passages, ids, teacher), world)
+        grads = torch.autograd.grad(value, (queries, passages), allow_unused=True)
+        slopes = [_or_zero(grad, like) / world.size for grad, like in zip(grads, (queries, passages))]
+        query_grad, passage_grad = (world.gather(slope).cpu() for slope in slopes)
+        return float(world.gather(value.detach().reshape(1)).mean()), query_grad, passage_grad
+
+    return run
+
+
+def _cut_share(joint: Joint, rank: int) -> Joint:
+    size = joint.world_size
+    rows = joint.passages.shape[0] // size
+    ids = None if joint.ids is None else joint.ids[rank * rows : (rank + 1) * rows]
+    teacher = None if joint.teacher is None else joint.teacher.chunk(size)[rank]
+    return Joint(joint.queries.chunk(size)[rank], joint.passages.chunk(size)[rank], ids, teacher)
+
+
 def _shares(joint: Joint, queries: Tensor, passages: Tensor) -> Iterator[tuple[Embedded, World]]:
     size = joint.world_size
     ids = None if joint.ids is None else torch.tensor(joint.ids)

@@ -136,7 +136,9 @@ class LossSettings:
 class DataSettings:
     """[data] Where rows come from and how they are drawn."""
 
-    source: str = _doc("'wordnet' (bundled), a .jsonl file or a glob of them, or hf:NAME[:CONFIG][@SPLIT] for datasets")
+    source: str = _doc(
+        "'wordnet' (bundled), a .jsonl file or a glob of them, or hf:NAME[:CONFIG][@SPLIT] for datasets", "wordnet"
+    )
     dev: str = _doc(
         "held-out rows of the same kind; empty: the bundled dev split for 'wordnet', else no evaluation", ""
     )
@@ -232,7 +234,7 @@ class Settings:
     """A whole run."""
 
     loss: LossSettings
-    data: DataSettings
+    data: DataSettings = field(default_factory=DataSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
 

@@ -1,0 +1,5 @@
+"""`python -m reference_trainer`, for torchrun."""
+
+from .cli import app
+
+app()

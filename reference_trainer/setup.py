@@ -1,0 +1,134 @@
+"""From settings to a run that is ready to step: loss checked, rows tokenised, model built, processes joined."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from .journal import Display
+from .models import load_encoder, load_tokenizer, pad_of
+from .oracles import Declared, by_autograd, by_cache, by_processes, configured, judge, require
+from .processes import share
+from .replay import crossed_batch
+from .sampler import Sampler
+from .settings import Distill, Settings, SettingsError
+from .tokens import Store, prepare
+from .world import Alone, World
+
+
+@dataclass
+class Run:
+    """Everything a step touches."""
+
+    settings: Settings
+    out: Path
+    world: World
+    device: torch.device
+    model: nn.Module
+    log_scale: Tensor
+    optimizer: torch.optim.Optimizer
+    scale_optimizer: torch.optim.Optimizer | None
+    sampler: Sampler
+    dev: Store | None
+    pad: int
+    display: Display
+    step: int = 0
+
+
+def check_loss(settings: Settings, world: World | None = None, device: torch.device | None = None) -> list[str]:
+    """Judge the configured loss before anything is loaded. WrongLoss if it is not the declared one.
+
+    Returns the sentences of a replayed bug's wrong answers: that run goes on, and says so.
+    """
+    here, loss, scale = world or Alone(), settings.loss, 1 / settings.loss.temperature
+    normalize = settings.model.normalize
+    if settings.train.replay_bug:
+        wrong = judge(by_autograd(lambda b, w: crossed_batch(b, scale, w)), Declared(loss, scale, normalize))
+        return [f"{v.name}: {v.sentence}" for v in wrong if not v.ok]
+    function = configured(loss, scale, normalize)
+    engine = by_cache if settings.train.cache else by_autograd
+    declared = Declared(loss, scale, normalize, world_size=2 if loss.cross_device else 1)
+    require(judge(engine(function), declared), "the configured loss")
+    if here.size > 1 and device is not None:
+        live = Declared(loss, scale, normalize, world_size=here.size)
+        require(judge(by_processes(function, here, device), live), "the configured loss on these processes")
+    return []
+
+
+def set_up(settings: Settings, out: Path, world: World, device: torch.device, display: Display) -> Run:
+    """Check the loss, read the data, build the model."""
+    hyper = settings.train
+    if hyper.threads:
+        torch.set_num_threads(hyper.threads)
+    began = time.perf_counter()
+    wrong = check_loss(settings, world, device)
+    if wrong:
+        display.say("start-up oracles refuse this loss, which is a replayed bug:\n  " + "\n  ".join(wrong))
+    else:
+        display.say(f"start-up oracles: the loss is the declared one ({1e3 * (time.perf_counter() - began):.0f} ms)")
+    tokenizer = load_tokenizer(settings.model)
+    pad = pad_of(tokenizer)
+    if world.rank == 0:
+        tokenizer.save_pretrained(str(out / "tokenizer"))
+    store = _prepared(settings, settings.data.source, tokenizer.backend_tokenizer, out, world)
+    display.say("\n".join(store.report))
+    dev_source = settings.data.dev or ("wordnet:dev" if settings.data.source == "wordnet" else "")
+    dev = _prepared(settings, dev_source, tokenizer.backend_tokenizer, out, world) if dev_source else None
+    _require_scores(settings, store)
+    try:
+        sampler = Sampler(store, hyper.batch * world.size, settings.data.group, hyper.seed, settings.data.bucket)
+    except ValueError as error:
+        raise SettingsError(f"train.batch: {error}") from error
+    torch.manual_seed(hyper.seed)
+    encoder = load_encoder(settings.model, device)
+    _require_dims(settings, encoder.width)
+    model = share(encoder, hyper.parallel, world, device)
+    log_scale = torch.tensor(
+        -math.log(settings.loss.temperature), device=device, requires_grad=settings.loss.learn_temperature
+    )
+    optimizer = _optimizer(settings, model)
+    learns = settings.loss.learn_temperature
+    scale_optimizer = torch.optim.AdamW([log_scale], hyper.learning_rate, weight_decay=0.0) if learns else None
+    torch.manual_seed(hyper.seed + world.rank)  # dropout differs from process to process
+    model.train()
+    return Run(settings, out, world, device, model, log_scale, optimizer, scale_optimizer, sampler, dev, pad, display)
+
+
+def _prepared(settings: Settings, source: str, tokenizer: Any, out: Path, world: World) -> Store:
+    """The token store of a source; the first process builds it while the others wait."""
+    folder = out / "prepared"
+    if world.rank == 0:
+        store = prepare(settings.data, source, tokenizer, folder)
+    if world.size > 1:
+        dist.barrier()
+    return store if world.rank == 0 else prepare(settings.data, source, tokenizer, folder)
+
+
+def _require_scores(settings: Settings, store: Store) -> None:
+    if settings.loss.distill is not Distill.NONE and not store.scored:
+        raise SettingsError(
+            f"loss.distill = {settings.loss.distill.value} needs pos_scores and neg_scores on every row of data.source"
+        )
+
+
+def _require_dims(settings: Settings, width: int) -> None:
+    wide = [d for d in settings.loss.dims if d > width]
+    if wide:
+        raise SettingsError(f"loss.dims: {wide[0]} is wider than the model's embeddings ({width})")
+
+
+def _optimizer(settings: Settings, model: nn.Module) -> torch.optim.Optimizer:
+    """AdamW, fused; weight decay on matrices only."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": settings.train.weight_decay},
+        {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.train.learning_rate, fused=True)

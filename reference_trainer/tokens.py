@@ -1,0 +1,166 @@
+"""Texts tokenised once, ahead of training, into one flat file with offsets; rows become numbers that point into it.
+
+A store is a folder of .npy files, memory-mapped when read:
+    tokens [T] int32, starts [U+1] int64           text u is tokens[starts[u]:starts[u+1]]
+    query [R], positive_starts [R+1], positives    text numbers of each row, ragged
+    negative_starts [R+1], negatives
+    positive_scores, negative_scores               float32, as long as positives and negatives; empty without teacher
+    where.json                                     file:line of each row, and the accounting
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .rows import Accounting, Row, read_rows, source_files
+from .settings import DataSettings, SettingsError, to_plain
+
+Ints = npt.NDArray[np.int64]
+
+_ARRAYS = (
+    "tokens", "starts", "query", "positive_starts", "positives", "negative_starts", "negatives",
+    "positive_scores", "negative_scores",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Store:
+    """Rows and tokens, ready to be drawn from."""
+
+    tokens: npt.NDArray[np.int32]
+    starts: Ints
+    query: Ints
+    positive_starts: Ints
+    positives: Ints
+    negative_starts: Ints
+    negatives: Ints
+    positive_scores: npt.NDArray[np.float32]
+    negative_scores: npt.NDArray[np.float32]
+    where: list[str]
+    report: list[str]
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+    @property
+    def scored(self) -> bool:
+        """Every row has teacher scores."""
+        return len(self.positive_scores) == len(self.positives) and len(self.negative_scores) == len(self.negatives)
+
+    def lengths(self, texts: Ints) -> Ints:
+        return self.starts[texts + 1] - self.starts[texts]
+
+
+def prepare(data: DataSettings, source: str, tokenizer: Any, folder: Path) -> Store:
+    """Build the store in folder, or read it if it is there already. BadRow and SettingsError as read_rows raises them.
+
+    tokenizer is a `tokenizers.Tokenizer`. The folder appears whole or not at all.
+    """
+    home = folder / _digest(data, source, tokenizer)
+    if not home.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder))
+        try:
+            _write(staging, data, source, tokenizer)
+            os.replace(staging, home)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+    return read_store(home)
+
+
+def read_store(home: Path) -> Store:
+    """Memory-map a prepared store."""
+    about = json.loads((home / "where.json").read_text(encoding="utf-8"))
+    arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    return Store(**arrays, where=about["where"], report=about["report"])
+
+
+def encode_texts(tokenizer: Any, texts: list[str], prompt: str, length: int) -> list[list[int]]:
+    """Token numbers of each text after its prompt, cut to length, special tokens kept."""
+    tokenizer.enable_truncation(length)
+    tokenizer.no_padding()
+    return [encoding.ids for encoding in tokenizer.encode_batch([prompt + text for text in texts])]
+
+
+@dataclass
+class _Building:
+    numbers: dict[tuple[bool, str], int] = field(default_factory=dict)
+    query: array[int] = field(default_factory=lambda: array("q"))
+    positive_starts: array[int] = field(default_factory=lambda: array("q", [0]))
+    positives: array[int] = field(default_factory=lambda: array("q"))
+    negative_starts: array[int] = field(default_factory=lambda: array("q", [0]))
+    negatives: array[int] = field(default_factory=lambda: array("q"))
+    positive_scores: array[float] = field(default_factory=lambda: array("f"))
+    negative_scores: array[float] = field(default_factory=lambda: array("f"))
+    where: list[str] = field(default_factory=list)
+
+    def number(self, is_query: bool, text: str) -> int:
+        return self.numbers.setdefault((is_query, text), len(self.numbers))
+
+    def add(self, row: Row) -> None:
+        self.query.append(self.number(True, row.query))
+        self.positives.extend(self.number(False, text) for text in row.positives)
+        self.negatives.extend(self.number(False, text) for text in row.negatives)
+        self.positive_starts.append(len(self.positives))
+        self.negative_starts.append(len(self.negatives))
+        self.positive_scores.extend(row.positive_scores)
+        self.negative_scores.extend(row.negative_scores)
+        self.where.append(row.where)
+
+
+def _write(staging: Path, data: DataSettings, source: str, tokenizer: Any) -> None:
+    accounting, building = Accounting(), _Building()
+    for row in read_rows(data, source, accounting):
+        building.add(row)
+    if not building.where:
+        raise SettingsError(f"data: no usable row in {source}:\n" + "\n".join(accounting.lines()))
+    tokens, starts = _tokenise(data, tokenizer, building.numbers)
+    arrays: dict[str, Any] = {"tokens": tokens, "starts": starts}
+    for name in _ARRAYS[2:]:
+        column = getattr(building, name)
+        arrays[name] = np.array(column, dtype=np.float32 if column.typecode == "f" else np.int64)
+    for name, values in arrays.items():
+        np.save(staging / f"{name}.npy", values)
+    about = {"where": building.where, "report": accounting.lines()}
+    (staging / "where.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _tokenise(
+    data: DataSettings, tokenizer: Any, numbers: Iterable[tuple[bool, str]]
+) -> tuple[npt.NDArray[np.int32], Ints]:
+    flat, starts = array("i"), array("q", [0])
+    keys = list(numbers)
+    for first in range(0, len(keys), 4096):
+        part = keys[first : first + 4096]
+        ids: dict[tuple[bool, str], list[int]] = {}
+        for is_query in (True, False):
+            wanted = [key for key in part if key[0] is is_query]
+            prompt = data.query_prompt if is_query else data.passage_prompt
+            length = data.query_length if is_query else data.passage_length
+            ids.update(zip(wanted, encode_texts(tokenizer, [text for _, text in wanted], prompt, length)))
+        for key in part:
+            flat.extend(ids[key])
+            starts.append(len(flat))
+    return np.array(flat, dtype=np.int32), np.array(starts, dtype=np.int64)
+
+
+def _digest(data: DataSettings, source: str, tokenizer: Any) -> str:
+    parts = [json.dumps(to_plain(data), sort_keys=True), source, tokenizer.to_str()]
+    if not source.startswith("hf:"):
+        for path in source_files(source):
+            stat = path.stat()
+            parts.append(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
