@@ -80,7 +80,7 @@ def read_irregular(folder: Path) -> Forms:
         for line in _lines(folder / name):
             inflected, *lemmas = line.split()
             for lemma in lemmas:
-                forms[part, lemma].append(inflected.replace("_", " "))
+                forms[part, lemma.replace("_", " ")].append(inflected.replace("_", " "))
     return forms
 
 
