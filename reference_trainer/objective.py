@@ -28,11 +28,11 @@ from .world import Alone, World
 @shaped
 @dataclass(frozen=True)
 class Embedded:
-    """One process's share of a batch after the encoder. Row `i*G` of passages is the positive of query i."""
+    """One process's share of a batch after the encoder: N = B*G passages, row `i*G` the positive of query i."""
 
     queries: Float[Tensor, "B D"]
-    passages: Float[Tensor, "B*G D"]
-    passage_ids: Int[Tensor, B * G] | None = None
+    passages: Float[Tensor, "N D"]
+    passage_ids: Int[Tensor, "N"] | None = None
     teacher: Float[Tensor, "B G"] | None = None
 
     @property
