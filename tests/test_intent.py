@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from shapecheck import spec
 from shapecheck.intent import (
     Ann,
+    Asserted,
     Written,
     axis_score,
     from_annotation,
@@ -18,7 +19,8 @@ from shapecheck.intent import (
     from_docstring,
 )
 from shapecheck.intent.python import read_expression
-from shapecheck.program import Attr, Call, Const, Expr, Index, Name, Op, Seq, Star
+from shapecheck.lower import parse
+from shapecheck.program import Attr, Bind, Call, Const, Expr, Index, Name, Op, Seq, Star
 
 # ------------------------------------------------------------------- comments
 
@@ -442,13 +444,28 @@ def test_any_docstring_is_read(text: str) -> None:
 # ---------------------------------------------------------------- annotations
 
 
-def ann(code: str, **aliases: str) -> Ann:
-    def read(text: str) -> Expr:
-        expr = read_expression(text)
-        assert expr is not None
-        return expr
+def from_text(code: str) -> Expr:
+    expr = read_expression(code)
+    assert expr is not None
+    return expr
 
-    return from_annotation(read(code), {name: read(text) for name, text in aliases.items()})
+
+def from_file(code: str) -> Expr:
+    """The same expression as it stands in a file."""
+    (statement,) = parse(f"x = {code}\n".encode(), "x.py").body
+    assert isinstance(statement, Bind)
+    assert statement.value is not None
+    return statement.value
+
+
+def ann(code: str, **aliases: str) -> Ann:
+    """The annotation, read alike from a string and from a file."""
+    one, other = (
+        from_annotation(read(code), {name: read(text) for name, text in aliases.items()})
+        for read in (from_text, from_file)
+    )
+    assert one == other
+    return one
 
 
 def told(found: Ann) -> str | None:
@@ -558,10 +575,14 @@ def show(expr: Expr | None) -> str:
 
 
 def asserted(code: str) -> list[str]:
-    test = read_expression(code)
-    assert test is not None
+    one, other = (_lines(from_assert(read(code))) for read in (from_text, from_file))
+    assert one == other
+    return one
+
+
+def _lines(asserts: list[Asserted]) -> list[str]:
     lines = []
-    for found in from_assert(test):
+    for found in asserts:
         sizes = f"like {show(found.like)}" if found.like is not None else ",".join(map(show, found.sizes))
         lines.append(f"{show(found.subject)}{'' if found.first is None else f'@{found.first}'}: {sizes}")
     return lines

@@ -201,7 +201,7 @@ def _torchtyping(items: tuple[Expr | Slice, ...]) -> Ann:
             case Const(value) if value is ...:
                 axes.append("...")
             case Const(int() as size) if not isinstance(size, bool):
-                axes.append(str(size))
+                axes.append(str(size) if size >= 0 else "_")
             case Op("u-", (Const(1),)):
                 axes.append("_")
             case Slice(lower=Const(str() as text)):
