@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,6 +63,8 @@ class Cache:
             "diagnostics": [to_plain(d) for d in diagnostics],
         }
         file = self._file(path, source)
+        import tempfile
+
         with contextlib.suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=file.parent)

@@ -6,16 +6,15 @@ bytes -> prefilter -> lower.parse -> interpret.analyze -> rules -> covers -> pla
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shapecheck.clock import TimeUp, time_limit
 from shapecheck.diagnostic import HOME, Diagnostic, Location, Problem
 from shapecheck.marks import SkipFile, matches
 from shapecheck.marks import read as read_marks
-from shapecheck.pool import TimeUp, time_limit
 from shapecheck.project import Patterns
 from shapecheck.rule import Checker, Finding, Rule
 from shapecheck.source import decode
@@ -138,6 +137,8 @@ def _findings(facts: Facts, rules: Sequence[Rule], problems: list[Problem]) -> I
 
 def internal_error(path: str, error: Exception, where: str = "") -> Problem:
     """What a user sees of a bug of ours: the file, the last frame, and where to report it."""
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     last = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     what = f"internal error{where}: {type(error).__name__}: {error}{last}; please report it at {HOME}/issues"

@@ -9,7 +9,6 @@ import ast
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,6 +184,8 @@ def _bound(node: ast.stmt) -> dict[str, str]:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` in the place of the file at once, keeping its mode; a link stays a link. Raises OSError."""
+    import tempfile
+
     target = path.resolve()
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

@@ -11,7 +11,6 @@ import importlib
 import importlib.util
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -128,6 +127,8 @@ def check_patterns(loaded: Sequence[Loaded], patterns: Iterable[str]) -> None:
 
 
 def _unknown(loaded: Sequence[Loaded], pattern: str) -> str:
+    from difflib import get_close_matches  # 5 ms that only a mistake should cost
+
     known = [text for item in loaded for text in (item.rule.code, item.rule.name)]
     close = get_close_matches(pattern.upper(), known, 1) or get_close_matches(pattern, known, 1)
     hint = f' (did you mean "{close[0]}"?)' if close else " (`shapecheck rules` lists them)"

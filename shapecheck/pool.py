@@ -9,15 +9,13 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from types import FrameType
 from typing import Any, TypeVar
 
 GRACE = 5.0  # seconds that a worker has, beyond the limit, to say itself that the time is up
@@ -26,34 +24,11 @@ Task = TypeVar("Task")
 Work = Callable[[Any], Any]
 
 
-class TimeUp(BaseException):
-    """Raised inside the work when its time is over; not an Exception, so that no handler there swallows it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lost:
     """A task without a result, and why."""
 
     reason: str
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeUp in the body after `seconds`. Without SIGALRM (Windows, other threads) the body runs on."""
-    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise TimeUp
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass(slots=True)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# Reports every assignment to a name that begins with `bad`, and renames it where asked.
+# Reports the tensor that is assigned to one name; its fix calls an unknown function instead.
 RULE = """
 from collections.abc import Iterator
 
 from shapecheck.facts import Assigned, Facts
-from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.rule import Edit, Finding, Fix, Rule, Severity
+from shapecheck.values import Tensor
 
 META = Rule("{code}", "{name}", Severity.{severity}, "{summary}")
 
 
 @META.on(Assigned)
 def check(fact: Assigned, facts: Facts) -> Iterator[Finding]:
-    if fact.name == "{wanted}":
-        fix = Fix("write good()", (Edit(fact.site, "good()"),), safe={safe}) if {safe} is not None else None
-        yield META.finding(fact.site, "{wanted} is assigned", help="do not", fix=fix)
+    if fact.name == "{wanted}" and isinstance(fact.value, Tensor) and fact.value.made:
+        site = fact.value.made.site
+        fix = Fix("write good()", (Edit(site, "good()"),), safe={safe}) if {safe} is not None else None
+        yield META.finding(site, "{wanted} is assigned", help="do not", fix=fix)
 """
 
 

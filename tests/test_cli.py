@@ -75,6 +75,10 @@ def write(name: str, text: str | bytes) -> Path:
     return file
 
 
+def on_path(site: Path) -> str:
+    return os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+
+
 # ------------------------------------------------------------------- findings and status
 
 
@@ -331,7 +335,7 @@ def test_a_cached_run_imports_neither_libcst_nor_rules(site: Path, tmp_path: Pat
     )
 
     def run() -> list[str]:
-        env = {**os.environ, "PYTHONPATH": str(site)}
+        env = {**os.environ, "PYTHONPATH": on_path(site)}
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
         return [ran.stdout, *ran.stderr.splitlines()[-2:]]
 
@@ -363,7 +367,7 @@ def test_a_fix_that_never_ends_the_finding_leaves_the_file_as_it_was(shapecheck:
     rule = (
         (site / "made_rules" / "bad_name" / "rule.py")
         .read_text()
-        .replace('"good()"', '"more(bad, {x})", (("x", fact.site),)')
+        .replace('"good()"', '"{x} + 1", (("x", site),)')
     )
     (site / "made_rules" / "bad_name" / "rule.py").write_text(rule)
     file = write("a.py", BAD)
@@ -412,7 +416,7 @@ def process(*args: str, **more: object) -> subprocess.Popen[str]:
 
 
 def made_process(site: Path, *args: str) -> subprocess.Popen[str]:
-    return process(*args, env={**os.environ, "PYTHONPATH": str(site)})
+    return process(*args, env={**os.environ, "PYTHONPATH": on_path(site)})
 
 
 def test_a_closed_pipe_is_no_mistake(site: Path) -> None:

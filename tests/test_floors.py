@@ -17,7 +17,7 @@ FLOORS = [
     {"ops"},
     {"program", "gate", "deep", "literals", "lower", "lower_expr", "positions", "imports"},
     {"values", "facts", "interpret", "intent"},
-    {"rule", "packs", "marks", "source", "project", "diagnostic", "place", "fixes", "cache", "pool", "check"},
+    {"rule", "packs", "marks", "source", "project", "diagnostic", "place", "fixes", "cache", "clock", "pool", "check"},
     {"config", "run", "report", "cli", "__main__"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shapecheck import pool
+from shapecheck import clock, pool
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="signals of POSIX systems")
 
@@ -72,12 +72,12 @@ def test_no_worker_outlives_the_run() -> None:
 
 def test_the_time_limit_ends_python_code() -> None:
     def spin() -> None:
-        with pool.time_limit(0.05):
+        with clock.time_limit(0.05):
             while True:
                 pass
 
-    with pytest.raises(pool.TimeUp):
+    with pytest.raises(clock.TimeUp):
         spin()
-    with pool.time_limit(5):
+    with clock.time_limit(5):
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 4
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
