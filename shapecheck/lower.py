@@ -44,7 +44,7 @@ from shapecheck.program import (
     WithItem,
 )
 
-__all__ = ["Unreadable", "parse"]
+__all__ = ["Unreadable", "lower", "parse"]
 
 MAX_ELIF_CHAIN = 100  # an elif is a Branch inside a Branch; readers may recurse
 
@@ -52,18 +52,23 @@ MAX_ELIF_CHAIN = 100  # an elif is a Branch inside a Branch; readers may recurse
 def parse(source: bytes, path: str) -> Program:
     """The program that `source` spells. Raises Unreadable when it can't be read; `path` is only remembered."""
     text = admit(source)
-    return on_deep_stack(lambda: _lower(text, path))
+    return on_deep_stack(lambda: _program(text, path))
 
 
-def _lower(text: Text, path: str) -> Program:
+def _program(text: Text, path: str) -> Program:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escapes in the code that is read
         module = _module(text)
         try:
-            body, docstring = _split_docstring(_Statements().block(module.body, module.header))
+            body, docstring = lower(module)
         except RecursionError as error:
             raise Unreadable("The code is nested too deeply.") from error
     return Program(path, body, docstring, module, text.text)
+
+
+def lower(module: cst.Module) -> tuple[tuple[Stmt, ...], str | None]:
+    """The statements of a libcst module and its docstring."""
+    return _split_docstring(_Statements().block(module.body, module.header))
 
 
 def _module(text: Text) -> cst.Module:
