@@ -43,8 +43,8 @@ def piece(start: str, text: str, end: str) -> str | None:
     if "\\" not in text and "\r" not in text:
         return text
     raw = "r" if "r" in start.lower() else ""
-    value = _evaluate(f"{raw}{end}{text}{end}")
-    return value if isinstance(value, str) else None
+    value = _evaluate(f"{raw}{end}{text} {end}")  # the space keeps a last quote or backslash off the closing quotes
+    return value[:-1] if isinstance(value, str) else None
 
 
 def _evaluate(text: str) -> Any:

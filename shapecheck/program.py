@@ -355,7 +355,7 @@ class Class(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One file. `module` is the libcst module (None after unpickling); `text` the decoded file without byte-order mark."""
+    """One file. `module` is the libcst module (None after unpickling); `text` the decoded file, no byte-order mark."""
 
     path: str
     body: tuple[Stmt, ...]

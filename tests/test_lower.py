@@ -78,6 +78,8 @@ EXPRESSIONS = [
     ("f'{{{x}}}'", "FString(['{', x, '}'])"),
     (r"f'\t{x}'", r"FString(['\t', x])"),
     (r"rf'\t{x}'", r"FString(['\\t', x])"),
+    (r'''f"""\t"{x}"\n" """''', r"""FString(['\t"', x, '"\n" '])"""),
+    (r"f'\{x}\N{EM DASH}'", "FString(['\\\\', x, '—'])"),
     ("f'{x!r}'", "FString([Opaque(formatted, parts=[x])])"),
     ("f'{x:>{w}}'", "FString([Opaque(formatted, parts=[x, w])])"),
     ("f'{x=}'", "FString([Opaque(formatted, parts=[x])])"),
