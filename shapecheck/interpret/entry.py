@@ -73,6 +73,7 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
     try:
         receiver = _receiver(m, cls, function) if cls is not None else None
         m.entry_steps = 0
+        m.entry_facts = len(m.facts.items)
         m.oracle = Oracle()
         closure = Closure(function, m.path, 0, receiver, cls, decorator_names(function))
         args = [receiver] if receiver is not None else []

@@ -17,14 +17,15 @@ from shapecheck.imports import Project
 from shapecheck.intent import Written
 from shapecheck.interpret.kit import Learner
 from shapecheck.interpret.state import State, join_state, join_value, same_world
-from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Node, Scope, Stmt, Try, With
+from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
 from shapecheck.values import NONE, UNKNOWN, ClassVal, Closure, Items, Made, Mapping, Site, Tensor, Unknown, Value
 
-MAX_STATES = 6  # paths kept apart inside one function
-MAX_CHOICES = 8  # ways tried through one statement
+MAX_STATES = (6, 4, 3, 2)  # paths kept apart inside one function, by the depth of calls around it
+MAX_CHOICES = (8, 6, 4, 2)  # ways tried through one statement, likewise
 MAX_DEPTH = 9  # project calls inside project calls
-STEPS_PER_FILE = 260_000
-STEPS_PER_ENTRY = 60_000
+STEPS_PER_FILE = 120_000
+STEPS_PER_ENTRY = 24_000
+STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors
 
 
 class PathEnds(Exception):
@@ -44,7 +45,8 @@ class Oracle:
 
     def choose(self, ways: int) -> int:
         at = len(self.taken)
-        choice = self.prefix[at] if at < len(self.prefix) else 0
+        # a replay may find fewer ways than before: what was learned meanwhile (an imported module) decides some
+        choice = min(self.prefix[at], ways - 1) if at < len(self.prefix) else 0
         self.taken.append((choice, ways))
         return choice
 
@@ -84,6 +86,7 @@ class Activation:
     owner: ClassVal | None = None
     self_value: Value | None = None
     outer_frames: tuple[int, ...] = ()
+    live: frozenset[str] | None = frozenset()  # names read after the block that runs; None: any may be
     yields: list[Value] = field(default_factory=list)
     result_comment: tuple[Written, Site] | None = None  # a comment in the body told the shape of the result
 
@@ -104,12 +107,16 @@ class Machine:
         self.base_cache: dict[tuple[str, int], list[Value]] = {}
         self.body_cache: dict[int, dict[str, Stmt]] = {}
         self.spoken: dict[Size, str] = {}  # a compound size -> the variable that the author put it in
+        self.read_cache: dict[int, tuple[frozenset[str], ...]] = {}
+        self.inner_cache: dict[int, frozenset[str]] = {}
+        self.kept_alive: list[object] = []  # blocks whose identity is a key above
         self.alias_cache: dict[str, dict[str, Expr]] = {}
         self.outer_cache: dict[int, frozenset[str]] = {}
         self.hints = self.facts.hints
         self.authored = self.facts.authored
         self.steps = 0
         self.entry_steps = 0
+        self.entry_facts = 0  # how many facts there were when the present entry began
         self.quiet = 0  # > 0: states no facts
         self.site = Site(path, _NOWHERE)
         self.op_name = ""
@@ -150,6 +157,8 @@ class Machine:
         self.entry_steps += 1
         if self.steps > STEPS_PER_FILE or self.entry_steps > STEPS_PER_ENTRY:
             raise OutOfBudget
+        if self.entry_steps == STEPS_WITHOUT_TENSORS and len(self.facts.items) == self.entry_facts and not self.quiet:
+            raise OutOfBudget
 
     @property
     def here(self) -> Activation:
@@ -189,18 +198,46 @@ class Machine:
         """Run statements from one state; every way through them is one outcome."""
         live = [state]
         done: list[Outcome] = []
-        for stmt in body:
-            after: list[State] = []
-            for st in live:
-                for outcome in self.run_statement(stmt, st):
-                    if outcome.signal.kind == "next":
-                        after.append(outcome.state)
-                    else:
-                        done.append(outcome)
-            live = self.fewer(after)
-            if not live:
-                break
+        here = self.here
+        outer = here.live
+        try:
+            for stmt, read_later in zip(body, self.read_after(body)):
+                here.live = outer | read_later if outer is not None else None
+                after: list[State] = []
+                for st in live:
+                    for outcome in self.run_statement(stmt, st):
+                        if outcome.signal.kind == "next":
+                            after.append(outcome.state)
+                        else:
+                            done.append(outcome)
+                live = self.fewer(after)
+                if not live:
+                    break
+        finally:
+            here.live = outer
         return [*done, *(Outcome(s) for s in live)]
+
+    def read_inside(self, function: Function | Lambda) -> frozenset[str]:
+        """Names that functions nested in this one read: they may run at any time."""
+        found = self.inner_cache.get(id(function))
+        if found is None:
+            inner = [n for n in walk(function) if isinstance(n, (Function, Lambda)) and n is not function]
+            found = frozenset(n.id for f in inner for n in walk(f) if isinstance(n, Name))
+            self.inner_cache[id(function)] = found
+        return found
+
+    def read_after(self, body: Sequence[Stmt]) -> tuple[frozenset[str], ...]:
+        """For each statement of a block: the names that the statements behind it mention."""
+        found = self.read_cache.get(id(body))
+        if found is None:
+            rows: list[frozenset[str]] = []
+            later: frozenset[str] = frozenset()
+            for stmt in reversed(body):
+                rows.append(later)
+                later |= frozenset(n.id for n in walk(stmt) if isinstance(n, Name))
+            found = self.read_cache[id(body)] = tuple(reversed(rows))
+            self.kept_alive.append(body)
+        return found
 
     def run_statement(self, stmt: Stmt, state: State) -> list[Outcome]:
         """All ways through one statement: as many runs as its inner choices ask for."""
@@ -219,7 +256,7 @@ class Machine:
                 except PathEnds:
                     del self.stack[depth[0] :], self.activations[depth[1] :]
                     outcomes.append(Outcome(self.state, Signal("raise")))
-                room = MAX_CHOICES - len(outcomes) - len(pending)
+                room = MAX_CHOICES[min(len(self.stack), 3)] - len(outcomes) - len(pending)
                 pending += list(self.oracle.others())[: max(room, 0)]
         finally:
             self.oracle = outer
@@ -232,12 +269,12 @@ class Machine:
         kept: list[State] = []
         for s in states:
             for i, k in enumerate(kept):
-                if same_world(k, s):
+                if same_world(k, s, self.here.frame, self.here.live):
                     kept[i] = join_state(k, s, self.fresh)
                     break
             else:
                 kept.append(s)
-        while len(kept) > MAX_STATES:
+        while len(kept) > MAX_STATES[min(len(self.stack), 3)]:
             last = kept.pop()
             kept[-1] = join_state(kept[-1], last, self.fresh)
         return kept
@@ -271,6 +308,7 @@ class Machine:
             closure.owner,
             closure.self_value,
             self.scopes_of(closure.frame),
+            live=self.read_inside(closure.node),
         )
         self.frame_parents[activation.frame] = activation.outer_frames
         if not as_entry:

@@ -74,7 +74,7 @@ def run_top_level(m: Machine, program: Program, env: dict[str, Any], *, shallow:
     frame = m.serial()
     m.state = State(frames={frame: env}, heap={k: v.copy() for k, v in state.heap.items()})
     m.stack = []
-    m.activations.append(Activation(m.serial(), frame, program.path, None))
+    m.activations.append(Activation(m.serial(), frame, program.path, None, live=None))
     m.shallow += shallow
     m.quiet += shallow
     try:

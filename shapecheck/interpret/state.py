@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 from shapecheck.dims import Size, substitute, symbols
 from shapecheck.values import (
@@ -95,13 +96,16 @@ class State:
                 break
             learned = self.shapes.get(shape.key) if shape.key is not None else None
             if learned is None:
+                if not self.sizes or not (shape.head or shape.tail):
+                    return shape
                 return Partial(tuple(map(self.axis, shape.head)), tuple(map(self.axis, shape.tail)), shape.key)
             shape = learned
         if isinstance(shape, Partial):
             return shape
         if not self.sizes:
             return shape
-        return tuple(map(self.axis, shape))
+        axes = tuple(map(self.axis, shape))
+        return shape if all(map(is_, axes, shape)) else axes
 
     def tensor(self, value: Tensor) -> Tensor:
         shape = self.shape(value.shape)
@@ -118,14 +122,18 @@ class State:
                 return self.value(self.narrowed[key])
             case Unknown(key=str(key)) if key in self.shapes:
                 return self.tensor(Tensor(Partial(key=key)))
-            case Items():
-                items = tuple(self.value(i) for i in value.items)
-                return replace(value, items=items)
-            case Mapping():
-                return replace(value, items=tuple((k, self.value(v)) for k, v in value.items))
+            case Items(items=old):
+                items = tuple(map(self.value, old))
+                return value if all(map(is_, items, old)) else Items(value.kind, items)
+            case Mapping(items=pairs):
+                fresh_pairs = tuple((k, self.value(v)) for k, v in pairs)
+                if all(x[1] is y[1] for x, y in zip(fresh_pairs, pairs)):
+                    return value
+                return Mapping(fresh_pairs, value.rest, value.kind)
             case Many():
                 length = None if value.length is None else self.size(value.length)
-                return replace(value, item=self.value(value.item), length=length)
+                item = self.value(value.item)
+                return value if item is value.item and length is value.length else Many(item, length, value.kind)
             case _:
                 return value
 
@@ -278,10 +286,42 @@ def _common(a: dict, b: dict) -> dict:  # type: ignore[type-arg]
     return {k: v for k, v in a.items() if k in b and b[k] == v}
 
 
-def same_world(a: State, b: State) -> bool:
-    """Do the two states differ in nothing that later code could see, save what was learned and decided?"""
-    return (
-        a.frames == b.frames
-        and a.heap.keys() == b.heap.keys()
-        and all(a.heap[k].attrs == b.heap[k].attrs for k in a.heap)
-    )
+def same_world(a: State, b: State, frame: int, live: frozenset[str] | None) -> bool:
+    """Do the two states differ in nothing that later code could see, save what was learned and decided?
+
+    `live` are the names of `frame` that later code reads (None: any). Two unknowns are alike.
+    """
+    x, y = a.frames.get(frame, {}), b.frames.get(frame, {})
+    names = (x.keys() | y.keys()) if live is None else (x.keys() | y.keys()) & live
+    for n in names:
+        if not (n in x and n in y and alike(x[n], y[n])):
+            return False
+    for fid in a.frames.keys() & b.frames.keys():
+        if fid != frame and not _alike_all(a.frames[fid], b.frames[fid]):
+            return False
+    return all(_alike_all(a.heap[k].attrs, b.heap[k].attrs) for k in a.heap.keys() & b.heap.keys())
+
+
+def _alike_all(x: dict[str, Value], y: dict[str, Value]) -> bool:
+    return x is y or (x.keys() == y.keys() and all(alike(v, y[n]) for n, v in x.items()))
+
+
+def alike(a: Value, b: Value) -> bool:
+    """Equal, or different in nothing that shapes or tests could depend on."""
+    if a is b:
+        return True
+    match a, b:
+        case Unknown(), Unknown():
+            return a.hint == b.hint
+        case Lit(value=float()), Lit(value=float()):
+            return True
+        case Items(), Items():
+            return a.kind == b.kind and len(a.items) == len(b.items) and all(map(alike, a.items, b.items))
+        case Many(), Many():
+            return a.kind == b.kind and a.length == b.length and alike(a.item, b.item)
+        case Mapping(), Mapping():
+            return len(a.items) == len(b.items) and all(
+                k == j and alike(v, w) for (k, v), (j, w) in zip(a.items, b.items)
+            )
+        case _:
+            return a == b

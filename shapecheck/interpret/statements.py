@@ -38,12 +38,14 @@ from shapecheck.program import (
     Stmt,
     Try,
     With,
+    walk,
 )
 from shapecheck.values import (
     NONE,
     ClassVal,
     Closure,
     Items,
+    Many,
     Mapping,
     Num,
     Ref,
@@ -161,13 +163,13 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False) -> No
             _set_name(m, name, value)
             if not quiet:
                 _learn_name(m, name, value)
-                m.state_fact(Assigned(site=m.at(target), name=name, value=value))
+                _state_assigned(m, target, name, value)
         case Attr(value=owner_expr, name=name):
             owner = m.resolve(m.eval(owner_expr))
             if isinstance(owner, Ref) and owner.id in m.state.heap:
                 m.state.heap[owner.id].attrs[name] = value
             if not quiet:
-                m.state_fact(Assigned(site=m.at(target), name=text_of(target), value=value))
+                _state_assigned(m, target, text_of(target), value)
         case Index(value=owner_expr, items=items):
             if any(isinstance(i, Star) for i in items):
                 return
@@ -180,6 +182,11 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False) -> No
             _unpack(m, targets, value, quiet=quiet)
         case Star(value=inner):
             assign(m, inner, value, quiet=quiet)
+
+
+def _state_assigned(m: Machine, target: Expr, name: str, value: Value) -> None:
+    if isinstance(value, (Tensor, Num, Items, Many, Mapping)):
+        m.state_fact(Assigned(site=m.at(target), name=name, value=value))
 
 
 def _unpack(m: Machine, targets: tuple[Expr, ...], value: Value, *, quiet: bool) -> None:
@@ -269,6 +276,16 @@ def _has_walrus(test: Expr) -> bool:
 
 def loop(m: Machine, stmt: Loop) -> list[Outcome]:
     """Few known members: one run each. Else two runs of the body stand for all, joined with none at all."""
+    outer = m.here.live
+    if outer is not None:  # what the body reads is read again
+        m.here.live = outer | frozenset(n.id for s in stmt.body for n in walk(s) if isinstance(n, Name))
+    try:
+        return _loop(m, stmt)
+    finally:
+        m.here.live = outer
+
+
+def _loop(m: Machine, stmt: Loop) -> list[Outcome]:
     start = m.state
     done: list[Outcome] = []
     if stmt.iter is not None and stmt.target is not None:
