@@ -6,7 +6,7 @@ Random signatures (names, integers, `_`, `...`, `*name`, `#`, expressions in any
 dtypes, unions, Optional, scalars, containers, a result), each called with shapes that fit or nearly fit. Both judge
 each call; half of the signatures are guarded in the body, half around the call. jaxtyping cannot judge an
 expression before its names are bound (it raises AnnotationError): it is then asked with the arguments in an order that
-binds them first, and where even that is impossible the case is counted apart and compared with our own reference.
+binds them first, and where even that is impossible (`"a+1 a"` in one tensor) the case is counted apart.
 """
 
 from __future__ import annotations

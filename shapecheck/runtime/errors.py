@@ -7,9 +7,10 @@ from shapecheck.mismatch import Mismatch, sentence
 __all__ = ["ContractError", "ShapeError"]
 
 
-class ShapeError(TypeError):
+class ShapeError(ValueError):
     """A value disagrees with what was declared of it.
 
+    A ValueError, as torch's own complaints about shapes: operators take a TypeError for "not implemented".
     `mismatch` holds the facts, and is None for an error raised while `torch.compile` traces.
     `judge` says what jaxtyping with beartype made of the same value: "rejects", "accepts" or "not asked".
     """

@@ -54,7 +54,7 @@ def independent(plan: Plan, guarded: types.FunctionType, axis: str, first_k: int
             found = bind(plan, args, kwargs)
             if found is not None and found[1].sizes.get(axis, 0) > 1:
                 left.pop()
-                prove(plan, axis, *found)
+                prove(plan, axis, *found, entry)
         return guarded(*args, **kwargs)
 
     return around  # type: ignore[return-value]
@@ -167,25 +167,30 @@ class Trial:
         return found
 
 
-def prove(plan: Plan, axis: str, arguments: Mapping[str, Any], scope: Scope) -> None:
+def prove(plan: Plan, axis: str, arguments: Mapping[str, Any], scope: Scope, entry: Entry) -> None:
     """Raise ShapeError if some row of the result depends on another row of an argument."""
     trial = Trial(plan, axis, scope.sizes[axis], arguments, scope)
     with forked() as again, torch.inference_mode(False), torch.no_grad():
-        leak = _find(trial, again)
+        try:
+            clean = trial.outputs(trial.copies(lambda c, v, p: v.detach().clone()), again)
+        except Exception as error:  # if the call itself is at fault, it will say so when it is made
+            entry.notes.append(f"rows along {axis}: a copy of the call failed ({type(error).__name__}: {error})")
+            return
+        leak = _find(trial, clean, again)
     if leak is not None:
         call_shapes = [(n, v.shape) for n, v in arguments.items() if isinstance(v, torch.Tensor)]
         raise_for(leak, call_shapes, plan.name)
 
 
-def _find(trial: Trial, again: Any) -> Mismatch | None:
-    clean = trial.outputs(trial.copies(lambda c, v, p: v.detach().clone()), again)
+def _find(trial: Trial, clean: Any, again: Any) -> Mismatch | None:
+    gradients = Gradients(trial, again)
     for poisoned in masks(trial.rows):
         if _moved(trial, clean, poisoned, _nan, again):
             for poison in (_drawn(1.0), _drawn(30.0)):
                 if found := _moved(trial, clean, poisoned, poison, again):
                     return _named(trial, clean, poisoned, poison, found, again)
-        if (found := _gradient(trial, poisoned, again)) is not None:
-            return found
+        if (leak := gradients.leak(poisoned)) is not None:
+            return leak
     return None
 
 
@@ -260,35 +265,56 @@ def _leak(trial: Trial, path: str, row: int, source: str | None, other: int, how
     return Mismatch(path, RowsLeak(trial.axis, row, name, other, how))
 
 
-def _gradient(trial: Trial, chosen: torch.Tensor, again: Any) -> Mismatch | None:
-    """Whether the chosen rows of the result have a gradient in other rows of an argument."""
-    inputs: list[tuple[torch.Tensor, int, torch.Tensor, str]] = []
+class Gradients:
+    """One differentiable run, asked again for each set of rows."""
 
-    def change(contract: TensorOf, value: torch.Tensor, path: str) -> torch.Tensor:
-        new = value.detach().clone()
-        place = trial.places(contract, value)
-        if place is not None and new.is_floating_point():
-            inputs.append((new.requires_grad_(), *place, path))
-        return new
-
-    generator = torch.Generator().manual_seed(trial.rows)
-    with torch.enable_grad():
-        arguments = trial.copies(change)
-        total: Any = 0
-        for value, column, row, _ in trial.outputs(arguments, again):
+    def __init__(self, trial: Trial, again: Any) -> None:
+        self.trial = trial
+        self.inputs: list[tuple[torch.Tensor, int, torch.Tensor, str]] = []
+        self.outputs: list[tuple[torch.Tensor, int, torch.Tensor, torch.Tensor]] = []
+        generator = torch.Generator().manual_seed(trial.rows)
+        with torch.enable_grad():
+            try:
+                outputs = trial.outputs(trial.copies(self._input), again)
+            except RuntimeError:  # a body that autograd cannot follow: the poisoned runs speak alone
+                return
+        for value, column, row, _ in outputs:
             if value.is_floating_point() and value.requires_grad:
+                # random weights: a plain sum of a softmax is constant and has no gradient
                 weight = torch.randn(value.shape, generator=generator).to(value)
-                keep = chosen[row].to(value.device).view([-1 if d == column else 1 for d in range(value.dim())])
-                total = total + (value * weight).masked_select(keep.expand_as(value)).sum()
-        if not isinstance(total, torch.Tensor) or not inputs:
+                self.outputs.append((value, column, row, weight))
+
+    def _input(self, contract: TensorOf, value: torch.Tensor, path: str) -> torch.Tensor:
+        new = value.detach().clone()
+        place = self.trial.places(contract, value)
+        if place is None or not new.is_floating_point():
+            return new
+        self.inputs.append((new.requires_grad_(), *place, path))
+        return new.clone()  # no leaf: the body may write into it
+
+    def leak(self, chosen: torch.Tensor) -> Mismatch | None:
+        """Whether the chosen rows of the result have a gradient in other rows of an argument."""
+        if not self.outputs or not self.inputs:
             return None
-        gradients = torch.autograd.grad(total, [new for new, *_ in inputs], allow_unused=True)
-    for (_, column, row, path), gradient in zip(inputs, gradients):
-        if gradient is None:
-            continue
-        size = gradient.movedim(column, 0).flatten(1).abs().amax(1) if gradient.dim() > 1 else gradient.abs()
-        outside = torch.where(chosen[row].to(size.device), size.new_zeros(()), size)
-        if outside.amax() > 1e-6 * size.nan_to_num(0, 0, 0).amax():
-            other = int(row[int(outside.argmax())])
-            return _leak(trial, "return value", int(chosen.nonzero()[0]), path, other, "its gradient reaches there")
-    return None
+        seeds = []
+        for value, column, row, weight in self.outputs:
+            keep = chosen[row].to(value.device).view([-1 if d == column else 1 for d in range(value.dim())])
+            seeds.append(weight * keep)
+        found = torch.autograd.grad(
+            [value for value, *_ in self.outputs],
+            [new for new, *_ in self.inputs],
+            seeds,
+            retain_graph=True,
+            allow_unused=True,
+        )
+        for (_, column, row, path), gradient in zip(self.inputs, found):
+            if gradient is None:
+                continue
+            others = [d for d in range(gradient.dim()) if d != column]
+            size = gradient.abs().amax(others) if others else gradient.abs()
+            outside = size.masked_fill(chosen[row].to(size.device), 0)
+            if outside.amax() > 1e-6 * size.nan_to_num(0, 0, 0).amax():
+                other = int(row[int(outside.argmax())])
+                row_index = int(chosen.nonzero()[0])
+                return _leak(self.trial, "return value", row_index, path, other, "its gradient reaches there")
+        return None

@@ -183,9 +183,8 @@ class Assembly:
                     guards.say(f"{mark}settle[0]()")
             if not isinstance(plan.returns, Free):
                 guards.say(f"{mark}given = ({pairs})")
-        else:
-            with guards.block("if 0:"):  # the free variables of both versions are the same
-                guards.say(f"{mark}judge, {mark}settle, {guards.const('compiling', torch.compiler.is_compiling)}")
+        with guards.block("if 0:"):  # names that make the free variables of both versions the same
+            guards.say(f"{mark}judge, {mark}settle, {guards.const('compiling', torch.compiler.is_compiling)}")
         return guards
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - one object for both versions
