@@ -198,7 +198,7 @@ def insert(shape: Shape, dim: int, axis: Axis) -> Shape | None:
 
 def reach(kit: Kit, op: str, tensor: Tensor, *dims: int) -> Tensor | None:
     """The tensor, known to have these dims: torch raises on others (stated; then None). Teaches an unknown tensor
-    that it has at least so many axes."""
+    that it has at least so many axes (a scalar, which torch lets pass for dim 0, is never meant)."""
     for dim in dims:
         shape = tensor.shape
         if isinstance(shape, tuple):

@@ -313,14 +313,16 @@ def _bind_term(
         if at is not None:
             rest.append(axes[at : len(axes) - count])
             pairs += list(zip(term[at + 1 :], axes[len(axes) - count :]))
-    seen: set[str] = set()
+    own: dict[str, Axis] = {}
     for letter, axis in pairs:
+        if letter in own:  # a diagonal: its two sizes must be equal, also where one is 1
+            require(kit, "einsum", name, given, own[letter].size, axis.size, f"axis {letter!r} twice in one operand")
+            continue
+        own[letter] = axis
         known = bound.get(letter)
-        twice = letter in seen
-        seen.add(letter)
-        if known is None or (known.size == 1 and not twice):
+        if known is None or known.size == 1:
             bound[letter] = axis
-        elif twice or axis.size != 1:
+        elif axis.size != 1:
             require(kit, "einsum", name, given, known.size, axis.size, f"axis {letter!r}")
             bound[letter] = same_axis(kit, known, axis)
     return True

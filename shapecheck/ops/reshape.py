@@ -108,9 +108,9 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
     if isinstance(total, int) and isinstance(rest, int):
         kit.crash("view", name, (tensor,), total, rest, NEVER, f"{total} cannot be divided by {rest}")
         return -1
-    for free in left:
+    for i, free in enumerate(left):
         if kit.is_free(free):  # learn that it is a multiple: n = m * G
-            others = product([s for s in left if s is not free])
+            others = product([*left[:i], *left[i + 1 :]])
             needed = exact_div(rest, others)
             if needed is None:
                 continue
@@ -144,7 +144,7 @@ def flattened(kit: Kit, tensor: Tensor, start: int, end: int) -> Tensor:
         if start >= 0 and end >= 0:
             return Tensor(Partial(tensor.shape.head[:start]), tensor.dtype)
         return Tensor(Partial(), tensor.dtype)
-    if not tensor.axes:
+    if not tensor.axes and start in (0, -1) and end in (0, -1):
         return Tensor((kit.axis(1, "flatten"),), tensor.dtype)
     first, last = position(tensor.shape, start), position(tensor.shape, end)
     if first is None or last is None:
@@ -246,9 +246,11 @@ def reversed_axes(kit: Kit, input: Value) -> Value:
 @op("Tensor.mT", "Tensor.mH", "torch.adjoint", "Tensor.adjoint", name="transpose")
 def matrix_transpose(kit: Kit, input: Value) -> Value:
     tensor = as_tensor(input)
-    if tensor.rank is not None and tensor.rank < 2:
+    if tensor.rank == 1:
         kit.crash("rank", "mT", (tensor,), tensor.rank, 2, NEVER, "mT needs at least two axes")
         return Tensor(Partial(), tensor.dtype)
+    if tensor.rank == 0:
+        return like(tensor)
     return transposed(kit, "transpose", tensor, -2, -1)
 
 
@@ -259,6 +261,8 @@ def movedim(kit: Kit, input: Value, source: Value, destination: Value) -> Value:
     if sources is None or goals is None or tensor.axes is None:
         return Tensor(Partial(), tensor.dtype)
     axes = tensor.axes
+    if not axes and {*sources, *goals} <= {0, -1}:
+        return like(tensor)
     here, there = [position(axes, s) for s in sources], [position(axes, g) for g in goals]
     if (
         len(here) != len(there)
@@ -451,6 +455,8 @@ def repeat_interleave(
         tensor, at = flattened(kit, tensor, 0, -1), 0
     found = reach(kit, "repeat_interleave", tensor, at)
     axis = None if found is None else take(found.shape, at)
+    if tensor.rank == 0:
+        wrong_dim(kit, "repeat_interleave", tensor, at)
     if found is None or axis is None:
         return Tensor(Partial(), tensor.dtype)
     count = kit.size(repeats)
