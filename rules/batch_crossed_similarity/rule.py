@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from shapecheck.dataflow import base, blame
 from shapecheck.facts import Called, Contract, Facts
+from shapecheck.labels import operand_labels
 from shapecheck.program import walk
 from shapecheck.rule import Finding, Note, Rule, Severity
 from shapecheck.values import Axis, Site, Tensor
@@ -50,12 +51,11 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if made is not None:
         notes.append(Note(f"{high} is made here", made.site))
     comment = _comment_at(site, facts)
-    if comment:
-        notes.append(Note(f'the comment says "{comment}"', site))
     yield META.finding(
         site,
         f"this similarity of {low} and {high} computes {result}: {batch} stands in it twice"
         + (f', where the comment says "{comment}"' if comment else ""),
+        labels=operand_labels(site, [left, right], facts, names),
         notes=tuple(notes),
         condition=f"{batch} = 1",
         help=f"give the smaller one an axis of its own, `x.unsqueeze(1)` and `.squeeze(1)` on the result, or write "

@@ -1,0 +1,82 @@
+"""Carets under operands: which words of the blamed code stand for which tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from shapecheck.dataflow import NEUTRAL, operands
+from shapecheck.facts import Assigned, Facts
+from shapecheck.naming import Names
+from shapecheck.program import Attr, Call, Expr, Name, Node, Op, Star
+from shapecheck.rule import Label
+from shapecheck.values import Made, Site, Tensor
+
+_MODULES = frozenset({"self", "torch", "F"})  # what a function is called on, and no operand
+
+
+def operand_labels(site: Site, tensors: Sequence[Tensor], facts: Facts, names: Names) -> tuple[Label, ...]:
+    """A label with its shape for each tensor that can be told in `site`'s call or operator: as the place where it was
+    made, or as a name that was given to it; views that keep its rows count as it. A lone rest is told by elimination.
+    """
+    written = list(_written(site.node))
+    given: dict[str, list[Made]] = {}
+    for fact in facts.of(Assigned):
+        if isinstance(fact.value, Tensor) and fact.value.made is not None:
+            given.setdefault(fact.name, []).append(fact.value.made)
+    found: list[Label] = []
+    rest: list[Tensor] = []
+    for tensor in tensors:
+        for expr in written:
+            meant = next((t for t in _history(tensor) if _stands_for(expr, t, given)), None)
+            if meant is not None:
+                written.remove(expr)
+                found.append(Label(Site(site.path, expr), names.shape(meant)))
+                break
+        else:
+            rest.append(tensor)
+    if len(rest) == 1 and len(written) == 1:
+        found.append(Label(Site(site.path, written[0]), names.shape(rest[0])))
+    return tuple(found)
+
+
+def _written(node: Node) -> Iterator[Expr]:
+    """The operands as the code writes them."""
+    match node:
+        case Call(func=func, args=args):
+            if isinstance(func, Attr) and not (isinstance(func.value, Name) and func.value.id in _MODULES):
+                yield func.value
+            for arg in args:
+                yield arg.value.value if isinstance(arg.value, Star) else arg.value
+        case Op(operands=parts):
+            yield from parts
+
+
+def _history(tensor: Tensor) -> Iterator[Tensor]:
+    """The tensor, then what it was before casts, scalings and transpositions."""
+    for _ in range(50):
+        yield tensor
+        if tensor.made is None or tensor.made.op not in NEUTRAL:
+            return
+        before = operands(tensor.made)
+        if len([t for t in before if t.rank is None or t.rank > 0]) != 1:
+            return
+        tensor = before[0]
+
+
+def _stands_for(expr: Expr, tensor: Tensor, given: dict[str, list[Made]]) -> bool:
+    if tensor.made is None:
+        return False
+    if tensor.made.site.node is expr:
+        return True
+    name = _spelled(expr)
+    return name is not None and any(made is tensor.made for made in given.get(name, ()))
+
+
+def _spelled(expr: Expr) -> str | None:
+    match expr:
+        case Name(id=name):
+            return name
+        case Attr(value=value, name=name):
+            owner = _spelled(value)
+            return None if owner is None else f"{owner}.{name}"
+    return None
