@@ -144,10 +144,14 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Num:
-    """A Python int whose value is a size (known or symbolic)."""
+    """A Python int whose value is a size (known or symbolic). `of`: the tensor that has it as the size of its axis
+    `at`; `ratio`: the two numbers whose floor quotient it is."""
 
     size: Size
     origin: Origin | None = field(default=None, compare=False, repr=False)
+    of: Tensor | None = field(default=None, compare=False, repr=False)
+    at: int = field(default=0, compare=False, repr=False)
+    ratio: tuple[Num, Num] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

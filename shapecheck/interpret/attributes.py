@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapecheck.interpret.modules import decorator_names, find_member, module_attr
-from shapecheck.ops import huggingface, layers
+from shapecheck.interpret.modules import decorator_names, external_bases, find_member, module_attr
+from shapecheck.ops import helpers, huggingface, layers
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.program import Bind, Class, Expr, Function
 from shapecheck.values import (
     NONE,
+    Bound,
     ClassVal,
     Closure,
     Extern,
@@ -198,6 +199,8 @@ def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
             return Unknown(key=f"{key}.{name}") if key is not None else m.unknown()
         case Lit(value=None) if not name.startswith("__"):
             m.path_ends()
+        case Many(kind=helpers.GUESSED) if name in _TENSOR_SURE:
+            return attribute(m, helpers.settled(m.kit, value), name, node)
         case Items() | Many() | ShapeOf() | Lit() | Num() | Closure():
             return Method(value, name)
         case _:
@@ -226,7 +229,8 @@ def shape_value(m: Machine, t: Tensor) -> Value:
     if t.axes is None:
         return ShapeOf(t)
     site = m.site
-    return Items("size", tuple(Num(a.size, a.origin or Origin("a size of a tensor", site)) for a in t.axes))
+    why = Origin("a size of a tensor", site)
+    return Items("size", tuple(Num(a.size, a.origin or why, t, i) for i, a in enumerate(t.axes)))
 
 
 def rank_value(t: Tensor) -> Value:
@@ -314,6 +318,10 @@ def of_class(m: Machine, cls: ClassVal, name: str) -> Value:
         return m.resolve(found)
     if name == "__name__":
         return Lit(cls.node.name)
+    if name == "apply" and any(e.rpartition(".")[2] == "Function" for e in external_bases(m, cls)):
+        forward = class_member(m, cls, "forward", cls)
+        if forward is not None:  # torch hands the context in front
+            return Bound(forward, (m.unknown("other"),), ())
     # an Enum member, or something a base class outside the project provides
     return Unknown(key=f"{cls.path}:{cls.node.name}.{name}")
 

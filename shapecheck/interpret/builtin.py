@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, maximum, minimum, symbol, symbols
+from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, maximum, minimum, symbols
 from shapecheck.interpret import attributes, branching
 from shapecheck.interpret.attributes import as_tensor, attribute
 from shapecheck.interpret.iterating import members_of
 from shapecheck.interpret.modules import mro
 from shapecheck.interpret.state import join_value
-from shapecheck.ops.kit import LAYERS, REGISTRY, bind
+from shapecheck.ops import distributed, helpers
+from shapecheck.ops.kit import LAYERS, REGISTRY, OpSpec, bind, signature
 from shapecheck.program import Call, Node
 from shapecheck.values import (
     FALSE,
@@ -86,10 +87,8 @@ def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Va
         return args[0]
     if name.startswith("math."):
         return _math(m, last, args)
-    if name.endswith(("distributed.get_world_size", "comm.get_world_size")):
-        return Num(symbol("W"))
-    if name.endswith("distributed.get_rank"):
-        return Unknown("int", "rank")
+    if (helped := by_name(m, name, args, kwargs, node)) is not None:
+        return helped
     if name in ("torch.Size", "numpy.shape") and args:
         return args[0] if name == "torch.Size" else m.unknown()
     if name in ("torch.is_tensor",) and args:
@@ -97,6 +96,20 @@ def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Va
     if name in ("collections.defaultdict", "collections.OrderedDict"):
         return Mapping(tuple(kwargs.items()), None if last == "OrderedDict" and not args else m.unknown())
     return Unknown(key=f"{m.fresh()}")
+
+
+def by_name(m: Machine, dotted: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value | None:
+    """A gather helper, or the rank or number of processes, out of a module that is not at hand."""
+    from shapecheck.interpret.calls import run_spec
+
+    kind = helpers.kind_of(dotted)
+    if kind in ("rank", "world"):
+        return None if len(args) + len(kwargs) > 1 else Num(distributed.RANK if kind == "rank" else distributed.WORLD)
+    tensor = as_tensor(args[0]) if kind and len(args) == 1 and set(kwargs) <= {"group", "sync_grads"} else None
+    if tensor is None:
+        return None
+    spec = OpSpec("all_gather", lambda kit, tensor: helpers.gather_all(kit, kind, tensor), signature("tensor"))
+    return run_spec(m, dotted, spec, [tensor], node)
 
 
 def make_layer(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -150,13 +163,13 @@ def fill_gathered(m: Machine, expr: Call, args: list[Value], kwargs: dict[str, V
     if tensor is None:
         return
     old = m.resolve(kwargs.get("tensor_list", args[0])) if args else None
-    length: Size = symbol("W")
+    length: Size = distributed.WORLD
     if isinstance(old, Many) and old.length is not None:
         length = old.length
     elif isinstance(old, Items):
         length = len(old.items)
     filled = m.made(m.state.tensor(tensor), "all_gather", {"tensor": tensor})
-    assign(m, target, Many(filled, length, "list"), quiet=True)
+    assign(m, target, Many(filled, length, "gathered"), quiet=True)
 
 
 # -------------------------------------------------------------------- builtins

@@ -18,6 +18,7 @@ from shapecheck.interpret.modules import (
     mro,
 )
 from shapecheck.interpret.state import Instance
+from shapecheck.ops import helpers
 from shapecheck.ops.kit import LAYERS, REGISTRY, OpSpec, bind
 from shapecheck.program import Attr, Bind, Call, Expr, Function, Lambda, Name, Node, Param
 from shapecheck.values import (
@@ -163,8 +164,13 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
             if tensor is not None:
                 return call_tensor_method(m, tensor, name, args, kwargs, node)
             return m.unknown()
+        case Method(owner=Many(kind=helpers.GUESSED) as owner, name=name) if f"Tensor.{name}" in REGISTRY:
+            return call(m, Method(helpers.settled(m.kit, owner), name), args, kwargs, node)
         case Method():
             return containers.call_method(m, func.owner, func.name, args, kwargs, node)
+        case Unknown(key=str(key)):
+            helped = builtin.by_name(m, key, args, kwargs, node)
+            return m.unknown() if helped is None else helped
         case _:
             return m.unknown()
 
@@ -290,6 +296,8 @@ def _prepared(m: Machine, value: Any, parameter: Any) -> Any:
     if not isinstance(value, _VALUES):
         return value
     value = m.resolve(value)
+    if parameter.name != "tensors":
+        value = helpers.settled(m.kit, value)
     wants = str(parameter.annotation)
     if "Tensor" in wants and isinstance(value, Unknown) and "None" not in wants and "Value" not in wants:
         return as_tensor(value) or Tensor()

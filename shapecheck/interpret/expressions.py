@@ -10,6 +10,7 @@ from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, symbols
 from shapecheck.interpret import attributes, branching, subscripts
 from shapecheck.interpret.modules import lookup
 from shapecheck.interpret.state import join_value
+from shapecheck.ops import helpers
 from shapecheck.program import (
     Attr,
     Await,
@@ -329,6 +330,7 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
     from shapecheck.interpret.calls import call, run_op
 
     if any(isinstance(v, Tensor) for v in values):
+        values = [helpers.settled(m.kit, v) for v in values]
         # an unknown operand may be a number or a tensor: only a tensor of unknown shape covers both
         operands = [_operand(v) for v in values]
         if op == "@":
@@ -392,6 +394,9 @@ def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
     if result is None:
         return m.unknown("int")
     origin = next((v.origin for v in values if isinstance(v, Num) and v.origin), None)
+    match op, values:
+        case "//", [Num() as left, Num() as right]:
+            return Num(result, origin, ratio=(left, right))
     return Num(result, origin)
 
 

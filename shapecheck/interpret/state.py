@@ -323,5 +323,11 @@ def alike(a: Value, b: Value) -> bool:
             return len(a.items) == len(b.items) and all(
                 k == j and alike(v, w) for (k, v), (j, w) in zip(a.items, b.items)
             )
+        case Tensor(), Tensor():
+            return a == b and a.content == b.content and (a.axes is None or _same_order(a.axes, b.axes or ()))
         case _:
             return a == b
+
+
+def _same_order(a: tuple[Axis, ...], b: tuple[Axis, ...]) -> bool:
+    return all(x.layout == y.layout for x, y in zip(a, b))

@@ -159,7 +159,7 @@ def size_at(m: Machine, t: Tensor, at: int) -> Value:
     if found and shape.key is not None:
         key = m.fresh()
         m.state.shapes[shape.key] = replace(learned, key=key)
-    return Num(axis.size, axis.origin)
+    return Num(axis.size, axis.origin, t, at)
 
 
 def _of_mapping(m: Machine, value: Mapping, first: Value) -> Value:

@@ -12,7 +12,7 @@ from shapecheck.ops.kit import Kit, op
 from shapecheck.values import NONE, UNKNOWN, Axis, Items, Many, Merged, Num, Partial, Tensor, Unknown, Value
 
 WORLD = symbol("world_size")
-_RANK = symbol("rank_plus_1") - 1  # symbols are at least 1, ranks start at 0
+RANK = symbol("rank_plus_1") - 1  # symbols are at least 1, ranks start at 0
 
 
 @op("torch.distributed.get_world_size", parameters="group=None")
@@ -22,7 +22,7 @@ def get_world_size(kit: Kit, group: Value = NONE) -> Value:
 
 @op("torch.distributed.get_rank", parameters="group=None")
 def get_rank(kit: Kit, group: Value = NONE) -> Value:
-    return Num(_RANK) if is_none(group) else Unknown("int")
+    return Num(RANK) if is_none(group) else Unknown("int")
 
 
 @op("torch.distributed.is_initialized", "torch.distributed.is_available", name="is_initialized")

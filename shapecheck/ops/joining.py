@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from shapecheck.dims import NEVER, Size, exact_div
+from shapecheck.dims import NEVER, Size, as_symbol, exact_div
 from shapecheck.ops import layout
 from shapecheck.ops.axes import (
     as_tensor,
@@ -27,6 +28,7 @@ from shapecheck.ops.axes import (
 from shapecheck.ops.kit import Kit, op
 from shapecheck.values import Axis, Items, Joined, Many, Merged, Partial, Shape, Tensor, Value
 
+_WORLD = re.compile(r"(?:^|[.@_$])(?:world_size|num_processes|n_gpus?|num_gpus|n_procs?)(?:@\d+)?$")
 _MANY = 64  # a split into more parts than this is described by one of them
 
 # ------------------------------------------------------------------- together
@@ -34,6 +36,8 @@ _MANY = 64  # a split into more parts than this is described by one of them
 
 @op("torch.cat", "torch.concat", "torch.concatenate")
 def cat(kit: Kit, tensors: Value, dim: Any = 0) -> Value:
+    if isinstance(tensors, Tensor) and tensors.made is not None and tensors.made.op == "all_gather":
+        return tensors  # a gather helper that gives a list after all: its members joined are this
     at, given = kit.integer(dim), many_tensors(tensors)
     if given is None:
         return Tensor()
@@ -99,11 +103,13 @@ def _cat_many(kit: Kit, given: Many, at: int | None) -> Value:
         return Tensor(put(item.shape, at, Axis(kit.fresh("n"))) if known and at is not None else Partial(), item.dtype)
     axis = take(item.axes, at)
     assert axis is not None
-    if given.length is None:
+    length = given.length
+    if length is None and (as_symbol(axis.size) is None or given.kind != "list"):
         made = kit.axis(kit.fresh("n"), "cat")
     else:
-        made = kit.axis(given.length * axis.size, "cat")
-        outer = Axis(given.length, origin=made.origin, role=_role(given))
+        length = kit.fresh("k") if length is None else length
+        made = kit.axis(length * axis.size, "cat")
+        outer = Axis(length, origin=made.origin, role=_role(given))
         if axis.size == 1:
             made = replace(made, role=outer.role)
         else:
@@ -111,8 +117,15 @@ def _cat_many(kit: Kit, given: Many, at: int | None) -> Value:
     return Tensor(put(item.axes, at, made), item.dtype)
 
 
+def is_world(length: Size | None) -> bool:
+    """Is this the number of processes, by its name?"""
+    return length is not None and not isinstance(length, int) and _WORLD.search(as_symbol(length) or "") is not None
+
+
 def _role(given: Many) -> str:
-    return "rank" if given.kind == "gathered" else "block"
+    item = given.item
+    by_rank = isinstance(item, Tensor) and item.made is not None and item.made.op == "all_gather"
+    return "rank" if by_rank or given.kind.startswith("gathered") or is_world(given.length) else "block"
 
 
 def _any_dim(kit: Kit, given: Sequence[Tensor]) -> Shape:
