@@ -16,7 +16,7 @@ from shapecheck.facts import Fact, Facts, Frame, Returned
 from shapecheck.imports import Project
 from shapecheck.intent import Written
 from shapecheck.interpret.kit import Learner
-from shapecheck.interpret.state import State, join_state, join_value, same_world
+from shapecheck.interpret.state import State, alike, join_state, join_value, same_world
 from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
 from shapecheck.values import NONE, UNKNOWN, ClassVal, Closure, Items, Made, Mapping, Site, Tensor, Unknown, Value
 
@@ -356,9 +356,10 @@ class Machine:
         groups: list[tuple[list[State], Value]] = []
         for st, value in results:
             self._leave(st, activation)
-            for states, have in groups:
-                if have == value:
+            for i, (states, have) in enumerate(groups):
+                if alike(have, value):
                     states.append(st)
+                    groups[i] = (states, join_value(have, value, self.fresh) if have != value else have)
                     break
             else:
                 groups.append(([st], value))
@@ -372,7 +373,7 @@ class Machine:
             return value
         states, value = groups[pick]
         if len(states) > 1 and isinstance(value, Tensor):
-            value = _merge_made(value, [v for s, v in results if v == value])
+            value = _merge_made(value, [v for s, v in results if alike(v, value)])
         self.state = self.joined(states)
         return value
 

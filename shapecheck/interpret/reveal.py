@@ -17,14 +17,14 @@ Revealed = tuple[str, str, tuple[str, ...]]  # name, shape as shown, and for eac
 
 def reveal(program: Program, project: Project) -> dict[int, list[Revealed]]:
     """Every named tensor of the file by line. A line that different ways give different shapes shows each, up to
-    three; a shape of which nothing is known is left out."""
+    three; where some call tells the shape, runs that know less are left out."""
     places = spans(program)
     return shapes_by_line(run(program, project).facts, lambda node: places.span(node).row)
 
 
 def shapes_by_line(facts: Facts, row_of: Callable[[Node], int]) -> dict[int, list[Revealed]]:
     names = Names(facts.authored, facts.hints)
-    found: dict[tuple[int, str], dict[str, tuple[str, ...]]] = {}
+    found: dict[tuple[int, str], dict[str, tuple[str, tuple[str, ...]]]] = {}
     for fact in facts.items:
         match fact:
             case Assigned(name=name, value=value):
@@ -35,15 +35,18 @@ def shapes_by_line(facts: Facts, row_of: Callable[[Node], int]) -> dict[int, lis
                 continue
         if fact.site.path != facts.path:
             continue
-        text = text_of(value, names)
-        if text:
-            found.setdefault((row_of(fact.site.node), name), {})[text] = why(value, names, facts.path, row_of)
+        plain = text_of(value, Names({}, {}))  # the same for shapes that differ only in which unknown stands where
+        if plain:
+            alternatives = found.setdefault((row_of(fact.site.node), name), {})
+            if plain not in alternatives:
+                alternatives[plain] = (text_of(value, names), why(value, names, facts.path, row_of))
     out: dict[int, list[Revealed]] = {}
     for (row, name), shapes in sorted(found.items()):
-        known = [s for s in shapes if s != "[...]"] or list(shapes)
-        if ("[...]" in shapes and len(shapes) > 1) or len(known) > 3:
-            continue  # one of the ways is unknown: what is known of the others need not hold
-        out.setdefault(row, []).append((name, " | ".join(known), shapes[known[0]]))
+        known = [s for s in shapes if "..." not in s] or list(shapes)
+        if len(known) > 3:
+            continue
+        told = " | ".join(shapes[k][0] for k in known)
+        out.setdefault(row, []).append((name, told, shapes[known[0]][1]))
     return out
 
 

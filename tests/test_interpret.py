@@ -1,0 +1,150 @@
+"""The interpreter: what the shapes of a program are, line by line, and what stays unknown."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from shapecheck.facts import Contract, Crashed, Facts
+from shapecheck.imports import Project
+from shapecheck.interpret import analyze, reveal
+from shapecheck.lower import Unreadable, parse
+
+HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nimport torch.distributed as dist\n"
+
+
+def lines(body: str, path: str = "case.py") -> dict[str, str]:
+    """The last shape shown for each name of the program."""
+    program = parse((HEAD + textwrap.dedent(body)).encode(), path)
+    shown: dict[str, str] = {}
+    for found in reveal(program, Project(parse, (Unreadable,))).values():
+        for name, shape, _ in found:
+            shown[name] = shape
+    return shown
+
+
+def facts(body: str, path: str = "case.py") -> Facts:
+    program = parse((HEAD + textwrap.dedent(body)).encode(), path)
+    return analyze(program, Project(parse, (Unreadable,)))
+
+
+CASES = [
+    ("unpacked sizes name axes", "def f(x):\n  b, n, d = x.shape\n  y = x.view(b * n, d)\n", "y", "[b*n, d]"),
+    ("size() then view", "def f(x):\n  b, d = x.size()\n  y = x.view(b, -1, 4)\n", "y", "[b, m, 4]"),
+    ("a sum drops an axis", "def f(x):\n  b, n, d = x.shape\n  y = x.sum(dim=1)\n", "y", "[b, d]"),
+    ("keepdim", "def f(x):\n  b, n, d = x.shape\n  y = x.mean(-1, keepdim=True)\n", "y", "[b, n, 1]"),
+    ("None adds an axis", "def f(x):\n  b, d = x.shape\n  y = x[:, None] * x[None]\n", "y", "[b, b, d]"),
+    ("matmul all pairs", "def f(q, p):\n  b, d = q.shape\n  n, d2 = p.shape\n  y = q @ p.T\n", "y", "[b, n]"),
+    ("einsum letters", "def f(q, p):\n  y = torch.einsum('bd,bgd->bg', q, p)\n  b, g = y.shape\n  z = y\n", "z", "[b, g]"),
+    ("Linear", "def f(x):\n  b, d = x.shape\n  y = nn.Linear(d, 7)(x)\n", "y", "[b, 7]"),
+    ("a helper is entered", "def g(t):\n  return t.unsqueeze(0)\ndef f(x):\n  b, d = x.shape\n  y = g(x)\n", "y", "[1, b, d]"),
+    ("keyword arguments", "def g(a, k):\n  return a.transpose(dim0=0, dim1=k)\ndef f(x):\n  b, d = x.shape\n  y = g(k=1, a=x)\n", "y", "[d, b]"),
+    ("a lambda", "def f(x):\n  b, d = x.shape\n  h = lambda t: t[:, None]\n  y = h(x)\n", "y", "[b, 1, d]"),
+    ("partial", "from functools import partial\ndef f(x):\n  b, d = x.shape\n  h = partial(torch.unsqueeze, dim=0)\n  y = h(x)\n", "y", "[1, b, d]"),
+    ("a closure", "def f(x):\n  b, d = x.shape\n  def h():\n    return x.t()\n  y = h()\n", "y", "[d, b]"),
+    ("early return by rank", "def g(t):\n  if t.dim() == 2:\n    return t[None]\n  return t\ndef f(x):\n  b, d = x.shape\n  y = g(x)\n", "y", "[1, b, d]"),
+    ("a list comprehension", "def f(x):\n  b, d = x.shape\n  y = torch.stack([x for _ in range(3)])\n", "y", "[3, b, d]"),
+    ("append in a loop", "def f(xs, w):\n  b, d = w.shape\n  out = []\n  for x in xs:\n    out.append(w)\n  y = torch.cat(out, dim=1)\n  z = y[:, 0]\n", "z", "[b]"),
+    ("a dict of tensors", "def f(x):\n  b, d = x.shape\n  batch = {'a': x, 'b': x[0]}\n  y = batch['b']\n", "y", "[d]"),
+    ("tuples unpacked", "def g(x):\n  return x, x[0]\ndef f(x):\n  b, d = x.shape\n  p, y = g(x)\n", "y", "[d]"),
+    ("in-place unsqueeze", "def f(x):\n  b, d = x.shape\n  x.unsqueeze_(1)\n  y = x\n", "y", "[b, 1, d]"),
+    ("a shape comment names unknown axes", "def f(x):\n  q = x.foo()  # [B, D]\n  y = q @ q.t()\n", "y", "[B, B]"),
+    ("a parameter's jaxtyping annotation", "from jaxtyping import Float\nfrom torch import Tensor\ndef f(x: Float[Tensor, 'B N D']):\n  y = x.flatten(0, 1)\n", "y", "[B*N, D]"),
+    ("a docstring", 'def f(x):\n  """Loss.\n\n  Args:\n    x: features of shape [bsz, n_views, dim].\n  """\n  y = x[:, 0]\n', "y", "[bsz, dim]"),
+    ("an assert", "def f(x, n):\n  assert x.dim() == 3\n  b, m, d = x.shape\n  y = x.permute(2, 0, 1)\n", "y", "[d, b, m]"),
+    ("walrus", "def f(x):\n  b, d = x.shape\n  if (y := x.t()) is not None:\n    z = y\n", "z", "[d, b]"),
+    ("try and with", "def f(x):\n  b, d = x.shape\n  with torch.no_grad():\n    try:\n      y = x.t()\n    except ValueError:\n      raise\n", "y", "[d, b]"),
+    ("group size by floor division", "def f(q, p):\n  b, d = q.shape\n  n, _ = p.shape\n  g = n // b\n  y = p.view(b, g, -1)\n", "y", "[b, g, N]"),
+    ("all_gather into a list", "def f(x):\n  b, d = x.shape\n  out = [torch.empty_like(x) for _ in range(dist.get_world_size())]\n  dist.all_gather(out, x)\n  y = torch.cat(out)\n", "y", "[b*world_size, d]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "name", "shape"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_shapes(body: str, name: str, shape: str) -> None:
+    assert lines(body)[name] == shape
+
+
+def test_methods_of_a_class_know_what_init_set() -> None:
+    shown = lines("""
+        class Model(nn.Module):
+            def __init__(self, dim):
+                super().__init__()
+                self.head = nn.Linear(dim, 3)
+                self.score = lambda a, b: a @ b.mT
+            def forward(self, x):
+                b, d = x.shape
+                logits = self.head(x)
+                s = self.score(x, x)
+                return logits
+        def use(x):
+            n, d = x.shape
+            out = Model(d)(x)
+    """)
+    assert shown["logits"] in ("[b, 3]", "[n, 3]")
+    assert shown["out"] == "[n, 3]"
+    assert shown["s"] in ("[b, b]", "[n, n]")
+
+
+def test_a_base_class_in_another_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "__init__.py").write_text("from .base import Base\n")
+    (tmp_path / "pack" / "base.py").write_text("class Base:\n    def score(self, a, b):\n        return a @ b.T\n")
+    main = tmp_path / "main.py"
+    code = "from pack import Base\nclass M(Base):\n  def f(self, x):\n    b, d = x.shape\n    y = self.score(x, x)\n"
+    main.write_text(code)
+    assert lines(code, str(main))["y"] == "[b, b]"
+
+
+def test_super_reaches_the_base_class() -> None:
+    shown = lines("""
+        class A:
+            def pool(self, x):
+                return x.sum(1)
+        class B(A):
+            def pool(self, x):
+                y = super().pool(x)
+                return y
+        def use(x):
+            b, n, d = x.shape
+            out = B().pool(x)
+    """)
+    assert shown["out"] == "[b, d]"
+
+
+def test_branches_that_disagree_in_rank_are_both_shown() -> None:
+    shown = lines("def f(x, flag):\n  b, n, d = x.shape\n  if flag:\n    x = x[:, 0]\n  y = x\n")
+    assert set(shown["y"].split(" | ")) == {"[b, d]", "[b, n, d]"}
+
+
+def test_equal_tests_on_one_path_stay_correlated() -> None:
+    shown = lines("""
+        def f(x, flag):
+            b, n, d = x.shape
+            if flag:
+                x = x[:, 0]
+            if flag:
+                y = x
+    """)
+    assert shown["y"] == "[b, d]"
+
+
+def test_a_comment_of_another_rank_is_a_contract_that_never_holds() -> None:
+    found = facts("def f(q, p):\n  b, d = q.shape\n  n, d = p.shape\n  s = q[:, None] * p  # B N\n")
+    assert [c.verdict.never for c in found.of(Contract) if c.subject == "s"] == [True]
+
+
+def test_a_product_of_unequal_numbers_crashes() -> None:
+    found = facts("def f():\n  a = torch.zeros(2, 3)\n  b = torch.zeros(4, 5)\n  return a @ b\n")
+    assert [(c.kind, c.left, c.right) for c in found.of(Crashed)] == [("matmul", 3, 4)]
+
+
+def test_unknown_is_silent() -> None:
+    found = facts("def f(x, y):\n  z = x @ y\n  w = x + y\n  return torch.cat([x, y, z, w])\n")
+    assert not list(found.of(Crashed))
+    assert not list(found.of(Contract))
+
+
+def test_recursion_and_endless_loops_end() -> None:
+    facts("def f(x):\n  return f(x.unsqueeze(0))\ndef g(x):\n  while True:\n    x = x.unsqueeze(0)\n")
