@@ -264,7 +264,7 @@ def of_instance(m: Machine, ref: Ref, name: str) -> Value:
     if name == "training":
         return Unknown("bool", f"{obj.key}.training")
     value = Unknown(key=f"{obj.key}.{name}")
-    obj.attrs[name] = value
+    m.state.heap[ref.id] = obj.having(name, value)
     return m.resolve(value)
 
 

@@ -239,6 +239,7 @@ def _run(m: Machine, public: str, spec: OpSpec, args: list[Value], kwargs: dict[
     bound = bind(spec.parameters, args, kwargs)
     if bound is None:
         return m.unknown()
+    m.tick(10)
     previous = (m.site, m.op_name)
     m.site, m.op_name = m.at(node), spec.name
     try:
@@ -430,13 +431,14 @@ def instantiate(m: Machine, cls: ClassVal, args: list[Value], kwargs: dict[str, 
         return ref
     fields = record_fields(m, cls)
     if fields:
-        attrs = m.state.heap[ref.id].attrs
+        attrs: dict[str, Value] = {}
         given = dict(zip([name for name, _, _ in fields], args)) | kwargs
         for name, default, owner in fields:
             if name in given:
                 attrs[name] = given[name]
             elif default is not None:
                 attrs[name] = in_module(m, owner.path, owner.frame, default)
+        m.state.heap[ref.id] = Instance(cls, attrs, m.state.heap[ref.id].key)
     return ref
 
 

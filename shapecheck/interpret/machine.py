@@ -108,6 +108,7 @@ class Machine:
         self.body_cache: dict[int, dict[str, Stmt]] = {}
         self.spoken: dict[Size, str] = {}  # a compound size -> the variable that the author put it in
         self.read_cache: dict[int, tuple[frozenset[str], ...]] = {}
+        self.nesting_cache: dict[int, bool] = {}
         self.inner_cache: dict[int, frozenset[str]] = {}
         self.kept_alive: list[object] = []  # blocks whose identity is a key above
         self.alias_cache: dict[str, dict[str, Expr]] = {}
@@ -152,12 +153,12 @@ class Machine:
         self._serial += 1
         return self._serial
 
-    def tick(self) -> None:
-        self.steps += 1
-        self.entry_steps += 1
+    def tick(self, cost: int = 1) -> None:
+        self.steps += cost
+        self.entry_steps += cost
         if self.steps > STEPS_PER_FILE or self.entry_steps > STEPS_PER_ENTRY:
             raise OutOfBudget
-        if self.entry_steps == STEPS_WITHOUT_TENSORS and len(self.facts.items) == self.entry_facts and not self.quiet:
+        if self.entry_steps > STEPS_WITHOUT_TENSORS and len(self.facts.items) == self.entry_facts and not self.quiet:
             raise OutOfBudget
 
     @property
@@ -377,10 +378,18 @@ class Machine:
         self.state = self.joined(states)
         return value
 
-    @staticmethod
-    def _leave(state: State, activation: Activation) -> None:
-        # frames stay while closures may look into them; they are small and die with the entry's state
+    def _leave(self, state: State, activation: Activation) -> None:
+        """Forget the frame, unless a function defined in it may still look there."""
         state.axes.pop(activation.id, None)
+        if activation.function is not None and not self.has_inner(activation.function):
+            state.frames.pop(activation.frame, None)
+
+    def has_inner(self, function: Function | Lambda) -> bool:
+        found = self.nesting_cache.get(id(function))
+        if found is None:
+            found = any(isinstance(n, (Function, Lambda)) for n in walk(function) if n is not function)
+            self.nesting_cache[id(function)] = found
+        return found
 
     def scopes_of(self, frame: int) -> tuple[int, ...]:
         """The frame and those around it, innermost first."""

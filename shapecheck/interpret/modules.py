@@ -72,7 +72,7 @@ def run_top_level(m: Machine, program: Program, env: dict[str, Any], *, shallow:
 
     state, stack, entry = m.state, m.stack, m.entry_steps
     frame = m.serial()
-    m.state = State(frames={frame: env}, heap={k: v.copy() for k, v in state.heap.items()})
+    m.state = State(frames={frame: env}, heap=dict(state.heap))
     m.stack = []
     m.activations.append(Activation(m.serial(), frame, program.path, None, live=None))
     m.shallow += shallow

@@ -32,7 +32,7 @@ from shapecheck.values import (
 Fresh = Callable[[str], str]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Instance:
     """An object of a project class. `open`: code that was not read may have set further attributes."""
 
@@ -40,8 +40,9 @@ class Instance:
     attrs: dict[str, Value]
     key: str
 
-    def copy(self) -> Instance:
-        return Instance(self.cls, dict(self.attrs), self.key)
+    def having(self, name: str, value: Value) -> Instance:
+        """The object after `self.name = value`; states share objects, so none is ever changed."""
+        return Instance(self.cls, {**self.attrs, name: value}, self.key)
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class State:
     def copy(self) -> State:
         return State(
             {k: dict(v) for k, v in self.frames.items()},
-            {k: v.copy() for k, v in self.heap.items()},
+            dict(self.heap),
             dict(self.sizes),
             dict(self.shapes),
             dict(self.narrowed),

@@ -167,7 +167,7 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False) -> No
         case Attr(value=owner_expr, name=name):
             owner = m.resolve(m.eval(owner_expr))
             if isinstance(owner, Ref) and owner.id in m.state.heap:
-                m.state.heap[owner.id].attrs[name] = value
+                m.state.heap[owner.id] = m.state.heap[owner.id].having(name, value)
             if not quiet:
                 _state_assigned(m, target, text_of(target), value)
         case Index(value=owner_expr, items=items):
