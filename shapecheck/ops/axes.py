@@ -106,7 +106,8 @@ def many_tensors(value: Any) -> tuple[Tensor, ...] | Many | None:
 _DTYPES = {
     "float": "float", "float16": "float", "float32": "float", "float64": "float", "bfloat16": "float", "half": "float",
     "double": "float", "int": "int", "int8": "int", "int16": "int", "int32": "int", "int64": "int", "long": "int",
-    "short": "int", "uint8": "int", "bool": "bool", "complex64": "complex", "complex128": "complex", "cfloat": "complex",
+    "short": "int", "uint8": "int", "bool": "bool", "complex64": "complex", "complex128": "complex",
+    "cfloat": "complex",
 }  # fmt: skip
 
 
@@ -244,7 +245,8 @@ def same_shape(kit: Kit, kind: str, op: str, operands: Sequence[Tensor], a: Shap
         return a if a.min_rank >= b.min_rank else b
     if isinstance(a, Partial) or isinstance(b, Partial):
         known, other = (b, a) if isinstance(a, Partial) else (a, b)
-        assert isinstance(known, tuple) and isinstance(other, Partial)
+        assert isinstance(known, tuple)
+        assert isinstance(other, Partial)
         if other.min_rank > len(known):
             rank_crash(kit, op, operands, len(known), other.min_rank)
             return known

@@ -339,8 +339,9 @@ def broadcast_shapes(kit: Kit, *shapes: Value) -> Value:
     return Items("size", tuple(Num(a.size) for a in result))
 
 
-@op("torch.nn.Parameter", "torch.nn.parameter.Parameter", name="same")
-def parameter(kit: Kit, data: Value = NONE, requires_grad: Any = True) -> Value:
+@op("torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.nn.Buffer", name="same",
+    parameters="data=None, requires_grad=True, *, persistent=True")  # fmt: skip
+def parameter(kit: Kit, data: Value = NONE, requires_grad: Any = True, *, persistent: Any = True) -> Value:
     return as_tensor(data).with_(made=None)
 
 

@@ -22,7 +22,8 @@ def embedding(kit: Kit, input: Value, weight: Value, *settings: Any) -> Value:
 
 
 @op("torch.nn.functional.layer_norm", "torch.nn.functional.rms_norm", "torch.layer_norm",
-    parameters="input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True", name="layer_norm")  # fmt: skip
+    parameters="input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True",
+    name="layer_norm")  # fmt: skip
 def layer_norm(kit: Kit, input: Value, normalized_shape: Value, *rest: Any, **more: Any) -> Value:
     return normed(kit, as_tensor(input), normalized_shape)
 
@@ -85,8 +86,8 @@ def _conv(rank: int) -> OpFunction:
 
 def _pool(rank: int, average: bool) -> OpFunction:
     def pool(
-        kit: Kit, input: Value, kernel_size: Value, stride: Any = None, padding: Any = 0, *rest: Any, ceil_mode: Any = False,
-        dilation: Any = 1, **more: Any,
+        kit: Kit, input: Value, kernel_size: Value, stride: Any = None, padding: Any = 0, *rest: Any,
+        ceil_mode: Any = False, dilation: Any = 1, **more: Any,
     ) -> Value:  # fmt: skip
         x = as_tensor(input)
         if x.axes is not None and len(x.axes) not in (rank + 1, rank + 2):
@@ -119,7 +120,8 @@ def _register() -> None:
            parameters="input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1")(_conv(rank))  # fmt: skip
         for kind in ("avg", "max"):
             op(f"torch.nn.functional.{kind}_pool{rank}d", name=f"{kind}_pool{rank}d",
-               parameters="input, kernel_size, stride=None, padding=0, *rest, **more")(_pool(rank, kind == "avg"))  # fmt: skip
+               parameters="input, kernel_size, stride=None, padding=0, *rest, **more")(
+                _pool(rank, kind == "avg"))  # fmt: skip
             op(f"torch.nn.functional.adaptive_{kind}_pool{rank}d", name=f"adaptive_{kind}_pool{rank}d",
                parameters="input, output_size, return_indices=False")(_adaptive(rank))  # fmt: skip
 
@@ -198,9 +200,24 @@ def unfold(kit: Kit, input: Value, kernel_size: Value, dilation: Any = 1, paddin
         if isinstance(count, int) and count <= 0:
             kit.crash("layer", "unfold", (x,), k, axis.size, NEVER, "the window is larger than the input")
         places = places * count
-    assert kernel[0] is not None and kernel[1] is not None
+    assert kernel[0] is not None
+    assert kernel[1] is not None
     width = kit.axis(x.axes[-3].size * kernel[0] * kernel[1], "unfold")
     return Tensor((*x.axes[:-3], width, kit.axis(places, "unfold")), x.dtype)
+
+
+@op("torch.nn.functional.grid_sample", parameters="input, grid, *settings, **more")
+def grid_sample(kit: Kit, input: Value, grid: Value, *settings: Any, **more: Any) -> Value:
+    """`[N, C, H, W]` at the places `[N, h, w, 2]`: `[N, C, h, w]`."""
+    x, places = as_tensor(input), as_tensor(grid)
+    if x.axes is None or places.axes is None:
+        return Tensor(Partial(), x.dtype)
+    if len(x.axes) != len(places.axes) or len(x.axes) not in (4, 5):
+        rank_crash(kit, "grid_sample", (x, places), len(x.axes), len(places.axes), "input and grid need rank 4 or 5")
+        return Tensor(Partial(), x.dtype)
+    require(kit, "layer", "grid_sample", (x, places), x.axes[0].size, places.axes[0].size, "batch")
+    require(kit, "layer", "grid_sample", (x, places), places.axes[-1].size, len(x.axes) - 2, "coordinates")
+    return Tensor((*x.axes[:2], *places.axes[1:-1]), x.dtype)
 
 
 @op("torch.nn.functional.multi_head_attention_forward", parameters="query, *rest, **more")

@@ -51,10 +51,12 @@ _FAMILIES = [
     "Starcoder2",
 ]
 _NO_POOLER = frozenset({
-    "DistilBert", "Electra", "DebertaV2", "Deberta", "ModernBert", "Qwen2", "Qwen3", "Llama", "Mistral", "Gemma", "Gemma2",
-    "Gemma3Text", "GPT2", "GPTNeo", "GPTNeoX", "OPT", "Bloom", "Phi", "Phi3", "Falcon", "StableLm", "Starcoder2",
+    "DistilBert", "Electra", "DebertaV2", "Deberta", "ModernBert", "Qwen2", "Qwen3", "Llama", "Mistral", "Gemma",
+    "Gemma2", "Gemma3Text", "GPT2", "GPTNeo", "GPTNeoX", "OPT", "Bloom", "Phi", "Phi3", "Falcon", "StableLm",
+    "Starcoder2",
 })  # fmt: skip
 _HEADS = ("Model", "ForSequenceClassification", "ForMaskedLM", "ForCausalLM", "ForTokenClassification")
+_TOKENIZERS = ("Auto", "Bert", "Roberta", "XLMRoberta", "PreTrained")
 _CONFIG = "config=None, *args, **kwargs"
 
 
@@ -146,12 +148,11 @@ def _register() -> None:
             layer(f"{name}({_CONFIG})")(_model(family) if kind == "Model" else _head(kind))
             for maker in ("from_pretrained", "from_config"):
                 op(f"{name}.{maker}", name=maker, parameters="*args, **kwargs")(_from_pretrained(name))
-    for name in ("AutoTokenizer", "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizer", "PreTrainedTokenizerBase",
-                 "PreTrainedTokenizerFast"):  # fmt: skip
-        layer(f"transformers.{name}(*args, **kwargs)")(tokenize)
-        op(f"transformers.{name}.from_pretrained", name="from_pretrained", parameters="*args, **kwargs")(
-            _from_pretrained(f"transformers.{name}")
-        )
+    for family in _TOKENIZERS:
+        for kind in ("", "Fast", "Base"):
+            name = f"transformers.{family}Tokenizer{kind}"
+            layer(f"{name}(*args, **kwargs)")(tokenize)
+            op(f"{name}.from_pretrained", name="from_pretrained", parameters="*args, **kwargs")(_from_pretrained(name))
 
 
 _AUTO = {
@@ -234,6 +235,7 @@ def config(layer: Layer) -> Mapping | None:
         return None
     sizes = {
         "hidden_size": HIDDEN, "vocab_size": VOCABULARY, "num_attention_heads": symbol("$config.num_attention_heads"),
-        "num_hidden_layers": symbol("$config.num_hidden_layers"), "num_labels": symbol("$config.num_labels"), "d_model": HIDDEN,
+        "num_hidden_layers": symbol("$config.num_hidden_layers"), "num_labels": symbol("$config.num_labels"),
+        "d_model": HIDDEN,
     }  # fmt: skip
     return Mapping(tuple((k, Num(v, Origin(f"config.{k}", None))) for k, v in sizes.items()), UNKNOWN, "config")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from shapecheck.dims import NEVER, Size, as_symbol, exact_div
@@ -238,7 +239,7 @@ def block_diag(kit: Kit, *tensors: Value) -> Value:
 
 
 def pieces(kit: Kit, axis: Axis, count: int) -> tuple[Axis, ...] | None:
-    """An axis in `count` equal parts, with the parts that a `cat` or a merge made it of; None when it does not divide."""
+    """An axis in `count` equal parts, those that a `cat` or a merge made it of; None when it does not divide."""
     size = exact_div(axis.size, count)
     if size is None or size == 0:
         return None
@@ -363,7 +364,7 @@ def tensor_split(kit: Kit, input: Value, indices_or_sections: Value, dim: Any = 
         return Items("tuple", tuple(map(piece, equal)))
     if count is None and cuts is not None and isinstance(axis.size, int):
         bounds = [0, *(min(max(c + axis.size if c < 0 else c, 0), axis.size) for c in cuts), axis.size]
-        return _cut(kit, axis, [max(b - a, 0) for a, b in zip(bounds, bounds[1:])], piece)
+        return _cut(kit, axis, [max(b - a, 0) for a, b in pairwise(bounds)], piece)
     number = count if count is not None else len(cuts) + 1 if cuts is not None else None
     if number is None or number <= 0 or number > _MANY:
         return Many(piece(kit.axis(kit.fresh("n"), "tensor_split")), None, "tuple")

@@ -65,7 +65,7 @@ class Kit(Protocol):
         """A plain Python int, or None."""
 
     def sizes(self, values: Sequence[Value]) -> tuple[Size | None, ...] | None:
-        """Sizes of `view(a, b)`, `view((a, b))`, `view(x.shape)`: flattens one tuple; None when the count is unknown."""
+        """Sizes of `view(a, b)`, `view((a, b))`, `view(x.shape)`; None when their count is unknown."""
 
     def broadcast(self, op: str, *tensors: Tensor) -> Shape:
         """The broadcast shape; states `Broadcasted`, and `Crashed("broadcast")` where it can't be done."""
@@ -220,9 +220,11 @@ _SHAPELESS = frozenset(
 
 
 def bind(parameters: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments | None:
-    """Bind a call's arguments to parameters, defaults filled in. numpy's spellings (`axis=`) are understood and keywords
-    that no shape depends on (`device=`, `out=`) dropped. None where torch would say TypeError, or has an overload that
-    we lack."""
+    """Bind a call's arguments to parameters, defaults filled in.
+
+    numpy's spellings (`axis=`) are understood and keywords that no shape depends on (`device=`, `out=`) dropped. None
+    where torch would say TypeError, or has an overload that we lack.
+    """
     names = {p.name for p in parameters}
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
     given: dict[str, Any] = {}

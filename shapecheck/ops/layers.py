@@ -492,8 +492,10 @@ def _attention_fits(kit: Kit, q: Tensor, k: Tensor, v: Tensor, batch_first: bool
         require(kit, "layer", "multihead_attention", given, q.axes[batch].size, k.axes[batch].size, "batch")
 
 
-_BLOCK = "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-05, batch_first=False, " \
-    "norm_first=False, bias=True, device=None, dtype=None"  # fmt: skip
+_BLOCK = (
+    "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-05, batch_first=False, "
+    "norm_first=False, bias=True, device=None, dtype=None"
+)
 
 
 @layer(f"torch.nn.TransformerEncoderLayer({_BLOCK})")
@@ -574,6 +576,11 @@ def contents(layer: Layer) -> Sequence[Value] | None:
 @layer("torch.nn.ModuleList(modules=None)", "torch.nn.ModuleDict(modules=None)", "torch.nn.ParameterList(values=None)")
 def not_callable(kit: Kit, layer: Layer, *args: Value) -> Value:
     return UNKNOWN
+
+
+@layer("torch.nn.PixelShuffle(upscale_factor)")
+def pixel_shuffle(kit: Kit, layer: Layer, input: Value) -> Value:
+    return REGISTRY["torch.pixel_shuffle"].function(kit, input, layer.arg("upscale_factor"))
 
 
 @layer(

@@ -1,4 +1,4 @@
-"""Losses: which shapes they need, and what `reduction` leaves. The `nn` classes are the functions with settings stored."""
+"""Losses: which shapes they need, and what `reduction` leaves. The `nn` classes are the functions, settings stored."""
 
 from __future__ import annotations
 

@@ -146,7 +146,8 @@ _register_unary()
 
 @op(
     "Tensor.clone", "Tensor.contiguous", "Tensor.detach", "Tensor.detach_", "Tensor.cpu", "Tensor.cuda",
-    "Tensor.requires_grad_", "Tensor.share_memory_", "Tensor.pin_memory", "torch.clone", "torch.detach",
+    "Tensor.to_dense", "Tensor.coalesce", "Tensor.requires_grad_", "Tensor.share_memory_",
+    "Tensor.pin_memory", "torch.clone", "torch.detach",
     "torch.nan_to_num", "Tensor.nan_to_num", "Tensor.nan_to_num_", "Tensor.data", "Tensor.grad", "Tensor.retain_grad",
     "torch.autograd.Variable",
     name="same",
@@ -430,7 +431,8 @@ def sample_like(kit: Kit, input: Value, *settings: Any, **more: Any) -> Value:
 
 
 @op("torch.equal", "torch.allclose", "Tensor.equal", "Tensor.allclose", "torch.is_tensor", "torch.is_floating_point",
-    "Tensor.is_floating_point", "Tensor.is_contiguous", name="test")  # fmt: skip
+    "Tensor.is_floating_point", "Tensor.is_contiguous", "torch.is_complex", "Tensor.is_complex",
+    name="test")  # fmt: skip
 def test(kit: Kit, input: Value, *rest: Any, **more: Any) -> Value:
     return Unknown("bool")
 

@@ -208,7 +208,8 @@ def tensordot(kit: Kit, a: Value, b: Value, dims: Any = 2, out: Any = None) -> V
         wrong_dim(kit, "tensordot", left, mine[0])
         return Tensor(Partial(), left.dtype)
     for i, j in zip(here, there):
-        assert i is not None and j is not None
+        assert i is not None
+        assert j is not None
         if left.axes[i].size != 1 and right.axes[j].size != 1:
             require(kit, "matmul", "tensordot", (left, right), left.axes[i].size, right.axes[j].size)
     rest = [x for i, x in enumerate(left.axes) if i not in here]
@@ -299,7 +300,8 @@ def _bind_term(
     axes = tensor.axes
     if axes is None:
         shape = tensor.shape
-        assert isinstance(shape, Partial) and at is not None
+        assert isinstance(shape, Partial)
+        assert at is not None
         head, tail = list(zip(term[:at], shape.head)), list(zip(reversed(term[at + 1 :]), reversed(shape.tail)))
         pairs = head + tail
         rest.append(Partial())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shapecheck.dims import NEVER
+from shapecheck.dims import NEVER, Size
 from shapecheck.ops.axes import (
     as_tensor,
     dtype_of,
@@ -15,7 +15,8 @@ from shapecheck.ops.axes import (
     like,
     named,
     position,
-    put, rank_crash,
+    put,
+    rank_crash,
     reach,
     take,
 )  # fmt: skip
@@ -276,6 +277,30 @@ def diff(kit: Kit, input: Value, n: Any = 1, dim: Any = -1, prepend: Value = NON
     if times != 1 or not is_none(prepend) or not is_none(append):
         return Tensor(put(tensor.shape, at, kit.axis(kit.fresh("n"), "diff")), tensor.dtype)
     return Tensor(put(tensor.shape, at, kit.axis(axis.size - 1, "differences of neighbours")), tensor.dtype)
+
+
+@op("torch.fft.fft", "torch.fft.ifft", parameters="input, n=None, dim=-1, norm=None")
+def fft(kit: Kit, input: Value, n: Any = None, dim: Any = -1, norm: Any = None) -> Value:
+    """As many frequencies as there are values, or `n`."""
+    tensor = along(kit, "fft", as_tensor(input), dim)
+    return _resized(kit, tensor, kit.integer(dim), None if is_none(n) else kit.size(n), not is_none(n))
+
+
+@op("torch.fft.rfft", parameters="input, n=None, dim=-1, norm=None")
+def rfft(kit: Kit, input: Value, n: Any = None, dim: Any = -1, norm: Any = None) -> Value:
+    """`n // 2 + 1` frequencies."""
+    tensor, at = along(kit, "rfft", as_tensor(input), dim), kit.integer(dim)
+    axis = None if at is None else take(tensor.shape, at)
+    length = axis.size if is_none(n) and axis is not None else kit.size(n)
+    return _resized(kit, tensor, at, None if length is None else length // 2 + 1, True)
+
+
+def _resized(kit: Kit, tensor: Tensor, at: int | None, size: Size | None, changed: bool) -> Tensor:
+    if not changed:
+        return like(tensor, "complex")
+    if at is None or take(tensor.shape, at) is None:
+        return Tensor(Partial(), "complex")
+    return Tensor(put(tensor.shape, at, kit.axis(kit.fresh("n") if size is None else size, "fft")), "complex")
 
 
 @op("torch.trace", "Tensor.trace")

@@ -275,7 +275,8 @@ def movedim(kit: Kit, input: Value, source: Value, destination: Value) -> Value:
         return Tensor(Partial(), tensor.dtype)
     result: list[Axis | None] = [None] * len(axes)
     for s, g in zip(here, there):
-        assert s is not None and g is not None
+        assert s is not None
+        assert g is not None
         result[g] = axes[s]
     rest = iter(a for i, a in enumerate(axes) if i not in here)
     return Tensor(tuple(a if a is not None else next(rest) for a in result), tensor.dtype)
@@ -298,7 +299,7 @@ def unsqueeze(kit: Kit, input: Value, dim: Value) -> Value:
 
 @op("torch.squeeze", "Tensor.squeeze", "Tensor.squeeze_")
 def squeeze(kit: Kit, input: Value, dim: Any = None) -> Value:
-    """Drops axes of size 1. A size that is known only by name is taken to be more than 1; a free one leaves the rank open."""
+    """Drops axes of size 1. A size with a name is taken to be more than 1; a free one leaves the rank open."""
     tensor = as_tensor(input)
     if is_none(dim):
         if tensor.axes is None or any(kit.is_free(a.size) for a in tensor.axes):
@@ -444,7 +445,7 @@ def _copies(kit: Kit, count: Size | None, axis: Axis, outer: bool) -> Axis:
 def repeat_interleave(
     kit: Kit, input: Value, repeats: Value = NONE, dim: Any = None, *, output_size: Any = None
 ) -> Value:
-    """Each element `k` times in place: an axis of B becomes (B, k), row-major. Without `dim` the tensor is flat first."""
+    """Each element `k` times in place: an axis of B becomes (B, k), row-major. Without `dim` all axes are one."""
     tensor = as_tensor(input)
     at = None if is_none(dim) else kit.integer(dim)
     if not is_none(dim) and at is None:

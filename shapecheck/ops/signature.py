@@ -50,7 +50,7 @@ def _fits(shape: Shape, wanted: spec.Spec) -> bool:
 
 
 def apply(kit: Kit, name: str, line: str, values: Sequence[Any], kind: str = "matmul") -> tuple[Shape, ...]:
-    """The output shapes of a line for these inputs. Unknown inputs learn the rank that the only fitting overload names."""
+    """The output shapes of a line for these inputs. Unknown ones learn the rank that the only fitting overload has."""
     rows = overloads(line)
     given = [None if is_none(v) and rows[0].optional[i] else as_tensor(v) for i, v in enumerate(values)]
     tensors = [t for t in given if t is not None]

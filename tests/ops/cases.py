@@ -19,17 +19,57 @@ F = "torch.nn.functional."
 
 UNARY = [
     c(f"{place}.{name}", t("B D"))
-    for name in (
-        "exp log sqrt rsqrt sin cos tanh sigmoid erf reciprocal abs neg square round floor sign isnan isfinite log1p expm1"
-    ).split()
+    for name in [
+        "exp",
+        "log",
+        "sqrt",
+        "rsqrt",
+        "sin",
+        "cos",
+        "tanh",
+        "sigmoid",
+        "erf",
+        "reciprocal",
+        "abs",
+        "neg",
+        "square",
+        "round",
+        "floor",
+        "sign",
+        "isnan",
+        "isfinite",
+        "log1p",
+        "expm1",
+    ]
     for place in ("torch", "Tensor")
 ]
 ACTIVATIONS = [
     c(F + name, t("B D"))
-    for name in (
-        "relu elu selu celu gelu silu mish leaky_relu relu6 hardtanh hardswish hardsigmoid hardshrink softplus softshrink "
-        "softsign tanhshrink logsigmoid dropout alpha_dropout gumbel_softmax sigmoid tanh"
-    ).split()
+    for name in [
+        "relu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "mish",
+        "leaky_relu",
+        "relu6",
+        "hardtanh",
+        "hardswish",
+        "hardsigmoid",
+        "hardshrink",
+        "softplus",
+        "softshrink",
+        "softsign",
+        "tanhshrink",
+        "logsigmoid",
+        "dropout",
+        "alpha_dropout",
+        "gumbel_softmax",
+        "sigmoid",
+        "tanh",
+    ]
 ]
 
 POINTWISE = [
@@ -174,6 +214,10 @@ REDUCTIONS = [
     c("torch.diff", t("B D")),
     c("torch.diff", t("B D"), dim=0),
     c("torch.trace", t("B D")),
+    c("torch.fft.fft", t("B D")),
+    c("torch.fft.fft", t("B D"), n=8, dim=0),
+    c("torch.fft.rfft", t("B D")),
+    c("torch.fft.rfft", t("B D"), dim=0),
     c("torch.cov", t("B D")),
     c("torch.count_nonzero", t("B D"), dim=1),
     c("torch.count_nonzero", t("B D")),
@@ -301,7 +345,7 @@ PRODUCTS = [
             ("B D", "G D N"),
             ("H 1 B D", "G D N"),
         )
-    ),  # fmt: skip
+    ),
     c("torch.mm", t("B D"), t("D N")),
     c("torch.mm", t("B D"), mat2=t("D N")),
     c("torch.bmm", t("B G D"), t("B D N")),
@@ -590,6 +634,8 @@ LAYERS = [
     c(F + "interpolate", t("B K W W"), size=(4, 4)),
     c(F + "pixel_shuffle", t("B G W W"), 2),
     c(F + "unfold", t("B K W W"), 3),
+    c(F + "grid_sample", t("B K W W"), t("B S H 2"), align_corners=False),
+    nn("PixelShuffle", (2,), t("B G W W")),
     c("torch.nn.utils.rnn.pad_sequence", [t("B D"), t("N D")], batch_first=True),
 ]  # fmt: skip
 

@@ -44,8 +44,8 @@ def stretched(rng: Random, shape: tuple[str, ...]) -> tuple[str, ...]:
 
 def reduction(rng: Random) -> Call:
     x = tensor(rng)
-    name = rng.choice(["sum", "mean", "amax", "amin", "logsumexp", "prod", "argmax", "max", "min", "std", "var", "median",
-                       "norm", "any", "all", "nansum", "cumsum", "softmax", "count_nonzero"])  # fmt: skip
+    name = rng.choice(["sum", "mean", "amax", "amin", "logsumexp", "prod", "argmax", "max", "min", "std", "var",
+                       "median", "norm", "any", "all", "nansum", "cumsum", "softmax", "count_nonzero"])  # fmt: skip
     place = rng.choice(["torch", "Tensor"])
     where: Any = dim(rng, len(x.axes))
     if name in ("cumsum", "softmax", "count_nonzero"):
@@ -197,8 +197,9 @@ def matmul(rng: Random) -> Call:
         right = (*right[:-1], rng.choice(NAMES))
     if rng.random() < 0.1:
         right = tuple(reversed(right))
-    name = rng.choice(["torch.matmul", "operator.matmul", "torch.bmm", "torch.mm", "torch.mv", "torch.dot", "torch.inner",
-                       "torch.outer", "torch.tensordot", "torch.cdist", F + "linear", "torch.kron"])  # fmt: skip
+    name = rng.choice(["torch.matmul", "operator.matmul", "torch.bmm", "torch.mm", "torch.mv", "torch.dot",
+                       "torch.inner", "torch.outer", "torch.tensordot", "torch.cdist", F + "linear",
+                       "torch.kron"])  # fmt: skip
     if name == "torch.tensordot":
         return Call(name, (T(left), T(right)), {"dims": rng.choice([0, 1, 1, 2])})
     if name == F + "linear":

@@ -1,17 +1,16 @@
 """torch as the judge: one call is made for real and by our op, and both are compared.
 
-A call is written once, with named sizes: `Call("torch.matmul", (t("B D"), t("D N")))`. It is then made with real tensors
-of the sizes in `SIZES`, and symbolically in several moods: with plain ints, with named sizes, with free sizes (nothing
+A call is written once, with named sizes: `Call("torch.matmul", (t("B D"), t("D N")))`. It is then made for real, with
+the sizes in `SIZES`, and symbolically in several moods: with plain ints, with named sizes, with free sizes (nothing
 known yet), and with tensors of which only the first axes, only the last, or nothing at all is known.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import operator
 
 import einops
 import einops.layers.torch

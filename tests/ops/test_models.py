@@ -19,7 +19,8 @@ def shown(value: Value | None) -> str:
     """`[B, S]`; `[..., D]` where the rank is open."""
     assert isinstance(value, Tensor)
     if isinstance(value.shape, Partial):
-        return f"[{', '.join([*(show(a.size) for a in value.shape.head), '...', *(show(a.size) for a in value.shape.tail)])}]"
+        front, back = ([show(a.size) for a in part] for part in (value.shape.head, value.shape.tail))
+        return f"[{', '.join([*front, '...', *back])}]"
     return f"[{', '.join(show(a.size) for a in value.shape)}]"
 
 
