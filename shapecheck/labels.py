@@ -18,25 +18,31 @@ def operand_labels(site: Site, tensors: Sequence[Tensor], facts: Facts, names: N
     """A label with its shape for each tensor that can be told in `site`'s call or operator: as the place where it was
     made, or as a name that was given to it; views that keep its rows count as it. A lone rest is told by elimination.
     """
+    found = operand_sites(site, tensors, facts)
+    return tuple(Label(place, names.shape(meant)) for place, meant in filter(None, found))
+
+
+def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[tuple[Site, Tensor] | None]:
+    """For each tensor the expression in `site`'s call or operator that stands for it, and the form of the tensor that
+    it stands for; None where that can't be told."""
     written = list(_written(site.node))
     given: dict[str, list[Made]] = {}
     for fact in facts.of(Assigned):
         if isinstance(fact.value, Tensor) and fact.value.made is not None:
             given.setdefault(fact.name, []).append(fact.value.made)
-    found: list[Label] = []
-    rest: list[Tensor] = []
+    found: list[tuple[Site, Tensor] | None] = []
     for tensor in tensors:
+        found.append(None)
         for expr in written:
             meant = next((t for t in _history(tensor) if _stands_for(expr, t, given)), None)
             if meant is not None:
                 written.remove(expr)
-                found.append(Label(Site(site.path, expr), names.shape(meant)))
+                found[-1] = (Site(site.path, expr), meant)
                 break
-        else:
-            rest.append(tensor)
-    if len(rest) == 1 and len(written) == 1:
-        found.append(Label(Site(site.path, written[0]), names.shape(rest[0])))
-    return tuple(found)
+    if found.count(None) == 1 and len(written) == 1:
+        at = found.index(None)
+        found[at] = (Site(site.path, written[0]), tensors[at])
+    return found
 
 
 def _written(node: Node) -> Iterator[Expr]:

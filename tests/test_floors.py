@@ -20,6 +20,7 @@ FLOORS = [
     {
         "rule",
         "labels",
+        "crossing",
         "packs",
         "marks",
         "source",

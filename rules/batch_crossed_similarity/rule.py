@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import base, blame
+from shapecheck.crossing import (
+    Crossing,
+    confirmed,
+    contradicted,
+    laundering,
+    pairs_on_purpose,
+    product_crossing,
+    unmoved,
+)
+from shapecheck.dataflow import blame
 from shapecheck.facts import Called, Contract, Facts
-from shapecheck.labels import operand_labels
-from shapecheck.program import walk
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Axis, Site, Tensor
+from shapecheck.labels import operand_sites
+from shapecheck.naming import Names
+from shapecheck.program import Call, walk
+from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.values import Site
 
 META = Rule(
     "SC101",
@@ -18,83 +28,129 @@ META = Rule(
     "a similarity of tensors of different rank puts the batch axis in its result twice",
 )
 
-PRODUCTS = {"matmul": ("input", "other"), "inner": ("input", "other")}
-# what a result of all pairs is made for: its diagonal, or an einsum over it
-TAKES_DIAGONAL = frozenset({"diagonal", "diag", "einsum"})
+COVERS = ("SC701", "SC702", "SC105", "SC301", "SC302")
 
 
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
-    if fact.op not in PRODUCTS or not isinstance(fact.result, Tensor):
+    crossing = product_crossing(fact)
+    if crossing is None:
         return
-    left, right = (fact.args.get(name) for name in PRODUCTS[fact.op])
-    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
+    contract = contradicted(crossing.result, facts) or _comment_on(fact, facts)
+    if contract is None and (
+        not crossing.implicit or confirmed(crossing.result, facts) or pairs_on_purpose(crossing, facts)
+    ):
         return
-    crossed = crossed_axis(fact.op, left, right, fact.result)
-    if crossed is None or _diagonal_taken(fact.result, facts):
-        return
-    flat, grouped = (left, right) if (left.rank or 0) < (right.rank or 0) else (right, left)
-    site = blame(fact, [flat, grouped], facts.path)
+    yield _finding(crossing, contract, facts)
+
+
+def _finding(crossing: Crossing, contract: Contract | None, facts: Facts) -> Finding:
+    fact, flat, grouped = crossing.fact, unmoved(crossing.flat), unmoved(crossing.grouped)
+    site = blame(fact, [crossing.flat, crossing.grouped], facts.path)
     names = facts.names()
-    batch = names.axis(crossed)
-    low, high, result = (names.shape(base(flat)), names.shape(base(grouped)), names.shape(fact.result))
-    wanted = [a for a in base(grouped).axes or () if a.size not in {x.size for x in base(flat).axes or ()}]
-    meant = "[" + ", ".join([batch, *map(names.axis, wanted)]) + "]"
+    batch = names.axis(crossing.batch)
+    low, high, result = names.shape(flat), names.shape(grouped), names.shape(crossing.result)
+    meant = _meant(crossing, names)
+    hidden = laundering(crossing.result, facts)
     notes = [
-        Note(
-            f"{low} and {high} differ in rank, so the product pairs every row of the first with every "
-            f"{batch}-slice of the second",
-            fact.site,
-        ),
+        Note(f"here every row of {low} meets every one of the {batch} groups in {high}", fact.site),
     ]
-    made = base(grouped).made
-    if made is not None:
-        notes.append(Note(f"{high} is made here", made.site))
-    comment = _comment_at(site, facts)
-    yield META.finding(
+    if grouped.made is not None:
+        notes.append(Note(f"{high} is made here", grouped.made.site))
+    written = ""
+    if contract is not None:
+        written = f'the {contract.declared.source} says "{contract.declared.text}"'
+        notes.append(Note(f"{written}, which has no second {batch}", contract.declared.site))
+        if contract.site.node is not contract.declared.site.node:
+            notes.append(Note("the result is compared with that here", contract.site))
+    if hidden is not None:
+        notes.append(Note(f"this {hidden.op} hides the third axis: no later line will complain", hidden.site))
+    message = f"this similarity of {low} and {high} computes {result}: {batch} stands in it twice"
+    message += f", where {written}" if written else f", where each row's own group would give {meant}"
+    left, right = (
+        None if found is None else found[0] for found in operand_sites(site, [crossing.flat, crossing.grouped], facts)
+    )
+    labels = tuple(Label(s, text) for s, text in ((left, low), (right, high)) if s is not None)
+    return META.finding(
         site,
-        f"this similarity of {low} and {high} computes {result}: {batch} stands in it twice"
-        + (f', where the comment says "{comment}"' if comment else ""),
-        labels=operand_labels(site, [left, right], facts, names),
+        message,
+        labels=labels,
         notes=tuple(notes),
         condition=f"{batch} = 1",
-        help=f"give the smaller one an axis of its own, `x.unsqueeze(1)` and `.squeeze(1)` on the result, or write "
-        f"`torch.einsum`, to get {meant}",
-        covers=("SC701", "SC105", "SC301"),
+        help=_help(crossing, meant),
+        fix=_fix(crossing, site, left, right, certain=contract is not None or hidden is not None),
+        covers=COVERS,
     )
 
 
-def crossed_axis(op: str, left: Tensor, right: Tensor, result: Tensor) -> Axis | None:
-    """The batch axis that both operands brought and neither gave up: leading in both, twice in the result."""
-    if left.axes is None or right.axes is None or result.axes is None:
-        return None
-    low, high = sorted((left, right), key=lambda t: t.rank or 0)
-    if low.rank is None or high.rank is None or low.rank < 2 or high.rank != low.rank + 1:
-        return None
-    assert low.axes is not None
-    assert high.axes is not None
-    batch = high.axes[0]
-    rows = base(low).axes or ()
-    if not rows or rows[0].size != batch.size or batch.size == 1:
-        return None
-    if isinstance(batch.size, int):
-        return None
-    count = sum(a.size == batch.size for a in result.axes)
-    return batch if count >= 2 and result.axes[0].size == batch.size else None
+def _meant(crossing: Crossing, names: Names) -> str:
+    flat, grouped = unmoved(crossing.flat), unmoved(crossing.grouped)
+    own = {a.size for a in flat.axes or ()}
+    wanted = [a for a in grouped.axes or () if a.size not in own]
+    return "[" + ", ".join([names.axis(crossing.batch), *map(names.axis, wanted)]) + "]"
 
 
-def _diagonal_taken(result: Tensor, facts: Facts) -> bool:
-    return any(
-        f.op in TAKES_DIAGONAL and any(isinstance(v, Tensor) and v.made is result.made for v in f.args.values())
-        for f in facts.of(Called)
-    )
+def _help(crossing: Crossing, meant: str) -> str:
+    if _unsqueezable(crossing):
+        return (
+            f"to get {meant}, give the smaller operand an axis of its own with `.unsqueeze(1)` and take it off the "
+            f"result with `.squeeze(1)`, or write `torch.einsum('bd,bgd->bg', ...)`"
+        )
+    return f"to get {meant}, write `torch.einsum('bd,bgd->bg', ...)`: one letter for the batch, kept in the result"
 
 
-def _comment_at(site: Site, facts: Facts) -> str:
+def _unsqueezable(crossing: Crossing) -> bool:
+    """`[B, 1, D]` in the place of `[B, D]` makes the same op compute `[B, 1, G]`."""
+    flat_rank = unmoved(crossing.flat).rank
+    return crossing.fact.op in ("matmul", "cdist") and crossing.flat_first and flat_rank == 2
+
+
+def _fix(crossing: Crossing, site: Site, flat: Site | None, grouped: Site | None, certain: bool) -> Fix | None:
+    if flat is None or grouped is None or unmoved(crossing.flat).rank != 2:
+        return None
+    if _unsqueezable(crossing):
+        return _with_own_axis(site, flat, grouped, certain)
+    if site.node is not crossing.fact.site.node or crossing.fact.op not in ("inner", "linear"):
+        return None
+    text = 'torch.einsum("bd,bgd->bg", {flat}, {grouped})'
+    edit = Edit(site, text, (("flat", flat), ("grouped", grouped)))
+    return Fix("contract each row with its own group", (edit,), safe=certain, imports=("import torch",))
+
+
+def _with_own_axis(site: Site, flat: Site, grouped: Site, certain: bool) -> Fix:
+    """`f(q, p)` becomes `f(q.unsqueeze(1), p).squeeze(1)`, `q @ p.mT` becomes `(q.unsqueeze(1) @ p.mT).squeeze(1)`."""
+    message = "score each row against its own group"
+    node = site.node
+    if not isinstance(node, Call):
+        text = "({flat}.unsqueeze(1) @ {grouped}).squeeze(1)"
+        return Fix(message, (Edit(site, text, (("flat", flat), ("grouped", grouped))),), safe=certain)
+    parts: list[tuple[str, Site]] = [("function", Site(site.path, node.func))]
+    written: list[str] = []
+    for i, arg in enumerate(node.args):
+        quoted = f"{{a{i}}}"
+        parts.append((f"a{i}", Site(site.path, arg.value)))
+        quoted += ".unsqueeze(1)" if arg.value is flat.node else ""
+        written.append(arg.star + (f"{arg.keyword}=" if arg.keyword else "") + quoted)
+    function = "{function}"
+    if not any(arg.value is flat.node for arg in node.args):  # q.matmul(p.mT)
+        parts[0] = ("function", flat)
+        function = "{function}.unsqueeze(1)." + getattr(node.func, "name", "matmul")
+    text = f"{function}({', '.join(written)}).squeeze(1)"
+    return Fix(message, (Edit(site, text, tuple(parts)),), safe=certain)
+
+
+def _comment_on(fact: Called, facts: Facts) -> Contract | None:
+    """A comment on the statement, in whose value the product stands, that names another rank."""
     for f in facts.of(Contract):
-        if f.declared.source == "comment" and f.verdict.never and f.axis is None and _stands_in(site, f.declared.site):
-            return f.declared.text
-    return ""
+        if (
+            f.declared.source == "comment"
+            and f.verdict.never
+            and f.axis is None
+            and f.value.rank == getattr(fact.result, "rank", None)
+            and _stands_in(fact.site, f.declared.site)
+        ):
+            return f
+    return None
 
 
 def _stands_in(site: Site, statement: Site) -> bool:

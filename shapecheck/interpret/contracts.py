@@ -125,9 +125,20 @@ def on_assert(m: Machine, stmt: Assert) -> None:
             continue
         tensor = m.state.tensor(tensor)
         sizes = [None if e is None else m.kit.size(m.resolve(m.eval(e))) for e in asserted.sizes]
+        tensor = _held_true(m, tensor, sizes)
         site = Site(m.here.path, stmt)
         texts = tuple("_" if e is None else _text(e) for e in asserted.sizes)
         _compare(m, tensor, sizes, texts, f"({', '.join(texts)})", _text(asserted.subject), "assert", site, False)
+
+
+def _held_true(m: Machine, tensor: Tensor, sizes: Sequence[Size | None]) -> Tensor:
+    """After an assertion it holds: free sizes are what it says."""
+    tensor = m.kit.rank(tensor, len(sizes))
+    if tensor.axes is not None and len(tensor.axes) == len(sizes):
+        for axis, size in zip(tensor.axes, sizes):
+            if size is not None and (m.kit.is_free(axis.size) or m.kit.is_free(size)):
+                m.kit.agree(axis.size, size)
+    return m.state.tensor(tensor)
 
 
 def _text(expr: Expr) -> str:

@@ -9,9 +9,9 @@ from shapecheck.imports import Project
 from shapecheck.interpret.calls import bind_parameters, instantiate
 from shapecheck.interpret.contracts import on_enter
 from shapecheck.interpret.machine import Activation, Machine, Oracle, OutOfBudget, PathEnds
-from shapecheck.interpret.modules import decorator_names, find_member, run_top_level
+from shapecheck.interpret.modules import decorator_names, find_member, is_module_class, run_top_level
 from shapecheck.interpret.state import State
-from shapecheck.program import Branch, Class, Function, Node, Program, Stmt, Try, With
+from shapecheck.program import Attr, Branch, Class, Const, Function, Name, Node, Param, Program, Stmt, Try, With
 from shapecheck.values import NONE, ClassVal, Closure, Extern, Lit, Many, Num, Ref, Unknown, Value
 
 RECURSION = 12_000
@@ -99,8 +99,30 @@ def _arguments(m: Machine, closure: Closure, args: list[Value], function: Functi
         else:
             default = frame[p.name] if p.default is not None else NONE
             if not isinstance(default, (Closure, Extern, ClassVal)):
-                frame[p.name] = Unknown(_hint(default), f"{function.name}.{p.name}@{m.serial()}")
+                made = _of_class(m, p, function)
+                frame[p.name] = made or Unknown(_hint(default), f"{function.name}.{p.name}@{m.serial()}")
     return frame
+
+
+def _of_class(m: Machine, p: Param, function: Function) -> Value | None:
+    """An instance for `model: Encoder`, where Encoder is a module of the project."""
+    match p.annotation:
+        case Name() | Attr() as expr:
+            pass
+        case Const(value=str(name)) if name.isidentifier():
+            expr = Name(name)
+        case _:
+            return None
+    with m.silently():
+        cls = m.resolve(m.eval(expr))
+        if not isinstance(cls, ClassVal) or not is_module_class(m, cls):
+            return None
+        depth = (len(m.stack), len(m.activations))
+        try:
+            return _instance(m, cls, function)
+        except (RecursionError, PathEnds):
+            del m.stack[depth[0] :], m.activations[depth[1] :]
+            return _bare_instance(m, cls)
 
 
 def _hint(default: Value) -> str:
@@ -150,7 +172,8 @@ def _run_unknown(m: Machine, closure: Closure, function: Function, args: list[Va
     """Run a function whose further arguments nobody knows."""
 
     def fill(frame: int) -> None:
-        m.state.frames[frame].update(_arguments(m, closure, args, function))
+        arguments = _arguments(m, closure, args, function)  # may run an `__init__`, which replaces the state
+        m.state.frames[frame].update(arguments)
         on_enter(m, function, frame, as_entry=True)
 
     m.enter(closure, node, function.name, fill, as_entry=True)

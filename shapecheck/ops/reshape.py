@@ -117,6 +117,11 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
             multiple = kit.fresh("m")
             if kit.agree(free, multiple * needed).always:
                 return multiple
+    if len(have) > 1 and kit.is_free(have[0]) and have[0] in left and any(map(kit.is_free, right)):
+        # `p.view(q.size(0), n, -1)`: rows are cut by another tensor's rows, the other axes stay whole
+        kept = [s for s in left if s is not have[0]]
+        if kit.agree(have[0], rest).always:
+            return product(kept)
     return total // rest
 
 
