@@ -77,6 +77,38 @@ class Crashed(Fact):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Applied(Fact):
+    """Something whose code is not known was called: a model handed in, a function from elsewhere.
+
+    `name` is the callee as the code writes it. `member`: it is an attribute of a module's own instance
+    (`self.backbone(x)`), so what goes in and what comes out has the batch in front.
+    """
+
+    name: str
+    args: tuple[Value, ...]
+    result: Value
+    member: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored(Fact):
+    """`tensor[items] = value`. An item that counts a `range` is an `Unknown` whose key is in `Facts.counters`."""
+
+    tensor: Tensor
+    items: tuple[Value, ...]
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned(Fact):
+    """Until here nothing was known of the size `symbol`; `op` needs it to be `size`."""
+
+    symbol: str
+    size: Size
+    op: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Assigned(Fact):
     """A value got a name (or an attribute, an item, a loop variable): `name` as the code writes it."""
 
@@ -128,6 +160,7 @@ class Facts:
     read: list[str] = field(default_factory=list)  # every project file that was looked at
     authored: dict[str, str] = field(default_factory=dict)  # symbol -> the name that the author gave it
     hints: dict[str, str] = field(default_factory=dict)  # symbol -> a letter that fits
+    counters: dict[str, tuple[Size, Size]] = field(default_factory=dict)  # loop variable -> (first, count)
     program: Program | None = None
 
     def names(self) -> Names:
@@ -139,6 +172,7 @@ class Facts:
 
 
 __all__ = [
+    "Applied",
     "Assigned",
     "Axis",
     "Broadcasted",
@@ -149,7 +183,9 @@ __all__ = [
     "Fact",
     "Facts",
     "Frame",
+    "Learned",
     "Returned",
     "Shape",
+    "Stored",
     "Tensor",
 ]

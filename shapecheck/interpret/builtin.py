@@ -310,12 +310,19 @@ def _range(m: Machine, args: list[Value]) -> Value:
             return m.unknown()
         if len(numbers) <= 8:
             return Items("list", tuple(Num(n) for n in numbers))
-        return Many(Unknown("int", m.fresh()), len(numbers))
-    length: Size | None = m.kit.size(args[0]) if len(args) == 1 else None
-    if len(args) == 2:
-        low, high = m.kit.size(args[0]), m.kit.size(args[1])
-        length = high - low if low is not None and high is not None else None
-    return Many(Unknown("int", m.fresh()), length)
+        return _counted(m, numbers.start, len(numbers), numbers.step)
+    low: Size | None = 0 if len(args) == 1 else m.kit.size(args[0])
+    high = m.kit.size(args[0] if len(args) == 1 else args[1])
+    length = high - low if low is not None and high is not None and len(args) < 3 else None
+    return _counted(m, low, length, 1)
+
+
+def _counted(m: Machine, first: Size | None, length: Size | None, step: int) -> Many:
+    """The members of a range: one unknown int, of which it is known what it counts."""
+    member = Unknown("int", m.fresh())
+    if first is not None and length is not None and step == 1 and member.key is not None:
+        m.facts.counters[member.key] = (first, length)
+    return Many(member, length)
 
 
 def _zip(m: Machine, args: list[Value]) -> Value:

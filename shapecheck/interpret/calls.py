@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import TooComplex, symbol
-from shapecheck.facts import Called
+from shapecheck.facts import Applied, Called
 from shapecheck.interpret import attributes
 from shapecheck.interpret.attributes import as_tensor, attribute
 from shapecheck.interpret.modules import (
@@ -20,7 +20,7 @@ from shapecheck.interpret.modules import (
 from shapecheck.interpret.state import Instance
 from shapecheck.ops import helpers
 from shapecheck.ops.kit import LAYERS, REGISTRY, OpSpec, bind
-from shapecheck.program import Attr, Bind, Call, Expr, Function, Lambda, Name, Node, Param
+from shapecheck.program import Attr, Bind, Call, Expr, Function, Index, Lambda, Name, Node, Param
 from shapecheck.values import (
     NONE,
     UNKNOWN,
@@ -170,9 +170,30 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
             return containers.call_method(m, func.owner, func.name, args, kwargs, node)
         case Unknown(key=str(key)):
             helped = builtin.by_name(m, key, args, kwargs, node)
-            return m.unknown() if helped is None else helped
+            return _apply_unknown(m, args, kwargs, node) if helped is None else helped
         case _:
             return m.unknown()
+
+
+def _apply_unknown(m: Machine, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+    from shapecheck.interpret.statements import text_of
+
+    result = m.unknown()
+    if isinstance(node, Call):
+        given = (*args, *kwargs.values())
+        member = _is_member(m, node.func)
+        m.state_fact(Applied(site=m.at(node), name=text_of(node.func), args=given, result=result, member=member))
+    return result
+
+
+def _is_member(m: Machine, func: Expr) -> bool:
+    """`self.backbone`, `self.encoders[0]` in a method of a module's own class."""
+    owner, root = m.here.self_value, func
+    while isinstance(root, (Attr, Index)):
+        root = root.value
+    if root is func or not isinstance(root, Name) or not isinstance(owner, Ref) or owner.id not in m.state.heap:
+        return False
+    return m.eval(root) == owner and is_module_class(m, m.state.heap[owner.id].cls)
 
 
 def call_tensor_method(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import ALWAYS, Size, TooComplex, Verdict, as_quotient, as_symbol, compare, solve, symbol, symbols
-from shapecheck.facts import Broadcasted, Crashed
+from shapecheck.facts import Broadcasted, Crashed, Learned
 from shapecheck.values import Axis, Items, Lit, Many, Num, Origin, Partial, Shape, ShapeOf, Site, Tensor, Unknown, Value
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Learner:
                 found = None
             if found is not None:
                 self.m.state.sizes[found[0]] = found[1]
+                self.m.state_fact(Learned(site=self.m.site, symbol=found[0], size=found[1], op=self.m.op_name))
                 return ALWAYS
         return verdict
 

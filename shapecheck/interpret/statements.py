@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shapecheck.dims import as_symbol
-from shapecheck.facts import Assigned
+from shapecheck.facts import Assigned, Stored
 from shapecheck.interpret import branching
 from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.contracts import before, on_assert, on_assign
@@ -175,6 +175,8 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False) -> No
                 return
             owner = m.resolve(m.eval(owner_expr))
             keys = [item_value(m, i) for i in items]
+            if isinstance(owner, Tensor):
+                m.state_fact(Stored(site=m.at(target), tensor=owner, items=tuple(keys), value=value))
             changed = with_item(m, owner, keys, value)
             if changed is not owner:
                 assign(m, owner_expr, changed, quiet=True)
@@ -316,7 +318,12 @@ def _loop(m: Machine, stmt: Loop) -> list[Outcome]:
 
 def _refreshed(m: Machine, member: Value) -> Value:
     """Another member of the same kind: what was learned of the first need not hold for it."""
-    return m.unknown(member.hint) if isinstance(member, Unknown) else member
+    if not isinstance(member, Unknown):
+        return member
+    other = m.unknown(member.hint)
+    if member.key in m.facts.counters and other.key is not None:
+        m.facts.counters[other.key] = m.facts.counters[member.key]
+    return other
 
 
 def _iterate(m: Machine, stmt: Loop, states: list[State], member: Value, done: list[Outcome]) -> list[State]:

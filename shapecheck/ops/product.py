@@ -135,7 +135,7 @@ def project(kit: Kit, name: str, x: Tensor, inside: Axis, outside: Axis, kind: s
     elif isinstance(x.shape, Partial) and not x.shape.head:
         x = kit.refine(x, Partial((), (inside,), x.shape.key))
     if take(x.shape, -1) is None:
-        return Partial((), (outside,))
+        return Partial(x.shape.head[:-1] if isinstance(x.shape, Partial) else (), (outside,))
     return put(x.shape, -1, outside)
 
 

@@ -242,6 +242,8 @@ def t(kit: Kit, input: Value) -> Value:
 @op("Tensor.T", "Tensor.H", name="t")
 def reversed_axes(kit: Kit, input: Value) -> Value:
     tensor = as_tensor(input)
+    if isinstance(tensor.shape, Partial) and tensor.shape.min_rank == 2:
+        tensor = kit.rank(tensor, 2)  # other ranks are deprecated
     if isinstance(tensor.shape, Partial):
         shape = Partial(tuple(reversed(tensor.shape.tail)), tuple(reversed(tensor.shape.head)))
         return Tensor(shape, tensor.dtype)
