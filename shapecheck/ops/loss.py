@@ -152,6 +152,8 @@ def nll_loss_layer(kit: Kit, layer: Layer, input: Value, target: Value) -> Value
 
 def classes(kit: Kit, name: str, scores: Tensor, target: Tensor, weight: Any) -> Shape:
     """The unreduced shape of a loss over classes: the scores without their class axis."""
+    if scores.rank is None and target.rank is not None and target.dtype == "int":
+        scores = kit.rank(scores, target.rank + 1)  # class indices have one axis less
     rows, labels = scores.axes, target.axes
     if rows is None:
         return _unknown_scores(kit, scores, target)
