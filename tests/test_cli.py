@@ -188,7 +188,7 @@ def test_without_a_pack_nothing_is_called_clean(shapecheck: Shapecheck, monkeypa
     [
         ("syntax.py", b"import torch\nx = (\n", "syntax.py:2:"),
         ("plain_syntax.py", b"def f(:\n", "plain_syntax.py:1:"),
-        ("bytes.py", b"import torch\nx = 1\ny = '\xff'\n", "bytes.py:3:1: The bytes are not utf-8"),
+        ("bytes.py", b"import torch\nx = 1\ny = '\xff'\n", "bytes.py:3:6: The bytes are not utf-8"),
         ("binary.py", bytes(range(256)), "binary.py:"),
         ("utf16.py", "import torch\n".encode("utf-16"), "utf16.py:1:1: "),
         ("deep.py", b"import torch\nx = " + b"(" * 4000 + b")" * 4000, "deep.py:2:"),
