@@ -330,12 +330,12 @@ def of_class(m: Machine, cls: ClassVal, name: str) -> Value:
 
 
 def _of_layer(m: Machine, layer: Layer, name: str) -> Value:
+    known = layers.attribute(m.kit, layer, name)  # first: `bias=True` is how it was made, `.bias` a tensor
+    if known is not None:
+        return m.resolve(known)
     found = layer.arg(name)
     if found is not None:
         return m.resolve(found)
-    known = layers.attribute(m.kit, layer, name)
-    if known is not None:
-        return known
     if name == "config" and (config := huggingface.config(layer)) is not None:
         return config
     if name in ("forward", "__call__"):

@@ -556,10 +556,13 @@ def _weight(kit: Kit, layer: Layer, name: str) -> Value | None:
         "torch.nn.BatchNorm1d": (("num_features",), ("num_features",)),
         "torch.nn.BatchNorm2d": (("num_features",), ("num_features",)),
     }
+    given = layer.arg(name)
+    if name == "bias" and given is not None and flag(given) is not True:
+        return NONE if flag(given) is False else UNKNOWN
     if layer.name not in shapes:
+        if name == "weight" and given is not None:  # of a loss
+            return given
         return Tensor(Partial(), "float") if layer.name in LAYERS else None
-    if name == "bias" and layer.arg("bias") is not None and flag(layer.arg("bias")) is not True:
-        return NONE if flag(layer.arg("bias")) is False else UNKNOWN
     sizes = shapes[layer.name][name == "bias"]
     if not sizes:
         return None

@@ -24,6 +24,7 @@ class Overload:
     inputs: tuple[spec.Spec, ...]
     optional: tuple[bool, ...]
     outputs: tuple[spec.Spec, ...]
+    ranks: tuple[tuple[int | None, int], ...]  # of the inputs: (rank, least rank)
 
 
 @lru_cache(maxsize=1024)
@@ -35,18 +36,17 @@ def overloads(line: str) -> tuple[Overload, ...]:
         if not arrow:
             raise ValueError(f"no arrow in {text!r}")
         given = [part.strip() for part in left.split(",")]
-        found.append(Overload(
-            tuple(spec.parse(part.removeprefix("?")) for part in given),
-            tuple(part.startswith("?") for part in given),
-            tuple(spec.parse(part.strip()) for part in right.split(",")),
-        ))  # fmt: skip
+        inputs = tuple(spec.parse(part.removeprefix("?")) for part in given)
+        optional = tuple(part.startswith("?") for part in given)
+        outputs = tuple(spec.parse(part.strip()) for part in right.split(","))
+        found.append(Overload(inputs, optional, outputs, tuple((s.rank, s.min_rank) for s in inputs)))
     return tuple(found)
 
 
-def _fits(shape: Shape, wanted: spec.Spec) -> bool:
+def _fits(shape: Shape, rank: int | None, least: int) -> bool:
     if isinstance(shape, tuple):
-        return len(shape) == wanted.rank if wanted.variadic is None else len(shape) >= wanted.min_rank
-    return wanted.rank is None or shape.min_rank <= wanted.rank
+        return len(shape) == rank if rank is not None else len(shape) >= least
+    return rank is None or shape.min_rank <= rank
 
 
 def apply(kit: Kit, name: str, line: str, values: Sequence[Any], kind: str = "matmul") -> tuple[Shape, ...]:
@@ -54,7 +54,7 @@ def apply(kit: Kit, name: str, line: str, values: Sequence[Any], kind: str = "ma
     rows = overloads(line)
     given = [None if is_none(v) and rows[0].optional[i] else as_tensor(v) for i, v in enumerate(values)]
     tensors = [t for t in given if t is not None]
-    fitting = [row for row in rows if all(t is None or _fits(t.shape, s) for t, s in zip(given, row.inputs))]
+    fitting = [row for row in rows if all(t is None or _fits(t.shape, *r) for t, r in zip(given, row.ranks))]
     if not fitting:
         wanted = " or ".join(", ".join(str(s.rank or f"{s.min_rank}+") for s in row.inputs) for row in rows)
         left = next((t.rank for t in tensors if t.rank is not None), 0)

@@ -155,6 +155,9 @@ def test_layer_attributes() -> None:
     assert shown(layers.attribute(kit, linear, "weight")) == "[N, D]"
     assert shown(layers.attribute(kit, linear, "bias")) == "[N]"
     assert layers.attribute(kit, linear, "out_features") == Num(symbol("N"))
+    convolution = construct("torch.nn.Conv2d", (Num(2), Num(3), Num(1)), {})
+    assert isinstance(convolution, Layer)
+    assert shown(layers.attribute(kit, convolution, "bias")) == "[...]"  # a tensor, not the flag it was made with
     bare = construct("torch.nn.Linear", (Num(2), Num(3)), {"bias": Lit(False)})
     assert isinstance(bare, Layer)
     assert layers.attribute(kit, bare, "bias") == Lit(None)
