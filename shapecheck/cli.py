@@ -311,7 +311,7 @@ def _summary(
         lines.append(f"{'would make' if diff else 'made'} {fixes} in {_count(len(repairs), 'file')}")
     checked = f"{_count(outcome.files, 'file')} checked"
     if not shown:
-        lines.append(f"no findings, {checked}")
+        lines.append(f"no findings{' left' * bool(repairs)}, {checked}")
         return lines
     levels = Counter(d.severity.value for d in shown)
     told = ", ".join(_count(levels[level], level) for level in ("error", "warning") if levels[level])

@@ -150,14 +150,17 @@ def _results(
     check = make()  # also where workers do the work: they are forked with all imported, and a bad pack shows here
     if not tasks:
         return []
-    if jobs == 1 or len(tasks) == 1 or sum(len(source) for _, source in tasks) < ALONE_BYTES:
+    gc.freeze()  # what is imported stays: the collector need not look at it, nor copy a worker's pages
+    small = sum(len(source) for _, source in tasks) < ALONE_BYTES
+    if not small:
+        gc.enable()  # `main` starts without it
+    if small or jobs == 1 or len(tasks) == 1:
         done = []
         for number, (path, source) in enumerate(tasks, 1):
             done.append((path, check(path, source)))
             if tick:
                 tick(number, len(tasks))
         return done
-    gc.freeze()  # what is imported stays: the collector of each worker need not look at it, nor copy its pages
     done = []
     largest_first = sorted(tasks, key=lambda task: -len(task[1]))
     for (path, _), result in run_pool(largest_first, functools.partial(_worker, make), jobs, limit):
