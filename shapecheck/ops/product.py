@@ -57,10 +57,18 @@ def _half_known(kit: Kit, name: str, a: Tensor, b: Tensor) -> Shape:
     column = take(b.shape, -1) if _least(b) >= 2 else None
     if a.rank == 1 and _least(b) >= 2:
         return put(b.shape, -2)
+    front = _in_front(a, b) or _in_front(b, a)
     if column is None:
-        return Partial()
+        return Partial(front)
     row = take(a.shape, -2)
-    return Partial((), (row, column) if row is not None else (column,))
+    return Partial(front, (row, column) if row is not None else (column,))
+
+
+def _in_front(tensor: Tensor, other: Tensor) -> tuple[Axis, ...]:
+    """The leading axes of a tensor of open rank that stand before all axes of the other, so that nothing meets them."""
+    if isinstance(tensor.shape, Partial) and other.axes is not None:
+        return tensor.shape.head[: max(tensor.shape.min_rank - max(len(other.axes), 2), 0)]
+    return ()
 
 
 def _least(tensor: Tensor) -> int:
