@@ -1,0 +1,95 @@
+"""SC602: code that needs every batch to have the configured size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shapecheck.batch import configured_batch
+from shapecheck.dims import Size, as_symbol, symbols
+from shapecheck.facts import Called, Facts, Learned
+from shapecheck.program import Call, Index, Op
+from shapecheck.rule import Finding, Note, Rule, Severity
+from shapecheck.values import Num, Partial, Tensor, Unknown
+
+META = Rule(
+    "SC602",
+    "configured-batch-size",
+    Severity.WARNING,
+    "a tensor's rows are taken to be the configured batch size, which the last batch may not have",
+)
+
+CREATED = frozenset({"arange", "zeros", "ones", "full", "eye", "rand", "randn", "randint", "empty", "linspace", "tensor"})
+VIEWS = frozenset({"view", "reshape"})
+
+
+@META.on(Learned)
+def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
+    """A size of the data had to be one that is built from the configuration."""
+    found = _configured(fact.size)
+    if not found or not fact.symbol.startswith("?") or fact.site.path != facts.path:
+        return
+    if not isinstance(fact.site.node, Call | Index | Op) or fact.op in VIEWS:  # an assertion or a guard says so openly
+        return
+    symbol = found
+    made = _made_of(symbol, fact, facts)
+    if made is None:
+        return
+    names = facts.names()
+    name, size = names.symbol(symbol), names.size(fact.size)
+    yield META.finding(
+        made.site,
+        f"this is sized by the configured {name}, but it meets data that has its own number of rows",
+        notes=(Note(f"here the data must have {size} rows", fact.site),),
+        condition=f"every batch has exactly {name} examples, the last one too",
+        help="take the size from the tensor itself, `x.size(0)`",
+    )
+
+
+def _made_of(symbol: str, fact: Learned, facts: Facts) -> Called | None:
+    """The first tensor of the run that was created with this size."""
+    for f in facts.of(Called):
+        if f.op in CREATED and f.site.path == facts.path and isinstance(f.result, Tensor):
+            if any(symbol in symbols(a.size) for a in f.result.axes or ()):
+                return f
+    return None
+
+
+@META.on(Called)
+def check_view(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`x.view(self.batch_size, -1)`: with fewer rows the rest is grouped wrongly, or torch raises."""
+    if fact.op not in VIEWS or fact.site.path != facts.path:
+        return
+    x = fact.args.get("input")
+    wanted = fact.args.get("shape")
+    if not isinstance(x, Tensor) or not isinstance(wanted, tuple) or len(wanted) < 2:
+        return
+    first = _symbol(wanted[0])
+    if first is None or not configured_batch(first):
+        return
+    known = x.shape.head + x.shape.tail if isinstance(x.shape, Partial) else x.shape
+    if not known or isinstance(known[0].size, int) or any(first in symbols(a.size) for a in known):
+        return
+    names = facts.names()
+    name = names.symbol(first)
+    yield META.finding(
+        fact.site,
+        f"this view of {names.shape(x)} takes the configured {name} for the number of rows",
+        condition=f"every batch has exactly {name} examples, the last one too",
+        help="take the size from the tensor itself, `x.size(0)`",
+    )
+
+
+def _symbol(value: object) -> str | None:
+    match value:
+        case Num(size=size):
+            return as_symbol(size)
+        case Unknown(hint="" | "int", key=str(key)):
+            return "$" + key
+        case _:
+            return None
+
+
+def _configured(size: Size) -> str:
+    return next((symbol for symbol in sorted(symbols(size)) if configured_batch(symbol)), "")
+
+
