@@ -17,9 +17,12 @@ from shapecheck.ops import (
     pointwise,
     product,
     reduce,
+    repeat,
     reshape,
     select,
+    sequences,
     table,
+    windows,
 )
 from shapecheck.ops.kit import LAYERS, REGISTRY, Kit, LayerSpec, OpSpec, bind, construct
 
@@ -28,5 +31,5 @@ PROPERTIES = frozenset({"T", "H", "mT", "mH", "shape", "ndim", "data", "grad", "
 __all__ = [
     "LAYERS", "PROPERTIES", "REGISTRY", "Kit", "LayerSpec", "OpSpec", "bind", "construct", "create", "distributed",
     "einops", "functional", "huggingface", "index", "joining", "layers", "loss", "pointwise", "product", "reduce",
-    "reshape", "select", "table",
+    "repeat", "reshape", "select", "sequences", "table", "windows",
 ]  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 from shapecheck.dims import NEVER, Size
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, rank_crash, require, take
 from shapecheck.ops.kit import Kit, OpFunction, op
-from shapecheck.ops.layers import adapted, looked_up, normed, per_axis, windows
+from shapecheck.ops.layers import looked_up, normed
+from shapecheck.ops.windows import adapted, per_axis, windows
 from shapecheck.values import NONE, Axis, Items, Partial, Tensor, Value
 
 

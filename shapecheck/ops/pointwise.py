@@ -352,7 +352,7 @@ def lerp(kit: Kit, input: Value, end: Value, weight: Value) -> Value:
     return Tensor(kit.broadcast("lerp", *operands), "float")
 
 
-@op("torch.where", "Tensor.where")
+@op("torch.where")
 def where(kit: Kit, condition: Value, input: Value = NONE, other: Value = NONE) -> Value:
     """`torch.where(condition, a, b)`; with the condition alone, one index tensor for each axis."""
     test = as_tensor(condition)
@@ -365,13 +365,10 @@ def where(kit: Kit, condition: Value, input: Value = NONE, other: Value = NONE) 
     return Tensor(shape, promote(a.dtype, b.dtype))
 
 
-@op("Tensor.where_self", name="where")
+@op("Tensor.where", name="where")
 def where_method(kit: Kit, input: Value, condition: Value, other: Value) -> Value:
     """`x.where(condition, y)`."""
     return where(kit, condition, input, other)
-
-
-REGISTRY["Tensor.where"] = REGISTRY.pop("Tensor.where_self")
 
 
 @op("torch.masked_fill", "Tensor.masked_fill")

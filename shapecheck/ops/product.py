@@ -24,6 +24,8 @@ from shapecheck.ops.axes import (
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
 from shapecheck.ops.layout import merge
+from shapecheck.ops.pointwise import fits_into
+from shapecheck.ops.reduce import reduced
 from shapecheck.ops.signature import apply
 from shapecheck.values import Axis, Items, Many, Partial, Shape, Tensor, Value
 
@@ -97,8 +99,6 @@ def baddbmm(kit: Kit, input: Value, batch1: Value, batch2: Value, *, beta: Any =
 
 def _added(kit: Kit, name: str, line: str, input: Value, left: Value, right: Value) -> Tensor:
     """A product plus something that broadcasts to it."""
-    from shapecheck.ops.pointwise import fits_into
-
     shape = apply(kit, name, line, (left, right))[0]
     dtype = promote(as_tensor(input).dtype, as_tensor(left).dtype)
     if isinstance(shape, tuple):
@@ -187,8 +187,6 @@ def pairwise_distance(kit: Kit, x1: Value, x2: Value, p: Any = 2.0, eps: Any = 1
 
 
 def summed(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any = False) -> Tensor:
-    from shapecheck.ops.reduce import reduced
-
     return Tensor(reduced(kit, name, tensor, dim, keepdim), tensor.dtype)
 
 

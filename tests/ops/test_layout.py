@@ -1,5 +1,5 @@
 """What is remembered of memory order, op by op. (`test_random.py` checks that nothing remembered is wrong.)"""
-# ruff: noqa: E501  (tables: one case a line)
+
 
 from __future__ import annotations
 

@@ -31,13 +31,13 @@ def test_random_chains_keep_their_layout() -> None:
 
 def test_the_chains_would_notice(monkeypatch: pytest.MonkeyPatch) -> None:
     """With `repeat` and `repeat_interleave` taken for each other the coordinates disagree."""
-    from shapecheck.ops import reshape
+    from shapecheck.ops import repeat
 
-    right = reshape._copies
+    right = repeat._copies
 
     def wrong(kit, count, axis, outer):  # type: ignore[no-untyped-def]
         return right(kit, count, axis, not outer)
 
-    monkeypatch.setattr(reshape, "_copies", wrong)
+    monkeypatch.setattr(repeat, "_copies", wrong)
     with pytest.raises(chains.Disagreement):
         sum(chains.run(Random(seed)) for seed in range(400))

@@ -1,0 +1,169 @@
+"""Layers that slide a window over the last axes, or set their sizes: convolutions, pooling, resizing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shapecheck.dims import NEVER, Size
+from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, rank_crash, require, text
+from shapecheck.ops.kit import REGISTRY, Kit, OpFunction, layer
+from shapecheck.ops.layers import setting
+from shapecheck.values import Axis, Items, Layer, Partial, Shape, Tensor, Value
+
+
+def windows(
+    kit: Kit, size: Size, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False
+) -> Size:
+    """How many windows fit along one axis; a fresh size where a setting is not known."""
+    if any(v is None for v in (kernel, stride, padding, dilation)):
+        return kit.fresh("n")
+    span = size + 2 * padding - dilation * (kernel - 1) - 1
+    if not ceil:
+        count: Size = span // stride + 1
+        return count
+    if not all(isinstance(v, int) for v in (span, stride, padding, size)):
+        return kit.fresh("n")
+    last = -(-span // stride)
+    return int(last) if last * stride >= size + padding else int(last) + 1  # the last one must start inside
+
+
+def per_axis(kit: Kit, value: Any, rank: int) -> list[Size | None]:
+    """A setting such as `stride=2` or `stride=(2, 1)`, one for each axis."""
+    one = kit.size(value)
+    if one is not None:
+        return [one] * rank
+    listed = members(value)
+    if listed is not None and len(listed) == rank:
+        return [kit.size(v) for v in listed]
+    return [None] * rank
+
+
+def _convolution(rank: int, transposed: bool) -> OpFunction:
+    def convolve(kit: Kit, layer: Layer, input: Value, *more: Value) -> Value:
+        name = f"conv{'_transpose' if transposed else ''}{rank}d"
+        x = as_tensor(input)
+        axes = x.axes
+        outside = kit.axis(setting(kit, layer, "out_channels", "c"), f"{name} out_channels")
+        if axes is None:
+            return Tensor(Partial((), ()), x.dtype)
+        if len(axes) not in (rank + 1, rank + 2):
+            rank_crash(kit, name, (x,), len(axes), rank + 2, f"{name} needs rank {rank + 1} or {rank + 2}")
+            return Tensor(Partial(), x.dtype)
+        channels = kit.size(layer.arg("in_channels"))
+        if channels is not None:
+            require(kit, "layer", name, (x,), axes[-rank - 1].size, channels, "in_channels")
+        kernel = per_axis(kit, layer.arg("kernel_size"), rank)
+        stride = per_axis(kit, layer.arg("stride"), rank)
+        padding = per_axis(kit, layer.arg("padding"), rank)
+        dilation = per_axis(kit, layer.arg("dilation"), rank)
+        result: list[Axis] = []
+        for axis, k, s, p, d in zip(axes[-rank:], kernel, stride, padding, dilation):
+            if transposed:
+                extra = per_axis(kit, layer.arg("output_padding"), rank)[len(result)]
+                settings = (k, s, p, d, extra)
+                if None in settings or more:
+                    size = kit.fresh("n")
+                else:
+                    size = (axis.size - 1) * s - 2 * p + d * (k - 1) + extra + 1  # type: ignore[operator]
+            elif text(layer.arg("padding")) == "same":
+                size = axis.size
+            else:
+                p = 0 if text(layer.arg("padding")) == "valid" else p
+                size = windows(kit, axis.size, k, s, p, d)
+                if isinstance(size, int) and size <= 0:
+                    kit.crash("layer", name, (x,), k, axis.size, NEVER, "the kernel is larger than the input")
+            result.append(axis if size == axis.size else kit.axis(size, name))
+        return Tensor((*axes[: -rank - 1], outside, *result), x.dtype)
+
+    return convolve
+
+
+_CONV = ("in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, "
+         "padding_mode='zeros', device=None, dtype=None")  # fmt: skip
+_CONV_T = ("in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True, "
+           "dilation=1, padding_mode='zeros', device=None, dtype=None")  # fmt: skip
+
+
+def _pool(rank: int, average: bool) -> OpFunction:
+    def pool(kit: Kit, layer: Layer, input: Value) -> Value:
+        x = as_tensor(input)
+        axes = x.axes
+        if axes is None:
+            return Tensor(Partial(), x.dtype)
+        if len(axes) not in (rank + 1, rank + 2):
+            rank_crash(kit, f"pool{rank}d", (x,), len(axes), rank + 2, f"pooling needs rank {rank + 1} or {rank + 2}")
+            return Tensor(Partial(), x.dtype)
+        stride = layer.arg("kernel_size") if is_none(layer.arg("stride")) else layer.arg("stride")
+        ceil = flag(layer.arg("ceil_mode"))
+        result = [
+            kit.axis(kit.fresh("n") if ceil is None else windows(kit, axis.size, k, s, p, d, ceil), "pooling")
+            for axis, k, s, p, d in zip(
+                axes[-rank:], per_axis(kit, layer.arg("kernel_size"), rank), per_axis(kit, stride, rank),
+                per_axis(kit, layer.arg("padding"), rank),
+                [1] * rank if average else per_axis(kit, layer.arg("dilation"), rank),
+            )
+        ]  # fmt: skip
+        pooled = Tensor((*axes[:-rank], *result), x.dtype)
+        if not average and flag(layer.arg("return_indices")):
+            return Items("tuple", (pooled, like(pooled, "int")))
+        return pooled
+
+    return pool
+
+
+def _adaptive(rank: int) -> OpFunction:
+    def pool(kit: Kit, layer: Layer, input: Value) -> Value:
+        return adapted(kit, as_tensor(input), layer.arg("output_size"), rank)
+
+    return pool
+
+
+def adapted(kit: Kit, x: Tensor, output_size: Any, rank: int) -> Tensor:
+    """The last `rank` axes at the sizes asked for; None keeps an axis."""
+    if x.axes is None:
+        return Tensor(Partial(), x.dtype)
+    if len(x.axes) not in (rank + 1, rank + 2):
+        if len(x.axes) <= rank or rank == 1:  # average pooling of planes to 1 takes higher ranks
+            rank_crash(
+                kit, "adaptive_pool", (x,), len(x.axes), rank + 2, f"pooling needs rank {rank + 1} or {rank + 2}"
+            )
+        return Tensor(Partial(), x.dtype)
+    listed = members(output_size)
+    wanted = [output_size] * rank if listed is None else list(listed)
+    result: list[Axis] = []
+    for axis, want in zip(x.axes[-rank:], wanted):
+        size = kit.size(want)
+        result.append(axis if is_none(want) else kit.axis(kit.fresh("n") if size is None else size, "output_size"))
+    return Tensor((*x.axes[:-rank], *result), x.dtype)
+
+
+def _register_windows() -> None:
+    for rank in (1, 2, 3):
+        layer(f"torch.nn.Conv{rank}d({_CONV})")(_convolution(rank, False))
+        layer(f"torch.nn.ConvTranspose{rank}d({_CONV_T})")(_convolution(rank, True))
+        layer(f"torch.nn.MaxPool{rank}d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False, "
+              "ceil_mode=False)")(_pool(rank, False))  # fmt: skip
+        more = "" if rank == 1 else ", divisor_override=None"
+        layer(f"torch.nn.AvgPool{rank}d(kernel_size, stride=None, padding=0, ceil_mode=False, "
+              f"count_include_pad=True{more})")(_pool(rank, True))  # fmt: skip
+        layer(f"torch.nn.AdaptiveAvgPool{rank}d(output_size)")(_adaptive(rank))
+        layer(f"torch.nn.AdaptiveMaxPool{rank}d(output_size, return_indices=False)")(_adaptive(rank))
+
+
+_register_windows()
+
+
+@layer("torch.nn.PixelShuffle(upscale_factor)")
+def pixel_shuffle(kit: Kit, layer: Layer, input: Value) -> Value:
+    return REGISTRY["torch.pixel_shuffle"].function(kit, input, layer.arg("upscale_factor"))
+
+
+@layer(
+    "torch.nn.ZeroPad2d(padding)", "torch.nn.Upsample(size=None, scale_factor=None, mode='nearest', align_corners=None)"
+)
+def resized(kit: Kit, layer: Layer, input: Value) -> Value:
+    x = as_tensor(input)
+    if x.axes is None or len(x.axes) < 3:
+        return Tensor(Partial(), x.dtype)
+    fresh: Shape = (*x.axes[:2], *(Axis(kit.fresh("n")) for _ in x.axes[2:]))
+    return Tensor(fresh, x.dtype)
