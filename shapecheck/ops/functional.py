@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
-from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, rank_crash, require, take
+from shapecheck.ops.axes import as_tensor, flag, is_none, like, many_tensors, members, rank_crash, require, take
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.layers import looked_up, normed
 from shapecheck.ops.windows import adapted, per_axis, windows
-from shapecheck.values import NONE, Axis, Items, Partial, Tensor, Value
+from shapecheck.values import NONE, UNKNOWN, Axis, Items, Many, Partial, Tensor, Value
 
 
 @op("torch.nn.functional.embedding", parameters="input, weight, padding_idx=None, max_norm=None, norm_type=2.0, "
@@ -237,9 +237,6 @@ def pad_sequence(
     kit: Kit, sequences: Value, batch_first: Any = False, padding_value: Any = 0.0, padding_side: Any = "right"
 ) -> Value:
     """Rows of different lengths: `[S, B, ...]` or `[B, S, ...]`, where S is the longest."""
-    from shapecheck.ops.axes import many_tensors
-    from shapecheck.values import Many
-
     given, first = many_tensors(sequences), flag(batch_first)
     if given is None or first is None or not given:
         return Tensor()
@@ -262,6 +259,4 @@ def pad_sequence(
     name="wrapped", parameters="module=None, *rest, **more")  # fmt: skip
 def wrapped(kit: Kit, module: Value = NONE, *rest: Any, **more: Any) -> Value:
     """The module itself, for all that its shapes care."""
-    from shapecheck.values import UNKNOWN
-
     return UNKNOWN if is_none(module) else module

@@ -2,7 +2,7 @@
 
 `"b n k, b k m -> b n m"` has inputs, an arrow and outputs; `|` separates overloads, of which the first that fits the
 ranks is taken (so that an error never speaks of the wrong one). One name is one size; `#` and `*` mean what they mean
-in jaxtyping: `*#b` are batch axes that broadcast. An input that is not given (None) is skipped when marked `?`.
+in jaxtyping: `*#b` are batch axes that broadcast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from shapecheck import spec
 from shapecheck.dims import Size
-from shapecheck.ops.axes import as_tensor, is_none, rank_crash, require, same_axis
+from shapecheck.ops.axes import as_tensor, rank_crash, require, same_axis
 from shapecheck.ops.kit import Kit
 from shapecheck.values import Axis, Partial, Shape, Tensor
 
@@ -22,7 +22,6 @@ from shapecheck.values import Axis, Partial, Shape, Tensor
 @dataclass(frozen=True, slots=True)
 class Overload:
     inputs: tuple[spec.Spec, ...]
-    optional: tuple[bool, ...]
     outputs: tuple[spec.Spec, ...]
     ranks: tuple[tuple[int | None, int], ...]  # of the inputs: (rank, least rank)
 
@@ -36,10 +35,9 @@ def overloads(line: str) -> tuple[Overload, ...]:
         if not arrow:
             raise ValueError(f"no arrow in {text!r}")
         given = [part.strip() for part in left.split(",")]
-        inputs = tuple(spec.parse(part.removeprefix("?")) for part in given)
-        optional = tuple(part.startswith("?") for part in given)
+        inputs = tuple(spec.parse(part) for part in given)
         outputs = tuple(spec.parse(part.strip()) for part in right.split(","))
-        found.append(Overload(inputs, optional, outputs, tuple((s.rank, s.min_rank) for s in inputs)))
+        found.append(Overload(inputs, outputs, tuple((s.rank, s.min_rank) for s in inputs)))
     return tuple(found)
 
 
@@ -52,17 +50,40 @@ def _fits(shape: Shape, rank: int | None, least: int) -> bool:
 def apply(kit: Kit, name: str, line: str, values: Sequence[Any], kind: str = "matmul") -> tuple[Shape, ...]:
     """The output shapes of a line for these inputs. Unknown ones learn the rank that the only fitting overload has."""
     rows = overloads(line)
-    given = [None if is_none(v) and rows[0].optional[i] else as_tensor(v) for i, v in enumerate(values)]
-    tensors = [t for t in given if t is not None]
-    fitting = [row for row in rows if all(t is None or _fits(t.shape, *r) for t, r in zip(given, row.ranks))]
+    tensors = [as_tensor(v) for v in values]
+    fitting = [row for row in rows if all(_fits(t.shape, *r) for t, r in zip(tensors, row.ranks))]
     if not fitting:
         wanted = " or ".join(", ".join(str(s.rank or f"{s.min_rank}+") for s in row.inputs) for row in rows)
         left = next((t.rank for t in tensors if t.rank is not None), 0)
         rank_crash(kit, name, tensors, left or 0, rows[0].inputs[0].min_rank, f"{name} needs ranks {wanted}")
         return (Partial(),) * len(rows[0].outputs)
     if len(fitting) > 1 and any(isinstance(t.shape, Partial) for t in tensors):
-        return (Partial(),) * len(rows[0].outputs)
-    return Binding(kit, name, kind, tensors).run(fitting[0], given)
+        return tuple(_common(kit, fitting, tensors, n) for n in range(len(rows[0].outputs)))
+    return Binding(kit, name, kind, tensors).run(fitting[0], tensors)
+
+
+def _common(kit: Kit, rows: Sequence[Overload], tensors: Sequence[Tensor], output: int) -> Shape:
+    """What all overloads that still fit say of an output: its rank, and the axes that come from known inputs."""
+    outputs = [row.outputs[output] for row in rows]
+    ranks = {o.rank for o in outputs}
+    rank = ranks.pop() if len(ranks) == 1 else None
+    if rank is None:
+        return Partial()
+    result: list[Axis] = []
+    for at in range(rank):
+        found = {_source(row, tensors, row.outputs[output].axes[at]) for row in rows}
+        place = found.pop() if len(found) == 1 else None
+        axes = None if place is None else tensors[place[0]].axes
+        result.append(Axis(kit.fresh("n")) if place is None or axes is None else axes[place[1]])
+    return tuple(result)
+
+
+def _source(row: Overload, tensors: Sequence[Tensor], want: spec.Axis) -> tuple[int, int] | None:
+    """The (input, axis) of known rank that gives an output axis its size."""
+    for n, (tensor, wanted) in enumerate(zip(tensors, row.inputs)):
+        if tensor.rank is not None and wanted.rank is not None and want in wanted.axes:
+            return n, wanted.axes.index(want)
+    return None
 
 
 class Binding:
@@ -73,10 +94,9 @@ class Binding:
         self.axes: dict[str, Axis] = {}
         self.many: dict[str, Shape] = {}
 
-    def run(self, row: Overload, given: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    def run(self, row: Overload, given: Sequence[Tensor]) -> tuple[Shape, ...]:
         for tensor, wanted in zip(given, row.inputs):
-            if tensor is not None:
-                self._input(tensor, wanted)
+            self._input(tensor, wanted)
         return tuple(self._output(wanted) for wanted in row.outputs)
 
     def _input(self, tensor: Tensor, wanted: spec.Spec) -> None:

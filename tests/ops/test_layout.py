@@ -1,6 +1,5 @@
 """What is remembered of memory order, op by op. (`test_random.py` checks that nothing remembered is wrong.)"""
 
-
 from __future__ import annotations
 
 import pytest

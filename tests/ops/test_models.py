@@ -115,6 +115,15 @@ def test_all_pairs(left: str, right: str, wanted: str) -> None:
         assert shown(call(f"sentence_transformers.util.{name}", tensor(left), tensor(right))) == wanted
 
 
+def test_all_pairs_of_something_unknown() -> None:
+    """The result is a matrix whatever the ranks; the columns are the rows of what is known."""
+    result = call("sentence_transformers.util.cos_sim", Tensor(Partial((), (), "x")), tensor("N D"))
+    assert isinstance(result, Tensor)
+    assert result.sizes is not None
+    assert len(result.sizes) == 2
+    assert result.sizes[1] == symbol("N")
+
+
 def test_row_by_row() -> None:
     assert shown(call("sentence_transformers.util.pairwise_cos_sim", tensor("B D"), tensor("B D"))) == "[B]"
     kit = JudgeKit()
