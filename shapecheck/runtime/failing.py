@@ -53,7 +53,11 @@ def failing(sites: Sequence[Site], by: Mapping[str, list[str]], where: str, refe
     ) -> Mismatch | None:
         scope = Scope(
             sizes={name: size for name, size in sizes if size is not None},
-            groups={name: group for name, group in groups if group is not None},
+            groups={
+                name: group if isinstance(group, tuple) else (False, tuple(group))
+                for name, group in groups
+                if group is not None
+            },
             by=_who(by, site.subject),
             arguments=dict(arguments),
             device=None if device is None else (device, "an earlier argument"),
@@ -90,7 +94,9 @@ def _brief(site: Site, where: str) -> str:
     return f"{site.subject} of {where} does not fit {asked}"
 
 
-def walker(contracts: Mapping[str, Contract], names: Sequence[str], groups: Sequence[str], where: str) -> Any:
+def walker(
+    contracts: Mapping[str, Contract], names: Sequence[str], groups: Sequence[str], loose: frozenset[str], where: str
+) -> Any:
     """The reference over all arguments at once, for contracts that no straight line checks.
 
     Returns the sizes of `names`, then the groups, then the device: None where nothing was bound.
@@ -107,6 +113,11 @@ def walker(contracts: Mapping[str, Contract], names: Sequence[str], groups: Sequ
         if mismatch is not None:
             raise_for(mismatch, call, where)
         device = scope.device and scope.device[0]
-        return (*map(scope.sizes.get, names), *map(scope.groups.get, groups), device)
+
+        def kept(name: str) -> Any:
+            group = scope.groups.get(name)
+            return group if group is None or name in loose else list(group[1])
+
+        return (*map(scope.sizes.get, names), *(kept(name) for name in groups), device)
 
     return walk

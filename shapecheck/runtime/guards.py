@@ -52,7 +52,7 @@ from shapecheck.spec import (
     Variadic,
 )
 
-__all__ = ["Crooked", "Guards", "Site", "braces_in"]
+__all__ = ["Crooked", "Guards", "Site", "braces_in", "loose_in"]
 
 
 class Crooked(Exception):
@@ -83,6 +83,7 @@ class Guards:
     shapes: dict[str, str] = field(default_factory=dict)  # argument -> the variable that keeps its shape
     renamed: dict[str, str] = field(default_factory=dict)  # argument -> the variable that keeps it, where the body rebinds
     late: list[tuple[TensorOf, str, str, int, Expr]] = field(default_factory=list)
+    loose: frozenset[str] = frozenset()  # the names of `#*name`; every other `*name` is kept as a list of sizes
     braced: frozenset[str] = frozenset()  # the arguments that some `{...}` reads
     lines: list[str] = field(default_factory=list)
     indent: int = 0
@@ -160,6 +161,11 @@ class Guards:
             case Plain():
                 with self.block(f"if not {self._plain(contract, value)}:"):
                     self.say(self.fail(site, whole))
+            case TensorOf() if self._spreads(contract):
+                shape = shape or self.fresh("s")
+                self._spread(contract, value, shape, subject, site, whole)
+                self._device(contract, value, site, whole)
+                self._expressions(contract, value, shape, site, whole)
             case TensorOf():
                 shape, fail = shape or self.fresh("s"), self.fail(site, whole)
                 test, binds = self.tensor(contract, value, shape, subject, site)
@@ -339,25 +345,86 @@ class Guards:
         else:
             compare, rank = ("==", len(spec.axes)) if many is None else (">=", spec.min_rank)
             tests.append(f"len(({shape} := {value}.shape)) {compare} {rank}")
-        if contract.dtypes is not None:
-            test = f"{value}.dtype in {self.const('dtypes', contract.allowed)}"
-            if contract.autocast_ok:
-                fits = self.const("dtype_fits", dtype_fits)
-                test = f"({test} or {fits}({self.const('tensor', contract)}, {value}.dtype))"
-            tests.append(test)
+        tests += self._dtype(contract, value)
         if exact is None:
             first: dict[str, int] = {}
             for column, axis in self._columns(contract):
                 self._axis(axis, column, shape, subject, first, tests, binds)
             binds = _unpacked(binds, shape, len(spec.axes), many)
-        if many is not None and isinstance(group := spec.axes[many], Variadic):
+        if exact is None and many is not None and isinstance(group := spec.axes[many], Variadic):
             self._group(group, many, len(spec.axes) - many - 1, shape, subject, tests, binds)
         return " and ".join(tests), binds
+
+    def _spreads(self, contract: TensorOf) -> bool:
+        """Whether the tensor has a plain `*name`, and is not known altogether by now."""
+        many = contract.spec.variadic
+        group = None if many is None else contract.spec.axes[many]
+        return isinstance(group, Variadic) and self._plain_group(group) and self._exact(contract) is None
+
+    def _plain_group(self, axis: Variadic) -> bool:
+        return not axis.treepath and axis.name not in self.loose
+
+    def _spread(
+        self, contract: TensorOf, value: str, shape: str, subject: str, site: int, whole: str
+    ) -> None:
+        """`*b, D = s` and then comparisons: what is new is unpacked into its own variable."""
+        fail = self.fail(site, whole)
+        tests = [self._class(contract, value), f"len(({shape} := {value}.shape)) >= {contract.spec.min_rank}"]
+        tests += self._dtype(contract, value)
+        with self.block(f"if not ({' and '.join(tests)}):"):
+            self.say(fail)
+        targets: list[str] = []
+        tests, binds, new = [], [], []
+        for column, axis in enumerate(contract.spec.axes):
+            match axis:
+                case Variadic(name):
+                    variable, star = self.group(name), "*"
+                    self._bound_by("*" + name, subject)
+                case Named(name, broadcast=False, treepath=False):
+                    variable, star = self.axis(name), ""
+                    self._bound_by(name, f"{subject}, axis {column}")
+                case Named():
+                    raise Crooked
+                case Fixed(size, broadcast):
+                    targets.append(self.fresh("t"))
+                    tests.append(f"({targets[-1]} == {size}{f' or {targets[-1]} == 1' if broadcast else ''})")
+                    continue
+                case _:
+                    targets.append(self.fresh("t"))
+                    continue
+            if variable not in self.known and variable not in new:
+                targets.append(star + variable)
+                new.append(variable)
+                continue
+            held = self.fresh("t")
+            targets.append(star + held)
+            if self.known.get(variable) or variable in new:
+                tests.append(f"{held} == {variable}")
+            else:
+                tests.append(f"({variable} is None or {held} == {variable})")
+                binds.append(f"{variable} = {held}")
+                new.append(variable)
+        self.say(f"{', '.join(targets)}{',' * (len(targets) == 1)} = {shape}")
+        if tests:
+            with self.block(f"if not ({' and '.join(tests)}):"):
+                self.say(fail)
+        for bind in binds:
+            self.say(bind)
+        self.known.update(dict.fromkeys(new, True))
 
     def _class(self, contract: TensorOf, value: str) -> str:
         if contract.array is Any:
             return f"hasattr({value}, 'shape') and hasattr({value}, 'dtype')"
         return f"isinstance({value}, {self.const(contract.array.__name__, contract.array)})"
+
+    def _dtype(self, contract: TensorOf, value: str) -> list[str]:
+        if contract.dtypes is None:
+            return []
+        test = f"{value}.dtype in {self.const('dtypes', contract.allowed)}"
+        if contract.autocast_ok:
+            fits = self.const("dtype_fits", dtype_fits)
+            test = f"({test} or {fits}({self.const('tensor', contract)}, {value}.dtype))"
+        return [test]
 
     def _exact(self, contract: TensorOf) -> str | None:
         """The whole shape as one tuple, when every size is known by now."""
@@ -368,6 +435,8 @@ class Guards:
                     sizes.append(self.axis(name))
                 case Fixed(value, broadcast=False):
                     sizes.append(str(value))
+                case Variadic(name) if self._plain_group(axis) and self.known.get(self.group(name)):
+                    sizes.append("*" + self.group(name))
                 case _:
                     return None
         return f"({', '.join(sizes)},)" if sizes else None
@@ -425,12 +494,19 @@ class Guards:
             raise Crooked
         variable, found = self.group(axis.name), self.fresh("v")
         group = f"{shape}[{start}:{f'-{tail}' if tail else ''}]"
+        self._bound_by("*" + axis.name, subject)
+        if self._plain_group(axis):
+            state = self.known.get(variable)
+            if state is not None:
+                tests.append(f"({'' if state else f'{variable} is None or '}[*{group}] == {variable})")
+            binds.append(f"{variable} = [*{group}]")
+            self.known[variable] = True
+            return
         before = variable if variable in self.known else "None"
         merge = self.const("variadic", variadic)
         # kept as (broadcastable, sizes): the rules of `*name` against `#*name` are the reference's own
         tests.append(f"({found} := {merge}({before}, {axis.broadcast}, {group})) is not None")
         binds.append(f"{variable} = {found}")
-        self._bound_by("*" + axis.name, subject)
         self.known.setdefault(variable, True)
 
     # Expressions.
@@ -505,6 +581,12 @@ class Guards:
             return f"isinstance({value}, {self.const(contract.classes.__name__, contract.classes)})"
         compiling = self.const("compiling", torch.compiler.is_compiling)
         return f"({compiling}() or {self.const('test', contract.test)}({value}))"  # beartype is not for tracing
+
+
+def loose_in(contracts: Iterable[Contract]) -> set[str]:
+    """The names that some `#*name` of the contracts broadcasts."""
+    axes = (axis for contract in contracts for tensor in tensors(contract) for axis in tensor.spec.axes)
+    return {axis.name for axis in axes if isinstance(axis, Variadic) and axis.broadcast}
 
 
 def braces_in(contracts: Iterable[Contract]) -> set[str]:

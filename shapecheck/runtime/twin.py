@@ -23,7 +23,7 @@ from shapecheck.runtime.body import (
 from shapecheck.runtime.contract import Contract, Free, OneOf, TensorOf, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.failing import failing, walker
-from shapecheck.runtime.guards import Crooked, Guards, braces_in
+from shapecheck.runtime.guards import Crooked, Guards, braces_in, loose_in
 from shapecheck.runtime.judge import Judge
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
@@ -144,7 +144,12 @@ class Assembly:
     def _guards(self) -> Guards:
         plan = self.plan
         every = [*plan.contracts.values(), plan.returns, plan.yields, *(c for _, _, c in self.locals)]
-        guards = Guards(self.mark, tuple(plan.signature.parameters), braced=frozenset(braces_in(every)))
+        guards = Guards(
+            self.mark,
+            tuple(plan.signature.parameters),
+            braced=frozenset(braces_in(every)),
+            loose=frozenset(loose_in(every)),
+        )
         for name in sorted(guards.braced & self.rebound):
             guards.renamed[name] = f"{self.mark}a_{name}"
             guards.say(f"{guards.renamed[name]} = {name}")
@@ -172,7 +177,7 @@ class Assembly:
             names = sorted({a.name for t in self._argument_tensors() for a in t.spec.axes if isinstance(a, Named)})
             groups = sorted({a.name for t in self._argument_tensors() for a in t.spec.axes if isinstance(a, Variadic)})
             variables = [*map(guards.axis, names), *map(guards.group, groups), f"{mark}device"]
-            walk = guards.const("walk", self._walker(tuple(names), tuple(groups)))
+            walk = guards.const("walk", self._walker(tuple(names), tuple(groups), guards.loose))
             guards.say(f"{', '.join(variables)} = {walk}(({pairs}))")
             guards.known = dict.fromkeys(variables, False)
         guards._perhaps(*(contract for _, _, contract in self.locals))
@@ -188,8 +193,8 @@ class Assembly:
         return guards
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 - one object for both versions
-    def _walker(self, names: tuple[str, ...], groups: tuple[str, ...]) -> Any:
-        return walker(self.plan.contracts, names, groups, self.plan.name)
+    def _walker(self, names: tuple[str, ...], groups: tuple[str, ...], loose: frozenset[str]) -> Any:
+        return walker(self.plan.contracts, names, groups, loose, self.plan.name)
 
     def _argument_tensors(self) -> list[TensorOf]:
         return [tensor for contract in self.plan.contracts.values() for tensor in tensors(contract)]
