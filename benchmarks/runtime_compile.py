@@ -1,6 +1,6 @@
 """Inside torch.compile (inductor, CPU): frames, graph breaks, and the time of a compiled step, guarded against plain.
 
-    python benchmarks/runtime_compile.py
+python benchmarks/runtime_compile.py
 """
 
 from __future__ import annotations
@@ -68,28 +68,30 @@ def behaviour(function) -> str:
     for b in (2, 3, 4, 5, 7, 11):
         try:
             compiled(*call(b))
-        except Exception:  # noqa: BLE001 - the peers fail in their own ways
+        except Exception:
             good = False
     try:
         compiled(torch.randn(4, 16), torch.randn(1, 8, 16))
         refused = "passes"
     except ShapeError:
         refused = "ShapeError"
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         refused = type(error).__name__
     torch._dynamo.reset()
     try:
         torch.compile(function, backend="eager", fullgraph=True)(*call(4))
         full = "ok"
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         full = type(error).__name__
     torch._dynamo.reset()
     try:
         breaks = str(torch._dynamo.explain(function)(*call(4)).graph_break_count)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         breaks = type(error).__name__
     right = "taken" if good else "REFUSED"
-    return f"frames {counter.frame_count}, breaks {breaks}, fullgraph {full}, right calls {right}, a wrong one: {refused}"
+    return (
+        f"frames {counter.frame_count}, breaks {breaks}, fullgraph {full}, right calls {right}, a wrong one: {refused}"
+    )
 
 
 def interleaved(functions, rounds: int, number: int) -> dict[str, list[float]]:

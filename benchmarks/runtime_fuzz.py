@@ -109,7 +109,7 @@ def annotation(rng: random.Random) -> str:
 def concrete(rng: random.Random, hint: object, sizes: dict[str, int], n: int, box: Box, near: float) -> object:
     """A value for a type: fitting `sizes`, or with probability `near` spoilt a little."""
     origin, args = getattr(hint, "__origin__", None), getattr(hint, "__args__", ())
-    if isinstance(hint, types.UnionType) or origin is not None and "Union" in str(origin):
+    if isinstance(hint, types.UnionType) or (origin is not None and "Union" in str(origin)):
         return concrete(rng, rng.choice(hint.__args__), sizes, n, box, near)
     if origin is tuple:
         return tuple(concrete(rng, arg, sizes, n, box, near) for arg in args)
@@ -139,7 +139,7 @@ def concrete(rng: random.Random, hint: object, sizes: dict[str, int], n: int, bo
             filled = text.replace("{n}", str(n)).replace("{box.size}", str(box.size))
             filled = filled.replace("{len(box.items)}", str(box.size))
             try:
-                shape.append(max(0, int(eval(filled, {}, dict(sizes)))))  # noqa: S307
+                shape.append(max(0, int(eval(filled, {}, dict(sizes)))))
             except (NameError, ZeroDivisionError):
                 shape.append(rng.choice(SIZES))
     if rng.random() < near:
@@ -167,7 +167,7 @@ def make(name: str, hints: dict[str, str], result: str, source: bool) -> types.F
     text = f"def {name}({parameters}, n: int, box: Box, out) -> {result}:\n    return out\n"
     file = f"<fuzz {name}>"
     scope = dict(SCOPE)
-    exec(compile(text, file, "exec", dont_inherit=True), scope)  # noqa: S102
+    exec(compile(text, file, "exec", dont_inherit=True), scope)
     if source:
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     return scope[name]
@@ -228,7 +228,9 @@ def fuzz(cases: int, seed: int, per_signature: int = 25) -> Tally:
             tally.counts["accepted" if theirs == "accepts" else "rejected"] += 1
             if mine != theirs:
                 shown = {k: tuple(v.shape) if isinstance(v, torch.Tensor) else v for k, v in values.items()}
-                tally.disagreements.append(f"{ordered} -> {result}\n  {shown} box={box.size}\n  we {mine}, peer {theirs}")
+                tally.disagreements.append(
+                    f"{ordered} -> {result}\n  {shown} box={box.size}\n  we {mine}, peer {theirs}"
+                )
     tally.counts["signatures"] = number
     return tally
 

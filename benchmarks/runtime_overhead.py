@@ -7,7 +7,6 @@ under `jaxtyped(typechecker=beartype)`. Rounds are interleaved; a figure is the 
 ratio is the median over rounds of the round's own ratio, so that other load on the machine cancels.
 """
 
-
 import argparse
 import statistics
 import timeit
@@ -34,8 +33,8 @@ def names(q: Float[Tensor, "B D"], p: Float[Tensor, "B G D"]) -> Float[Tensor, "
 
 
 def names_by_hand(q, p):
-    B, D = q.shape  # noqa: N806
-    B2, G, D2 = p.shape  # noqa: N806
+    B, D = q.shape
+    B2, G, D2 = p.shape
     assert B2 == B
     assert D2 == D
     assert q.dtype in FLOATS
@@ -53,12 +52,14 @@ class Config:
     group = 8
 
 
-def braces(self: Config, q: Float[Tensor, "B D"], p: Float[Tensor, "B*{self.group} D"]) -> Float[Tensor, "B {self.group}"]:
+def braces(
+    self: Config, q: Float[Tensor, "B D"], p: Float[Tensor, "B*{self.group} D"]
+) -> Float[Tensor, "B {self.group}"]:
     return OUT
 
 
 def braces_by_hand(self, q, p):
-    B, D = q.shape  # noqa: N806
+    B, D = q.shape
     assert p.shape == (B * self.group, D)
     assert q.dtype in FLOATS
     assert p.dtype in FLOATS
@@ -76,8 +77,8 @@ def leading(q: Float[Tensor, "*b D"], p: Float[Tensor, "*b G D"]) -> Float[Tenso
 
 
 def leading_by_hand(q, p):
-    *b, D = q.shape  # noqa: N806
-    *b2, G, D2 = p.shape  # noqa: N806
+    *b, D = q.shape
+    *b2, G, D2 = p.shape
     assert b2 == b
     assert D2 == D
     assert q.dtype in FLOATS
@@ -96,8 +97,8 @@ def expressions(q: Float[Tensor, "B D"], p: Float[Tensor, "B G D"]) -> Float[Ten
 
 
 def expressions_by_hand(q, p):
-    B, D = q.shape  # noqa: N806
-    B2, G, D2 = p.shape  # noqa: N806
+    B, D = q.shape
+    B2, G, D2 = p.shape
     assert B2 == B
     assert D2 == D
     assert q.dtype in FLOATS
@@ -122,8 +123,8 @@ def body_plain(q, p):
 
 
 def body_by_hand(q, p):
-    B, D = q.shape  # noqa: N806
-    B2, G, D2 = p.shape  # noqa: N806
+    B, D = q.shape
+    B2, G, D2 = p.shape
     assert B2 == B
     assert D2 == D
     assert q.dtype in FLOATS
@@ -149,8 +150,8 @@ def ten(
 
 
 def ten_by_hand(a, b, c, d, e, f, g, h, i, j):
-    B, D = a.shape  # noqa: N806
-    _, G = d.shape  # noqa: N806
+    B, D = a.shape
+    _, G = d.shape
     assert b.shape == (B, D)
     assert c.shape == (B, D)
     assert d.shape == (B, G)
@@ -214,10 +215,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=31)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    print(f"{'case':>16} {'plain':>7} {'asserts':>8} {'shaped':>7} {'around':>7} {'jaxtyped':>9}   us per call, best round")
+    print(
+        f"{'case':>16} {'plain':>7} {'asserts':>8} {'shaped':>7} {'around':>7} {'jaxtyped':>9}   us per call, best round"
+    )
     for name, (function, by_hand, plain, args) in CASES.items():
         parameters = ", ".join(function.__code__.co_varnames[: len(args)])
-        source_less = eval(f"lambda {parameters}: plain_({parameters})", {"plain_": plain})  # noqa: S307
+        source_less = eval(f"lambda {parameters}: plain_({parameters})", {"plain_": plain})
         functions = {
             "plain": plain,
             "asserts": by_hand,

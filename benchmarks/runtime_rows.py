@@ -55,7 +55,11 @@ def cost(b: int = 32, g: int = 8, d: int = 768, rounds: int = 3) -> tuple[float,
                 elif kind == "forward":
                     scorer(**given)
                 else:
-                    leaves = [t.requires_grad_() for t in given.values() if isinstance(t, torch.Tensor) and t.is_floating_point()]
+                    leaves = [
+                        t.requires_grad_()
+                        for t in given.values()
+                        if isinstance(t, torch.Tensor) and t.is_floating_point()
+                    ]
                     try:
                         out = scorer(**given)
                         if out.requires_grad and leaves:

@@ -1,6 +1,6 @@
 """Eight threads, different shapes, a million calls, one in eight wrong: every verdict must be its own call's.
 
-    python benchmarks/runtime_threads.py --calls 1000000
+python benchmarks/runtime_threads.py --calls 1000000
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    print(f"{calls} calls on {THREADS} threads, one in eight wrong: {len(wrong)} wrong verdicts [{time.perf_counter() - began:.0f} s]")
+    print(
+        f"{calls} calls on {THREADS} threads, one in eight wrong: {len(wrong)} wrong verdicts [{time.perf_counter() - began:.0f} s]"
+    )
     for text in wrong[:5]:
         print("   ", text)
 

@@ -182,7 +182,9 @@ def _clause(mismatch: Mismatch) -> str:
             return f"device is {got}, not {expected}" + (f" like {by}" if by else "")
         case RowsLeak(axis, row, source, other, how):
             shown = f" ({how})" if how else ""
-            return f"row {row} along {axis} depends on row {other} of {source}, and rows were declared independent{shown}"
+            return (
+                f"row {row} along {axis} depends on row {other} of {source}, and rows were declared independent{shown}"
+            )
         case NotATensor(expected, got):
             return f"{got} where {expected} was declared"
 

@@ -274,7 +274,7 @@ def _parsed(lines: list[str], line: int) -> list[ast.stmt]:
     statements = ast.parse("\n".join(lines)).body
     for statement in statements:
         for node in ast.walk(statement):
-            if hasattr(node, "lineno"):
+            if isinstance(node, ast.stmt | ast.expr | ast.excepthandler):
                 node.lineno = node.end_lineno = line
                 node.col_offset = node.end_col_offset = 0
     return statements

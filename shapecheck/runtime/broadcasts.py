@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from shapecheck.mismatch import shape_text
 from shapecheck.runtime.errors import ShapeError
+from shapecheck.runtime.scope import broadcast_shapes
 
 __all__ = ["Broadcast", "no_broadcast"]
 
@@ -38,7 +39,7 @@ class Broadcast:
 
     def __str__(self) -> str:
         shapes = " with ".join(map(shape_text, self.shapes))
-        result = shape_text(torch.broadcast_shapes(*self.shapes))
+        result = shape_text(functools.reduce(_together, self.shapes))
         return f"{self.where}: {self.op} of {shapes} broadcasts to {result}"
 
 
@@ -75,6 +76,11 @@ class no_broadcast(TorchFunctionMode):
         if len({o.dim() for o in operands}) > 1:
             return True
         return self.kind == "strict" and len({o.shape for o in operands}) > 1
+
+
+def _together(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    both = broadcast_shapes(a, b)
+    return a if both is None else both  # torch itself is about to refuse
 
 
 def _elementwise(func: Callable[..., Any]) -> bool:

@@ -76,7 +76,11 @@ def _written_by_dataclass(member: Any) -> bool:
 
 
 def _record(cls: type, builder: Builder, around: Mapping[str, Any]) -> Record | None:
-    if not (dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))):
+    if not (
+        dataclasses.is_dataclass(cls)
+        or typing.is_typeddict(cls)
+        or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+    ):
         return None
     fields = record_of(cls, builder, dict(around))
     return fields if any(_has_tensors(part.contract) for part in fields.fields) else None
@@ -98,12 +102,12 @@ def _complete(value: Any, names: set[str]) -> bool:
     return all(hasattr(value, name) if own is None else name in own for name in names)
 
 
-def _enforce_fields(cls: type, fields: Record) -> None:
+def _enforce_fields(cls: Any, fields: Record) -> None:
     """A dataclass: judged when `__init__` is done, and after each assignment to a field, which is undone if it fails."""
     if ENFORCED in vars(cls):
         return
     names = {part.name for part in fields.fields}
-    init, assign = cls.__init__, cls.__setattr__  # type: ignore[misc]
+    init, assign = cls.__init__, cls.__setattr__
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -154,7 +158,7 @@ def _enforce_fields(cls: type, fields: Record) -> None:
     setattr(cls, ENFORCED, True)
 
 
-def _enforce_tuple(cls: type, fields: Record) -> None:
+def _enforce_tuple(cls: Any, fields: Record) -> None:
     """A NamedTuple: judged when it is made, by its constructor, `_make` or `_replace`."""
     if ENFORCED in vars(cls):
         return

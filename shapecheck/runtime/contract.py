@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from shapecheck.mismatch import Mismatch, NotATensor, Problem, WrongDevice, WrongDtype
 from shapecheck.runtime.scope import Scope, fit, settle
@@ -135,7 +135,9 @@ def hold(contract: Contract, value: Any, scope: Scope, subject: str, wait: bool 
         case Free():
             return None
         case Plain():
-            return None if contract.test(value) else Mismatch(subject, NotATensor(contract.name, type_name(type(value))))
+            return (
+                None if contract.test(value) else Mismatch(subject, NotATensor(contract.name, type_name(type(value))))
+            )
         case TensorOf():
             return _hold_tensor(contract, value, scope, subject, wait)
         case OneOf(options):
@@ -143,6 +145,7 @@ def hold(contract: Contract, value: Any, scope: Scope, subject: str, wait: bool 
         case Items(kind, item):
             if not isinstance(value, kind):
                 return _not(kind, value, subject)
+            value = cast("Iterable[Any]", value)
             return _each(((f"[{n}]", item, x) for n, x in enumerate(value)), scope, subject, wait)
         case Row(items):
             if not isinstance(value, tuple):
@@ -154,6 +157,7 @@ def hold(contract: Contract, value: Any, scope: Scope, subject: str, wait: bool 
         case Values(kind, item):
             if not isinstance(value, kind):
                 return _not(kind, value, subject)
+            value = cast("Mapping[Any, Any]", value)
             return _each(((f"[{key!r}]", item, x) for key, x in value.items()), scope, subject, wait)
         case Record():
             return _hold_record(contract, value, scope, subject)

@@ -108,8 +108,10 @@ def _shape(thing: Any, options: Options, axes: Mapping[str, Any] | None, around:
         case staticmethod():
             return staticmethod(_shape(thing.__func__, options, axes, around))
         case property():
-            parts = [part and _shape(part, options, None, around) for part in (thing.fget, thing.fset, thing.fdel)]
-            return property(*parts, doc=thing.__doc__)
+            get, put, drop = (
+                part and _shape(part, options, None, around) for part in (thing.fget, thing.fset, thing.fdel)
+            )
+            return property(get, put, drop, thing.__doc__)
         case functools.cached_property():
             shaped_property = functools.cached_property(_shape(thing.func, options, axes, around))
             if thing.attrname is not None:

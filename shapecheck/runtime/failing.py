@@ -34,9 +34,7 @@ def failing(sites: Sequence[Site], by: Mapping[str, list[str]], where: str, refe
     """The function that guards call when they refuse; or, as `reference`, instead of straight lines."""
     brief = tuple(_brief(site, where) for site in sites)
 
-    def fail(
-        index: int, value: Any, sizes: Pairs, groups: Pairs, device: Any, call: Pairs, arguments: Pairs
-    ) -> None:
+    def fail(index: int, value: Any, sizes: Pairs, groups: Pairs, device: Any, call: Pairs, arguments: Pairs) -> None:
         if not reference and torch.compiler.is_compiling():
             # while tracing there is no calling out: plain text from plain values
             raise ShapeError(f"{brief[index]}; {_traced(value, sizes)}")
@@ -48,9 +46,7 @@ def failing(sites: Sequence[Site], by: Mapping[str, list[str]], where: str, refe
             known = {name: int(size) for name, size in sizes if size is not None}
             raise_for(mismatch, call, where, opinion(site.hint, site.contract, value, known))
 
-    def judged(
-        site: Site, value: Any, sizes: Pairs, groups: Pairs, device: Any, arguments: Pairs
-    ) -> Mismatch | None:
+    def judged(site: Site, value: Any, sizes: Pairs, groups: Pairs, device: Any, arguments: Pairs) -> Mismatch | None:
         scope = Scope(
             sizes={name: size for name, size in sizes if size is not None},
             groups={
@@ -71,7 +67,9 @@ def failing(sites: Sequence[Site], by: Mapping[str, list[str]], where: str, refe
 def _who(by: Mapping[str, list[str]], subject: str) -> dict[str, str]:
     """Who may have bound each name, other than the place itself."""
     others = {n: [who for who in candidates if not who.startswith(f"{subject},")] for n, candidates in by.items()}
-    return {name: " or ".join(candidates[:2]) or f"an earlier value of {subject}" for name, candidates in others.items()}
+    return {
+        name: " or ".join(candidates[:2]) or f"an earlier value of {subject}" for name, candidates in others.items()
+    }
 
 
 def _traced(value: Any, sizes: Pairs) -> str:

@@ -81,7 +81,9 @@ class Guards:
     by: dict[str, list[str]] = field(default_factory=dict)  # axis -> who may have bound it
     known: dict[str, bool] = field(default_factory=dict)  # variable -> bound for certain, else perhaps None
     shapes: dict[str, str] = field(default_factory=dict)  # argument -> the variable that keeps its shape
-    renamed: dict[str, str] = field(default_factory=dict)  # argument -> the variable that keeps it, where the body rebinds
+    renamed: dict[str, str] = field(
+        default_factory=dict
+    )  # argument -> the variable that keeps it, where the body rebinds
     late: list[tuple[TensorOf, str, str, int, Expr]] = field(default_factory=list)
     loose: frozenset[str] = frozenset()  # the names of `#*name`; every other `*name` is kept as a list of sizes
     braced: frozenset[str] = frozenset()  # the arguments that some `{...}` reads
@@ -139,7 +141,7 @@ class Guards:
         """The call that judges `value` again: with what is known, the call's shapes, what `{...}` may read."""
         known = self.known if self.outside is None else self.outside
         sizes, groups = (
-            "".join(f"({v[len(self.mark + kind):]!r}, {v}), " for v in known if v.startswith(self.mark + kind))
+            "".join(f"({v[len(self.mark + kind) :]!r}, {v}), " for v in known if v.startswith(self.mark + kind))
             for kind in ("n_", "g_")
         )
         device = f"{self.mark}device" if f"{self.mark}device" in known else "None"
@@ -147,7 +149,9 @@ class Guards:
         read = "".join(f"({n!r}, {self.renamed.get(n, n)}), " for n in self.arguments if n in self.braced)
         return f"{self.mark}{name}({site}, {value}, ({sizes}), ({groups}), {device}, ({shapes}), ({read}))"
 
-    def site(self, subject: str, contract: Contract, wait: bool = False, line: int | None = None, hint: Any = None) -> int:
+    def site(
+        self, subject: str, contract: Contract, wait: bool = False, line: int | None = None, hint: Any = None
+    ) -> int:
         self.sites.append(Site(subject, contract, wait, line, hint))
         return len(self.sites) - 1
 
@@ -182,8 +186,8 @@ class Guards:
             case Values(kind, item):
                 self._loop(f"for {{}} in {value}.values():", kind, item, value, site, whole, subject)
             case Row(items):
-                kind = self.const("tuple", tuple)
-                with self.block(f"if not (isinstance({value}, {kind}) and len({value}) == {len(items)}):"):
+                row = self.const("tuple", tuple)
+                with self.block(f"if not (isinstance({value}, {row}) and len({value}) == {len(items)}):"):
                     self.say(self.fail(site, whole))
                 for place, item in enumerate(items):
                     variable = self.fresh("x")
@@ -193,9 +197,7 @@ class Guards:
             case Record():
                 self._record(contract, value, site, whole, subject)
 
-    def _loop(
-        self, header: str, kind: type, item: Contract, value: str, site: int, whole: str, subject: str
-    ) -> None:
+    def _loop(self, header: str, kind: type, item: Contract, value: str, site: int, whole: str, subject: str) -> None:
         with self.block(f"if not isinstance({value}, {self.const(kind.__name__.lower(), kind)}):"):
             self.say(self.fail(site, whole))
         if isinstance(item, Free):
@@ -330,14 +332,13 @@ class Guards:
     def _columns(self, contract: TensorOf) -> list[tuple[int, Any]]:
         """Each single axis with its index into the shape: from the end, behind a variadic one."""
         axes, many = contract.spec.axes, contract.spec.variadic
-        return [
-            (i if many is None or i < many else i - len(axes), axis) for i, axis in enumerate(axes) if i != many
-        ]
+        return [(i if many is None or i < many else i - len(axes), axis) for i, axis in enumerate(axes) if i != many]
 
     def tensor(self, contract: TensorOf, value: str, shape: str, subject: str, site: int) -> tuple[str, list[str]]:
         """The test of everything but expressions, and the lines that bind its new names afterwards."""
         spec = contract.spec
-        tests, binds = [self._class(contract, value)], []
+        tests: list[str] = [self._class(contract, value)]
+        binds: list[str] = []
         many = spec.variadic
         exact = self._exact(contract)
         if exact is not None:
@@ -364,9 +365,7 @@ class Guards:
     def _plain_group(self, axis: Variadic) -> bool:
         return not axis.treepath and axis.name not in self.loose
 
-    def _spread(
-        self, contract: TensorOf, value: str, shape: str, subject: str, site: int, whole: str
-    ) -> None:
+    def _spread(self, contract: TensorOf, value: str, shape: str, subject: str, site: int, whole: str) -> None:
         """`*b, D = s` and then comparisons: what is new is unpacked into its own variable."""
         fail = self.fail(site, whole)
         tests = [self._class(contract, value), f"len(({shape} := {value}.shape)) >= {contract.spec.min_rank}"]
@@ -442,7 +441,14 @@ class Guards:
         return f"({', '.join(sizes)},)" if sizes else None
 
     def _axis(
-        self, axis: Any, column: int, shape: str, subject: str, first: dict[str, int], tests: list[str], binds: list[str]
+        self,
+        axis: Any,
+        column: int,
+        shape: str,
+        subject: str,
+        first: dict[str, int],
+        tests: list[str],
+        binds: list[str],
     ) -> None:
         size = f"{shape}[{column}]"
         match axis:

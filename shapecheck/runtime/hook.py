@@ -72,7 +72,9 @@ class _Loader(importlib.machinery.SourceFileLoader):
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
 
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:
+    def source_to_code(  # type: ignore[override]  # typeshed makes a static method of it, the import system does not
+        self, data: Any, path: Any, *, _optimize: int = -1
+    ) -> CodeType:
         tree = _Decorate().visit(ast.parse(data, path))
         code: CodeType = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True, optimize=_optimize)
         return code

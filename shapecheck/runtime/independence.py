@@ -32,6 +32,7 @@ from shapecheck.spec import BinOp, Expr, Named, Tree, Var
 __all__ = ["independent", "masks"]
 
 Change = Any
+_JIT: Any = torch.jit
 
 
 def independent(plan: Plan, guarded: types.FunctionType, axis: str, first_k: int, entry: Entry) -> types.FunctionType:
@@ -50,7 +51,7 @@ def independent(plan: Plan, guarded: types.FunctionType, axis: str, first_k: int
 
     @functools.wraps(plan.fn)
     def around(*args: Any, **kwargs: Any) -> Any:
-        if left and not torch.compiler.is_compiling() and not torch.jit.is_tracing():
+        if left and not torch.compiler.is_compiling() and not _JIT.is_tracing():
             found = bind(plan, args, kwargs)
             if found is not None and found[1].sizes.get(axis, 0) > 1:
                 left.pop()
@@ -213,7 +214,8 @@ def _drawn(scale: float) -> Change:
         if value.dtype is torch.bool:
             return ~old
         pick = torch.randint(value.numel(), old.shape, generator=generator).to(value.device)
-        return value.detach().flatten()[pick]
+        taken: torch.Tensor = value.detach().flatten()[pick]
+        return taken
 
     return draw
 

@@ -41,7 +41,9 @@ class Judge:
         from beartype import beartype
         from jaxtyping import AnnotationError, jaxtyped
 
-        given = {n: v for n, v in values.items() if n in hints and v is not self.defaults.get(n, v if n == RESULT else None)}
+        given = {
+            n: v for n, v in values.items() if n in hints and v is not self.defaults.get(n, v if n == RESULT else None)
+        }
         others = {n: v for n, v in values.items() if n not in given}
         stand_in = _stand_in([*given, *others], {n: hints[n] for n in given})
         with warnings.catch_warnings():
@@ -71,6 +73,10 @@ def _stand_in(names: Sequence[str], hints: Mapping[str, Any]) -> Callable[..., N
     function: Callable[..., None] = scope["stand_in"]
     function.__annotations__ = dict(hints)
     return function
+
+
+def _annotation(kind: Any, array: type, axes: str) -> Any:
+    return kind[array, axes]
 
 
 def _asked(contract: Contract) -> bool:
@@ -106,10 +112,8 @@ def opinion(hint: Any, contract: Contract, value: Any, sizes: Mapping[str, int])
         with jaxtyped("context"):
             names = [name for name in sizes if name.isidentifier()]
             bound = torch.empty([sizes[name] for name in names], device="meta")
-            if not isinstance(bound, Shaped[torch.Tensor, " ".join(names)]):
+            if not is_bearable(bound, _annotation(Shaped, torch.Tensor, " ".join(names))):
                 return "not asked"
             return "accepts" if is_bearable(value, hint) else "rejects"
     except Exception:  # `{...}` has no arguments here, and an expression raises what it likes
         return "not asked"
-
-

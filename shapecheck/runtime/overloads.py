@@ -53,7 +53,7 @@ def overloaded(plan: Plan, entry: Entry) -> types.FunctionType | None:
             refused.append(mismatch)
         raise_for(min(refused, key=lambda m: type(m.problem).__name__ == "NotATensor"), call, plan.name)
 
-    return chosen  # type: ignore[return-value]
+    return chosen
 
 
 def _arguments(plan: Plan, bound: inspect.BoundArguments, scope: Scope) -> Mismatch | None:

@@ -106,7 +106,8 @@ def plan_of(
             contracts[name] = contract
 
     kind = _kind(home)
-    returns, yields = Free(), Free()
+    returns: Contract = Free()
+    yields: Contract = Free()
     if "return" in hints:
         if kind in ("generator", "asyncgen"):
             returns, yields = _yielding(builder, hints["return"])
@@ -178,4 +179,3 @@ def _check_braces(plan: Plan) -> None:
     free = {n for c in (plan.returns, plan.yields) for t in tensors(c) for n in t.spec.binds} - plan.bound
     if free:
         plan.builder.notes.append(f"{', '.join(sorted(free))} of the result is bound by no argument: any size passes")
-

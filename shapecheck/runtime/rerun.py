@@ -91,7 +91,7 @@ def _record(record: Record, value: Any, change: Change, path: str) -> Any:
         return {**value, **new}
     if issubclass(record.cls, tuple):
         return value._replace(**new)
-    return dataclasses.replace(value, **new) if dataclasses.is_dataclass(value) else value
+    return dataclasses.replace(value, **new) if dataclasses.is_dataclass(record.cls) else value
 
 
 def leaves(contract: Contract, value: Any, path: str) -> list[tuple[TensorOf, torch.Tensor, str]]:
@@ -141,5 +141,3 @@ def forked() -> Iterator[Callable[[], None]]:
                 torch.cuda.set_rng_state(saved, device)
 
         yield again
-
-

@@ -107,7 +107,7 @@ def _fit(spec: Spec, shape: Sizes, scope: Scope, subject: str, wait: bool) -> Pr
             return WrongRank(spec.min_rank, len(shape), at_least=True)
         tail = len(spec.axes) - many - 1
         columns = [*range(many), *range(len(shape) - tail, len(shape))]
-    single = [axis for axis in spec.axes if not isinstance(axis, Anything | Variadic)]
+    single: list[Named | Fixed | Anonymous | Expr] = [a for a in spec.axes if not isinstance(a, Anything | Variadic)]
 
     waiting: list[tuple[int, Expr]] = []
     for column, axis in zip(columns, single, strict=True):
@@ -115,12 +115,10 @@ def _fit(spec: Spec, shape: Sizes, scope: Scope, subject: str, wait: bool) -> Pr
             waiting.append((column, axis))
         elif (problem := _one(axis, column, shape[column], scope, subject)) is not None:
             return problem
-    if many is not None:
-        axis = spec.axes[many]
-        if isinstance(axis, Variadic):
-            group = shape[many : len(shape) - tail]
-            if (problem := _many(axis, group, scope, subject)) is not None:
-                return problem
+    if many is not None and isinstance(named := spec.axes[many], Variadic):
+        group = shape[many : len(shape) - tail]
+        if (problem := _many(named, group, scope, subject)) is not None:
+            return problem
     for column, expr in waiting:
         try:
             problem = _computed(expr, column, shape[column], scope)
@@ -217,7 +215,9 @@ def _computed(expr: Expr, column: int, size: int, scope: Scope) -> Problem | Non
     except Missing:
         raise
     except Exception as error:  # the expression is the user's: whatever it raises, it has no size
-        return WrongSize(column, expr.source, f"impossible ({type(error).__name__}: {error})", size, _reads(expr, scope))
+        return WrongSize(
+            column, expr.source, f"impossible ({type(error).__name__}: {error})", size, _reads(expr, scope)
+        )
     if value == size:
         return None
     return WrongSize(column, expr.source, value, size, _reads(expr, scope))

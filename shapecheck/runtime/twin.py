@@ -199,7 +199,9 @@ class Assembly:
     def _argument_tensors(self) -> list[TensorOf]:
         return [tensor for contract in self.plan.contracts.values() for tensor in tensors(contract)]
 
-    def _at(self, guards: Guards, contract: Contract, value: str, subject: str, inner: str, line: int | None) -> list[str]:
+    def _at(
+        self, guards: Guards, contract: Contract, value: str, subject: str, inner: str, line: int | None
+    ) -> list[str]:
         """The lines of one place in the body. What a result or an item binds is its own; what a local binds, stays."""
         outer_lines, known, indent = guards.lines, dict(guards.known), guards.indent
         guards.lines, guards.indent, guards.inner = [], 0, inner
@@ -359,4 +361,3 @@ def _signature_text(plan: Plan) -> tuple[str, str]:
     if slash:
         parameters.append("/")
     return ", ".join(parameters), ", ".join(call)
-

@@ -18,7 +18,9 @@ def plain_score(q, p):
 
 
 @shaped
-def score(q: Float[Tensor, "B D"], p: Float[Tensor, "B G D"], mask: Float[Tensor, "B*G"] | None = None) -> Float[Tensor, "B G"]:
+def score(
+    q: Float[Tensor, "B D"], p: Float[Tensor, "B G D"], mask: Float[Tensor, "B*G"] | None = None
+) -> Float[Tensor, "B G"]:
     s: Float[Tensor, "B G"] = torch.einsum("bd,bgd->bg", q, p)
     check(s, "B G")
     return s.relu()
@@ -61,7 +63,12 @@ around = shaped(eval("lambda q, p: f(q, p)", {"f": plain_score}), axes={"q": "B 
 SIZES = (4, 5, 6, 9)
 CASES = {
     "function": (score, lambda b: (R(b, 16), R(b, 8, 16)), (R(4, 16), R(5, 8, 16)), "argument p"),
-    "late expression": (score, lambda b: (R(b, 16), R(b, 8, 16), R(8 * b)), (R(4, 16), R(4, 8, 16), R(31)), "argument mask"),
+    "late expression": (
+        score,
+        lambda b: (R(b, 16), R(b, 8, 16), R(8 * b)),
+        (R(4, 16), R(4, 8, 16), R(31)),
+        "argument mask",
+    ),
     "method with braces": (Model(), lambda b: (R(b, 16), R(8 * b, 16)), (R(4, 16), R(33, 16)), "argument p"),
     "containers": (
         containers,

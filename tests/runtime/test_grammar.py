@@ -16,7 +16,12 @@ E = torch.empty
 
 # axes of the arguments in order, shapes that fit, shapes that do not, and the words for the first of those
 TABLE = [
-    (["B D", "B"], [[(2, 3), (2,)], [(1, 1), (1,)]], [[(2, 3), (3,)], [(2,), (2,)], [(2, 3), ()]], "argument b: axis 0"),
+    (
+        ["B D", "B"],
+        [[(2, 3), (2,)], [(1, 1), (1,)]],
+        [[(2, 3), (3,)], [(2,), (2,)], [(2, 3), ()]],
+        "argument b: axis 0",
+    ),
     (["N N"], [[(3, 3)]], [[(3, 4)], [(3,)]], "axis 1"),
     (["", "3"], [[(), (3,)]], [[(1,), (3,)], [(), (4,)]], "argument a: 0 axes expected, got 1"),
     (["_ B _", "B"], [[(1, 2, 3), (2,)]], [[(1, 2, 3), (3,)]], "axis 0"),
@@ -106,7 +111,9 @@ def test_sizes_per_leaf():
 
 def test_expressions_within_containers_wait_for_their_names():
     @shaped
-    def f(xs: list[Float[Tensor, "B*G"]], b: Float[Tensor, "B"], g: Float[Tensor, "G"] | list[Float[Tensor, "G"]]) -> int:
+    def f(
+        xs: list[Float[Tensor, "B*G"]], b: Float[Tensor, "B"], g: Float[Tensor, "G"] | list[Float[Tensor, "G"]]
+    ) -> int:
         return 0
 
     f([E(6), E(6)], E(2), E(3))
@@ -116,7 +123,7 @@ def test_expressions_within_containers_wait_for_their_names():
 
 
 def test_extended_annotations():
-    Image = Float[Tensor, "h w"]  # noqa: N806
+    Image = Float[Tensor, "h w"]
 
     @shaped
     def f(x: Shaped[Image, "batch"], w: Float[Tensor, " w"]) -> None:
@@ -128,7 +135,8 @@ def test_extended_annotations():
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "both"), [((), (3,), (3,)), ((1, 3), (2, 1), (2, 3)), ((2,), (3,), None), ((5, 1), (4,), (5, 4)), ((0,), (1,), (0,))]
+    ("a", "b", "both"),
+    [((), (3,), (3,)), ((1, 3), (2, 1), (2, 3)), ((2,), (3,), None), ((5, 1), (4,), (5, 4)), ((0,), (1,), (0,))],
 )
 def test_broadcast_shapes_is_torchs(a, b, both):
     assert broadcast_shapes(a, b) == both

@@ -12,7 +12,10 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("module", ["shapecheck", "shapecheck.spec", "shapecheck.mismatch", "shapecheck.runtime", "shapecheck.runtime.pytest_plugin"])
+@pytest.mark.parametrize(
+    "module",
+    ["shapecheck", "shapecheck.spec", "shapecheck.mismatch", "shapecheck.runtime", "shapecheck.runtime.pytest_plugin"],
+)
 def test_importing_is_light(module):
     loaded = run(f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])")
     assert loaded.strip() == "[]"

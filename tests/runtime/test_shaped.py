@@ -6,7 +6,6 @@ import inspect
 import pickle
 import typing
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
-from typing import Optional
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int, Integer, Shaped
 from torch import Tensor
 
 from shapecheck import ContractError, ShapeError, check, shaped
-from shapecheck.mismatch import WrongRank, WrongSize
+from shapecheck.mismatch import WrongRank
 
 R = torch.randn
 
@@ -407,8 +406,8 @@ def test_star_arguments():
 @shaped
 def either(
     x: Float[Tensor, "B D"] | Float[Tensor, "B S D"] | None,
-    y: Optional[Int[Tensor, " B"]] = None,
-    z: Float[Tensor, "B"] = None,  # noqa: RUF013 - the idiom is common
+    y: Int[Tensor, " B"] | None = None,
+    z: Float[Tensor, "B"] = None,
     w: Float[Tensor, ""] | float = 0.0,
 ) -> int:
     return 0 if x is None else x.dim()
@@ -426,7 +425,9 @@ def test_unions():
 
 def test_types_without_tensors():
     @shaped
-    def f(x: Float[Tensor, "B"], k: int, names: list[str], how: typing.Literal["a", "b"], g: Callable[[int], int]) -> Tensor:
+    def f(
+        x: Float[Tensor, "B"], k: int, names: list[str], how: typing.Literal["a", "b"], g: Callable[[int], int]
+    ) -> Tensor:
         return x
 
     good = {"x": R(2), "k": 1, "names": ["n"], "how": "a", "g": abs}

@@ -67,7 +67,7 @@ def test_04_a_name_under_type_checking_is_imported():
 
 def test_04_a_name_that_exists_nowhere_is_an_error():
     @shaped
-    def f(x: Unheard[Tensor, "B D"]) -> Float[Tensor, " B"]:  # noqa: F821
+    def f(x: Unheard[Tensor, "B D"]) -> Float[Tensor, " B"]:
         return x
 
     with pytest.raises(ContractError, match="Unheard"):
@@ -75,7 +75,7 @@ def test_04_a_name_that_exists_nowhere_is_an_error():
 
 
 def test_05_a_local_alias_is_found():
-    Matrix = Float[Tensor, "B D"]  # noqa: N806
+    Matrix = Float[Tensor, "B D"]
 
     @shaped
     def f(x: Matrix, y: Matrix) -> Matrix:
@@ -190,7 +190,11 @@ def test_13_namedtuple():
 def test_13_namedtuple_at_construction():
     checked = shaped(NamedTuple("Pair", [("q", Float[Tensor, "B D"]), ("p", Float[Tensor, "B D"])]))
     pair = checked(R(2, 3), p=R(2, 3))
-    for make in (lambda: checked(R(2, 3), R(1, 3)), lambda: pair._replace(p=R(1, 3)), lambda: checked._make([R(2), R(2)])):
+    for make in (
+        lambda: checked(R(2, 3), R(1, 3)),
+        lambda: pair._replace(p=R(1, 3)),
+        lambda: checked._make([R(2), R(2)]),
+    ):
         with pytest.raises(ShapeError, match="Pair"):
             make()
 

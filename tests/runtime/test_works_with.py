@@ -290,7 +290,9 @@ def test_static_checkers_see_the_function_itself(tmp_path):
     (tmp_path / "mypy.ini").write_text(CONFIG)
     home = str(Path(shapecheck.__file__).parents[1])
     command = [sys.executable, "-m", "mypy", "typed.py"]
-    out = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "MYPYPATH": home}).stdout
+    out = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "MYPYPATH": home}
+    ).stdout
     found = [line for line in out.splitlines() if line.startswith("typed.py")]
     assert [line.partition(": ")[2] for line in found] == [
         'note: Revealed type is "def (x: float, k: int =) -> float"',
