@@ -70,6 +70,7 @@ def behaviour(function) -> str:
             compiled(*call(b))
         except Exception:
             good = False
+    frames = counter.frame_count
     try:
         compiled(torch.randn(4, 16), torch.randn(1, 8, 16))
         refused = "passes"
@@ -89,9 +90,7 @@ def behaviour(function) -> str:
     except Exception as error:
         breaks = type(error).__name__
     right = "taken" if good else "REFUSED"
-    return (
-        f"frames {counter.frame_count}, breaks {breaks}, fullgraph {full}, right calls {right}, a wrong one: {refused}"
-    )
+    return f"frames {frames}, breaks {breaks}, fullgraph {full}, right calls {right}, a wrong one: {refused}"
 
 
 def interleaved(functions, rounds: int, number: int) -> dict[str, list[float]]:

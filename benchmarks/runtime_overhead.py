@@ -2,9 +2,10 @@
 
     python benchmarks/runtime_overhead.py
 
-Every case is one function written four times: plain, with the asserts that a careful person would write, under `@shaped`,
-under `jaxtyped(typechecker=beartype)`. Rounds are interleaved; a figure is the minimum over rounds of a round's mean; the
-ratio is the median over rounds of the round's own ratio, so that other load on the machine cancels.
+Every case is one function written four times: plain, with the asserts that a careful person would write, under
+`@shaped` (in the body, and around the call where the source is not at hand), under `jaxtyped(typechecker=beartype)`.
+Rounds are interleaved; a figure is the best round's mean; the ratio is the median over rounds of the round's own
+ratio, so that other load on the machine cancels.
 """
 
 import argparse
@@ -201,7 +202,7 @@ def measure(functions: dict[str, Callable[..., Any]], args: tuple[Any, ...], rou
         function(*args)
     for _ in range(rounds):
         for name, function in functions.items():
-            number = 300 if name == "jaxtyped" else 5000
+            number = 100 if name == "jaxtyped" else 2000
             times[name].append(timeit.timeit(lambda f=function: f(*args), number=number) / number * 1e6)
     return times
 
@@ -212,12 +213,11 @@ def ratio(times: dict[str, list[float]], one: str, other: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--rounds", type=int, default=61)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    print(
-        f"{'case':>16} {'plain':>7} {'asserts':>8} {'shaped':>7} {'around':>7} {'jaxtyped':>9}   us per call, best round"
-    )
+    kinds = ("plain", "asserts", "shaped", "around", "jaxtyped")
+    print(f"{'case':>14} {' '.join(f'{kind:>8}' for kind in kinds)}   us per call, best round")
     for name, (function, by_hand, plain, args) in CASES.items():
         parameters = ", ".join(function.__code__.co_varnames[: len(args)])
         source_less = eval(f"lambda {parameters}: plain_({parameters})", {"plain_": plain})
@@ -230,9 +230,9 @@ def main() -> None:
         }
         times = measure(functions, args, rounds)
         best = {kind: min(found) for kind, found in times.items()}
-        row = f"{best['plain']:7.3f} {best['asserts']:8.3f} {best['shaped']:7.3f} {best['around']:7.3f} {best['jaxtyped']:9.2f}"
         print(
-            f"{name:>16} {row}   shaped / asserts {ratio(times, 'shaped', 'asserts'):.2f}"
+            f"{name:>14} {' '.join(f'{best[kind]:8.3f}' for kind in kinds)}"
+            f"   shaped / asserts {ratio(times, 'shaped', 'asserts'):.2f}"
             f"   jaxtyped / shaped {ratio(times, 'jaxtyped', 'shaped'):.0f}"
         )
 

@@ -2,8 +2,8 @@
 
     python benchmarks/runtime_rows.py
 
-The cost is one proof of one call, as a multiple of the scorer's own forward and of its forward with backward, median over
-the correct scorers at training sizes (B=32, G=8, D=768), interleaved in one run.
+The cost is one proof of one call, as a multiple of the scorer's own forward and of its forward with backward: the
+median over the correct scorers at training sizes (B=32, G=8, D=768), interleaved in one run.
 """
 
 from __future__ import annotations

@@ -59,9 +59,8 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    print(
-        f"{calls} calls on {THREADS} threads, one in eight wrong: {len(wrong)} wrong verdicts [{time.perf_counter() - began:.0f} s]"
-    )
+    seconds = time.perf_counter() - began
+    print(f"{calls} calls on {THREADS} threads, one in eight wrong: {len(wrong)} wrong verdicts [{seconds:.0f} s]")
     for text in wrong[:5]:
         print("   ", text)
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one scorer a line
 """Scorers whose rows leak into each other, and scorers whose rows do not, as training code writes them.
 
 Every scorer takes some of: q `[B, D]`, p `[B, G, D]`, flat `[B*group, D]` (batch-major) with group, mask `[B, G]` (bool), ids `[B, S]`

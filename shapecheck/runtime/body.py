@@ -85,7 +85,7 @@ _CALLING = {"LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "PUSH_NULL", "PRECALL", "
 
 
 def _steps(code: types.CodeType) -> list[tuple[str, str]]:
-    """The operations of a code object, but for calls: those of imported modules compile differently in the module itself."""
+    """The operations of a code object, but for calls: what is called on a module compiles by where it was imported."""
     said = ("BINARY_OP", "COMPARE_OP")
     found = ((i.opname, i.argrepr if i.opname in said else "") for i in dis.get_instructions(code))
     return [step for step in found if step[0] not in _CALLING]
@@ -210,7 +210,7 @@ class Writer:
                 return [statement, *self._local(contract, target, line)]
             case ast.Expr(value=ast.Call() as call) if (found := self.checked(call)) is not None:
                 return self._check(found, line, None)
-            case ast.Assign(targets=targets, value=ast.Call() as call) if (found := self.checked(call)) is not None:
+            case ast.Assign(value=ast.Call() as call) if (found := self.checked(call)) is not None:
                 return [*self._check(found, line, statement)]
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AugAssign(target=ast.Name(id=name)) if (
                 name in self.declared

@@ -39,8 +39,10 @@ class Broadcast:
 
     def __str__(self) -> str:
         shapes = " with ".join(map(shape_text, self.shapes))
-        result = shape_text(functools.reduce(_together, self.shapes))
-        return f"{self.where}: {self.op} of {shapes} broadcasts to {result}"
+        result: tuple[int, ...] = ()
+        for shape in self.shapes:
+            result = _together(result, shape)
+        return f"{self.where}: {self.op} of {shapes} broadcasts to {shape_text(result)}"
 
 
 class no_broadcast(TorchFunctionMode):

@@ -246,7 +246,9 @@ def _torch_dtypes() -> tuple[Any, ...]:
     return tuple({d for d in vars(torch).values() if isinstance(d, torch.dtype)})
 
 
+@functools.cache
 def _allowed(dtypes: tuple[Any, ...] | None) -> set[Any]:
+    """One set for each kind of dtype: it fills itself with what else is found to fit."""
     if dtypes is None:
         return set()
     match_: Callable[[str], bool] = lambda name: any(  # noqa: E731

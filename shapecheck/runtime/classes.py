@@ -103,7 +103,7 @@ def _complete(value: Any, names: set[str]) -> bool:
 
 
 def _enforce_fields(cls: Any, fields: Record) -> None:
-    """A dataclass: judged when `__init__` is done, and after each assignment to a field, which is undone if it fails."""
+    """A dataclass: judged when `__init__` is done, and after each assignment to a field, which is undone if wrong."""
     if ENFORCED in vars(cls):
         return
     names = {part.name for part in fields.fields}

@@ -64,7 +64,7 @@ def shaped(thing: Any = None, /, *, axes: Mapping[str, Any] | None = None, **cho
     axes: declarations by name where there are no annotations: `{"q": "B D", "return": "B N"}`.
     independent: the name of an axis whose rows must not see each other; the first calls are run again on
         poisoned copies, and a leak is a ShapeError.
-    decouple: run the first call again on meta tensors with sizes that are all different, so that equal sizes hide nothing.
+    decouple: make the first call on meta tensors too, with sizes that all differ, so that equal sizes hide nothing.
     device: "same" asks all tensors of a call to live on one device.
     types: "tensors" leaves types without tensors alone.
     autocast_ok: where float32 is declared, halves pass while autocast is on.

@@ -11,8 +11,8 @@ import torch
 from shapecheck.mismatch import Mismatch
 from shapecheck.runtime.contract import Contract, TensorOf, hold, late_mismatch
 from shapecheck.runtime.errors import ShapeError
-from shapecheck.runtime.guards import Site
 from shapecheck.runtime.judge import opinion
+from shapecheck.runtime.lines import Site
 from shapecheck.runtime.scope import Scope
 
 __all__ = ["failing", "raise_for", "walker"]

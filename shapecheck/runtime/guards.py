@@ -12,15 +12,12 @@ What a guard refuses is judged again by `contract.hold`, which finds the words.
 
 from __future__ import annotations
 
-import ast
-import builtins
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from shapecheck.runtime import expressions
 from shapecheck.runtime.contract import (
     Contract,
     Free,
@@ -35,127 +32,22 @@ from shapecheck.runtime.contract import (
     tensors,
 )
 from shapecheck.runtime.errors import ContractError
+from shapecheck.runtime.lines import Lines
 from shapecheck.runtime.scope import variadic
-from shapecheck.spec import (
-    Anonymous,
-    BinOp,
-    CallFn,
-    Expr,
-    Fixed,
-    FString,
-    Named,
-    Num,
-    Python,
-    Tree,
-    Unary,
-    Var,
-    Variadic,
-)
+from shapecheck.spec import Anonymous, Expr, Fixed, Named, Tree, Variadic
 
-__all__ = ["Crooked", "Guards", "Site", "braces_in", "loose_in"]
+__all__ = ["Crooked", "Guards"]
 
 
 class Crooked(Exception):
     """A contract that no straight line checks; the reference walks it instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One place where a value is held against a contract. `wait`: later arguments may still bind names."""
-
-    subject: str
-    contract: Contract
-    wait: bool = False
-    line: int | None = None
-    hint: Any = None  # the type, for a second opinion
-
-
 @dataclass(slots=True)
-class Guards:
-    """Writes guard lines. `mark` starts every name that it puts into the function's frame."""
+class Guards(Lines):
+    """Writes the guards of contracts: `check` for any value, `tensor` for the test of one tensor."""
 
-    mark: str
-    arguments: tuple[str, ...]  # what `{...}` may read
-    sites: list[Site] = field(default_factory=list)
-    constants: dict[str, Any] = field(default_factory=dict)
-    by: dict[str, list[str]] = field(default_factory=dict)  # axis -> who may have bound it
-    known: dict[str, bool] = field(default_factory=dict)  # variable -> bound for certain, else perhaps None
-    shapes: dict[str, str] = field(default_factory=dict)  # argument -> the variable that keeps its shape
-    renamed: dict[str, str] = field(
-        default_factory=dict
-    )  # argument -> the variable that keeps it, where the body rebinds
     late: list[tuple[TensorOf, str, str, int, Expr]] = field(default_factory=list)
-    loose: frozenset[str] = frozenset()  # the names of `#*name`; every other `*name` is kept as a list of sizes
-    braced: frozenset[str] = frozenset()  # the arguments that some `{...}` reads
-    lines: list[str] = field(default_factory=list)
-    indent: int = 0
-    inner: str = ""  # set while the axes of a record or of a yield are written: they are its own
-    outside: dict[str, bool] | None = None  # `known` outside the record that is being written
-    count: int = 0
-
-    # Words.
-
-    def say(self, line: str) -> None:
-        self.lines.append("    " * self.indent + line)
-
-    @contextmanager
-    def block(self, header: str) -> Iterator[None]:
-        """Lines under a header; what they bind is bound for certain within them only."""
-        self.say(header)
-        self.indent += 1
-        start, before = len(self.lines), dict(self.known)
-        yield
-        if len(self.lines) == start:
-            self.say("pass")
-        self.indent -= 1
-        self.known = before
-
-    def const(self, name: str, value: Any) -> str:
-        """A variable of the closure that holds `value`."""
-        full = f"{self.mark}{name}"
-        number = 1
-        while full in self.constants and self.constants[full] is not value:
-            number += 1
-            full = f"{self.mark}{name}{number}"
-        self.constants[full] = value
-        return full
-
-    def fresh(self, name: str) -> str:
-        self.count += 1
-        return f"{self.mark}{name}{self.count}"
-
-    def axis(self, name: str) -> str:
-        """The variable of an axis: the call's, or the inner scope's own."""
-        outer = f"{self.mark}n_{name}"
-        if self.inner and outer not in self.known:
-            return f"{self.mark}{self.inner}_{name}"
-        return outer
-
-    def group(self, name: str) -> str:
-        outer = f"{self.mark}g_{name}"
-        if self.inner and outer not in self.known:
-            return f"{self.mark}{self.inner}g_{name}"
-        return outer
-
-    def fail(self, site: int, value: str, name: str = "fail") -> str:
-        """The call that judges `value` again: with what is known, the call's shapes, what `{...}` may read."""
-        known = self.known if self.outside is None else self.outside
-        sizes, groups = (
-            "".join(f"({v[len(self.mark + kind) :]!r}, {v}), " for v in known if v.startswith(self.mark + kind))
-            for kind in ("n_", "g_")
-        )
-        device = f"{self.mark}device" if f"{self.mark}device" in known else "None"
-        shapes = "".join(f"({argument!r}, {variable}), " for argument, variable in self.shapes.items())
-        read = "".join(f"({n!r}, {self.renamed.get(n, n)}), " for n in self.arguments if n in self.braced)
-        return f"{self.mark}{name}({site}, {value}, ({sizes}), ({groups}), {device}, ({shapes}), ({read}))"
-
-    def site(
-        self, subject: str, contract: Contract, wait: bool = False, line: int | None = None, hint: Any = None
-    ) -> int:
-        self.sites.append(Site(subject, contract, wait, line, hint))
-        return len(self.sites) - 1
-
-    # Statements.
 
     def check(self, contract: Contract, value: str, site: int, whole: str, subject: str, shape: str = "") -> None:
         """Lines that fail at `site` (with the value `whole`) unless `value` keeps `contract`."""
@@ -270,7 +162,7 @@ class Guards:
         for column, expr in self._columns(contract):
             if not isinstance(expr, Expr):
                 continue
-            if not all(self.known.get(self.axis(n)) for n in expr.names) or _risky(expr.tree):
+            if not all(self.known.get(self.axis(n)) for n in expr.names) or expressions.risky(expr.tree):
                 raise Crooked
             size = f"{shape}[{column}]"
             loose = f"{size} == 1 or " if expr.broadcast else ""
@@ -539,7 +431,7 @@ class Guards:
         tests = [f"{v} is not None" for v in names if not self.known[v]]
         code = self.code(axis.tree)
         loose = f"{size} == 1 or " if axis.broadcast else ""
-        if _risky(axis.tree):
+        if expressions.risky(axis.tree):
             found = self.fresh("e")
             with self.block("try:"):
                 self.say(f"{found} = {' and '.join([*tests, code])}")
@@ -558,27 +450,11 @@ class Guards:
         self.late.clear()
 
     def code(self, tree: Tree) -> str:
-        match tree:
-            case Num(value):
-                return repr(value)
-            case Var(name):
-                return self.axis(name)
-            case BinOp(op, left, right):
-                return f"({self.code(left)} {op} {self.code(right)})"
-            case Unary(op, operand):
-                return f"({op}{self.code(operand)})"
-            case CallFn(name, args):
-                return f"{self.const(name, getattr(builtins, name))}({', '.join(map(self.code, args))})"
-            case FString():
-                return self._braces(tree)
-            case Python(source):
-                names = Expr("", tree).names
-                return f"({_rename(source, {name: self.axis(name) for name in names})})"
-
-    def _braces(self, tree: FString) -> str:
-        if tree.code is None:
+        """An expression as Python over the variables of its axes."""
+        found = expressions.code(tree, self.axis, self.const, self.renamed)
+        if found is None:
             raise Crooked
-        return f"({_rename(tree.code, self.renamed)})"
+        return found
 
     def _plain(self, contract: Plain, value: str) -> str:
         if contract.hint is type(None):
@@ -587,60 +463,6 @@ class Guards:
             return f"isinstance({value}, {self.const(contract.classes.__name__, contract.classes)})"
         compiling = self.const("compiling", torch.compiler.is_compiling)
         return f"({compiling}() or {self.const('test', contract.test)}({value}))"  # beartype is not for tracing
-
-
-def loose_in(contracts: Iterable[Contract]) -> set[str]:
-    """The names that some `#*name` of the contracts broadcasts."""
-    axes = (axis for contract in contracts for tensor in tensors(contract) for axis in tensor.spec.axes)
-    return {axis.name for axis in axes if isinstance(axis, Variadic) and axis.broadcast}
-
-
-def braces_in(contracts: Iterable[Contract]) -> set[str]:
-    """The names that the `{...}` parts of the contracts read."""
-    found: set[str] = set()
-    for contract in contracts:
-        for tensor in tensors(contract):
-            for axis in tensor.spec.axes:
-                if isinstance(axis, Expr):
-                    for text in _fstrings(axis.tree):
-                        tree = ast.parse(text.code if text.code is not None else "f" + repr(text.text), mode="eval")
-                        found |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    return found
-
-
-def _fstrings(tree: Tree) -> list[FString]:
-    match tree:
-        case FString():
-            return [tree]
-        case BinOp(_, left, right):
-            return _fstrings(left) + _fstrings(right)
-        case Unary(_, operand):
-            return _fstrings(operand)
-        case CallFn(_, args):
-            return [text for arg in args for text in _fstrings(arg)]
-        case _:
-            return []
-
-
-def _risky(tree: Tree) -> bool:
-    """Whether evaluating may raise: division, powers, calls, and whatever stands in braces."""
-    match tree:
-        case Num() | Var():
-            return False
-        case BinOp(op, left, right):
-            return op not in "+-*" or _risky(left) or _risky(right)
-        case Unary(_, operand):
-            return _risky(operand)
-        case _:
-            return True
-
-
-def _rename(source: str, names: dict[str, str]) -> str:
-    tree = ast.parse(source, mode="eval")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            node.id = names.get(node.id, node.id)
-    return ast.unparse(tree)
 
 
 def _unpacked(binds: list[str], shape: str, rank: int, many: int | None) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from shapecheck.spec import BinOp, Expr, Named, Tree, Var
 
 __all__ = ["independent", "masks"]
 
-Change = Any
+Change = Callable[..., torch.Tensor]
 _JIT: Any = torch.jit
 
 

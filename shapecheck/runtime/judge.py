@@ -30,7 +30,7 @@ class Judge:
 
     def __call__(self, values: Sequence[tuple[str, Any]]) -> None:
         """Raise ShapeError if the judge refuses arguments that the guards took."""
-        self._ask({name: hint for name, hint in self.arguments.items()}, dict(values))
+        self._ask(self.arguments, dict(values))
 
     def of_result(self, values: Sequence[tuple[str, Any]], result: Any) -> None:
         """The same with the result. Arguments whose shape the function changed in place are no evidence any more."""

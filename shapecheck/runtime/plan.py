@@ -14,7 +14,7 @@ from typing import Any
 from shapecheck.runtime.build import Builder
 from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, TensorOf, Values, hold, tensors
 from shapecheck.runtime.errors import ContractError
-from shapecheck.runtime.guards import braces_in
+from shapecheck.runtime.expressions import braces_in
 from shapecheck.runtime.resolve import annotations_of, resolve
 from shapecheck.runtime.scope import Scope
 from shapecheck.spec import Named, Variadic

@@ -107,7 +107,7 @@ def leaves(contract: Contract, value: Any, path: str) -> list[tuple[TensorOf, to
 
 
 def private(value: Any, device: str | None = None) -> Any:
-    """A copy that may be changed freely. A module's parameters are shared (or moved to `device`), its buffers copied."""
+    """A copy to change freely. A module's parameters are shared (or moved to `device`), its buffers copied."""
     if isinstance(value, torch.nn.Module):
         memo: dict[int, Any] = {}
         for parameter in value.parameters():

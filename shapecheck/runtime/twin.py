@@ -22,8 +22,9 @@ from shapecheck.runtime.body import (
 )
 from shapecheck.runtime.contract import Contract, Free, OneOf, TensorOf, tensors
 from shapecheck.runtime.errors import ContractError
+from shapecheck.runtime.expressions import braces_in, loose_in
 from shapecheck.runtime.failing import failing, walker
-from shapecheck.runtime.guards import Crooked, Guards, braces_in, loose_in
+from shapecheck.runtime.guards import Crooked, Guards
 from shapecheck.runtime.judge import Judge
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
@@ -273,7 +274,8 @@ class Assembly:
                     "    except GeneratorExit:",
                     f"        {mark}it.close()",
                     "        raise",
-                    f"    except BaseException as {mark}error: {mark}step, {mark}with = {mark}it.throw, ({mark}error,)",
+                    f"    except BaseException as {mark}error:",
+                    f"        {mark}step, {mark}with = {mark}it.throw, ({mark}error,)",
                 ]
             case _:
                 body = [
@@ -287,7 +289,8 @@ class Assembly:
                     "    except GeneratorExit:",
                     f"        await {mark}it.aclose()",
                     "        raise",
-                    f"    except BaseException as {mark}error: {mark}step, {mark}with = {mark}it.athrow, ({mark}error,)",
+                    f"    except BaseException as {mark}error:",
+                    f"        {mark}step, {mark}with = {mark}it.athrow, ({mark}error,)",
                 ]
         start = "async def" if kind in ("coroutine", "asyncgen") else "def"
         return "\n".join([f"{start} {mark}around({parameters}):", *_indented([*head, *body], 1)])
