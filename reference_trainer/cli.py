@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 import yaml
 
+from .modes import Mode
 from .settings import SettingsError, describe, load, to_plain
 
 app = typer.Typer(
@@ -133,4 +134,138 @@ def data_check(
             pass
     typer.echo("\n".join(accounting.lines()))
     if accounting.reasons:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the three runs and report.html.")] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all three runs.")] = 0,
+) -> None:
+    """Train in-batch, preset and the replayed bug of FlagEmbedding issue 450 on the bundled task, and compare them."""
+    import time
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from .demo import run_demo, table
+
+    began = time.perf_counter()
+    if out.exists() and any(out.iterdir()):
+        typer.echo(f"error: {out} is not empty: choose another folder", err=True)
+        raise typer.Exit(2)
+    header, *rows = table(run_demo(out, lambda text: typer.echo(text, err=True), seed))
+    shown = Table(*header)
+    for row in rows:
+        shown.add_row(*row)
+    Console(width=120).print(shown)
+    typer.echo(f"{time.perf_counter() - began:.0f} seconds; curves in {out / 'report.html'}", err=True)
+
+
+@app.command("eval")
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="A run's folder or one of its checkpoints.")],
+    source: Annotated[str, typer.Option("--data", help="Rows to evaluate on; default: the run's own dev rows.")] = "",
+) -> None:
+    """Print MRR@10, nDCG@10, recall and group accuracy over all distinct passages of the rows, as json."""
+    import json
+    import tempfile
+
+    from .evaluate import evaluate
+    from .models import pad_of
+    from .tokens import prepare
+    from .trained import load_trained
+
+    with _refusals():
+        trained = load_trained(run)
+        data = trained.settings.data
+        wanted = source or data.dev or ("wordnet:dev" if data.source == "wordnet" else "")
+        if not wanted:
+            raise SettingsError("the run has no dev rows: name some with --data")
+        with tempfile.TemporaryDirectory() as folder:
+            store = prepare(data, wanted, trained.tokenizer.backend_tokenizer, Path(folder))
+            found = evaluate(
+                trained.encoder, store, data.group, trained.settings.train.chunk_tokens, pad_of(trained.tokenizer),
+                trained.settings.model.unpadded,
+            )  # fmt: skip
+    typer.echo(json.dumps(found, indent=1))
+
+
+@app.command()
+def encode(
+    run: Annotated[Path, typer.Argument(help="A run's folder or one of its checkpoints.")],
+    texts: Annotated[Path, typer.Argument(help="Text file, one text a line.")],
+    out: Annotated[Path, typer.Option("--out", help="The .npy file that gets the embeddings, float32 [lines, D].")],
+    as_query: Annotated[bool, typer.Option("--query/--passage", help="Whose prompt and length limit to use.")] = False,
+) -> None:
+    """Embed the lines of a text file."""
+    import numpy as np
+
+    from .trained import encode as embed
+    from .trained import load_trained
+
+    with _refusals():
+        trained = load_trained(run)
+    lines = texts.read_text(encoding="utf-8").splitlines()
+    np.save(out, embed(trained, lines, as_query).numpy())
+    typer.echo(f"{out} {len(lines)} embeddings")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder or one of its checkpoints.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for sentence-transformers, file for onnx.")],
+    layout: Annotated[str, typer.Option("--layout", help="sentence-transformers or onnx.")] = "sentence-transformers",
+) -> None:
+    """Write the model for others to load. Refused for a run that replayed a bug."""
+    from .export import to_onnx, to_sentence_transformers
+    from .trained import load_trained
+
+    writers = {"sentence-transformers": to_sentence_transformers, "onnx": to_onnx}
+    if layout not in writers:
+        typer.echo(f"error: --layout must be one of {', '.join(writers)}, not {layout}", err=True)
+        raise typer.Exit(2)
+    with _refusals():
+        writers[layout](load_trained(run), out)
+    typer.echo(str(out))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; several are overlaid.")],
+    out: Annotated[Path, typer.Option("--out", help="The html file.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained html page: loss with its log C line, quality, speed and memory."""
+    from .report import write_report
+
+    missing = [run for run in runs if not (run / "log.jsonl").is_file()]
+    if missing:
+        typer.echo(f"error: {missing[0]}: no log.jsonl there", err=True)
+        raise typer.Exit(2)
+    write_report(runs, out)
+    typer.echo(str(out))
+
+
+@app.command()
+def validate(
+    function: Annotated[str, typer.Argument(help="module:function, looked up from the current folder too.")],
+    mode: Annotated[Mode, typer.Option(help="What the loss is meant to be.")],
+    temperature: Annotated[float, typer.Option(help="What scores are divided by inside the function.")],
+    grouped: Annotated[bool, typer.Option("--grouped", help="Passages come as [B, G, D], not as [B*G, D].")] = False,
+    normalizes: Annotated[
+        bool, typer.Option("--normalizes", help="The function normalizes embeddings itself.")
+    ] = False,
+    symmetric: Annotated[bool, typer.Option("--symmetric", help="The loss is symmetric (in-batch only).")] = False,
+) -> None:
+    """Judge a loss of your own: is it the mode that it is meant to be? Exit code 1 if an answer is wrong."""
+    from .judged import Theirs, describe_report, find_function, judge_theirs, passed
+    from .oracles import Declared
+    from .settings import LossSettings
+
+    with _refusals():
+        loss = LossSettings(mode, temperature=temperature, symmetric=symmetric, mask_duplicates=False)
+        theirs = Theirs(find_function(function), grouped)
+        found = judge_theirs(theirs, Declared(loss, 1 / temperature, normalizes_inside=normalizes))
+    typer.echo(describe_report(found))
+    if not passed(found):
         raise typer.Exit(1)

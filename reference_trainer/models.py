@@ -17,6 +17,8 @@ from .encoder import Encoder
 from .packing import PACKED_ATTENTION
 from .settings import ModelSettings, SettingsError
 
+BUNDLED = ("tiny", "static")
+
 
 def load_encoder(model: ModelSettings, device: torch.device) -> Encoder:
     """Build the encoder. SettingsError names what can't be had: a path, LoRA without peft, packing refused."""
@@ -41,7 +43,7 @@ def load_encoder(model: ModelSettings, device: torch.device) -> Encoder:
 def load_tokenizer(model: ModelSettings) -> PreTrainedTokenizerFast:
     """The tokenizer of a model, fast ones only; its `backend_tokenizer` does the work."""
     name = model.tokenizer or ("tiny" if model.name.endswith(".json") else model.name)
-    if name == "tiny":
+    if name in BUNDLED:
         name = str(DATA / "tokenizer.json")
     if name.endswith(".json"):
         if not Path(name).is_file():
@@ -91,7 +93,7 @@ def require_packing(encoder: Encoder, device: torch.device) -> None:
 def _backbone(model: ModelSettings) -> Any:
     """Without the pooling head that some models carry: it would be weights that no gradient reaches."""
     attention = PACKED_ATTENTION if model.unpadded else "sdpa"
-    name = str(DATA / "tiny.json") if model.name == "tiny" else model.name
+    name = str(DATA / f"{model.name}.json") if model.name in BUNDLED else model.name
     auto: Any = AutoModel
     try:
         if name.endswith(".json"):

@@ -168,7 +168,7 @@ class ModelSettings:
     """[model] The encoder."""
 
     name: str = _doc(
-        "'tiny' (bundled, random start), a folder, a hub name, or a config.json for a random start", "tiny"
+        "'tiny' or 'static' (bundled, random start), a folder, a hub name, or a config.json for a random start", "tiny"
     )
     tokenizer: str = _doc("folder, hub name or tokenizer.json; empty: the model's own", "")
     pooling: Pooling = _doc("mean, cls or last token", Pooling.MEAN)

@@ -124,6 +124,8 @@ def _loop(run: Run, watch: Watch, journal: Journal | None, explain: bool) -> Pat
     hyper = run.settings.train
     checkpoint = None
     run.display.begin(run.step, hyper.steps)
+    if run.step == 0 and hyper.eval_every:
+        _evaluate(run, journal)
     with contextlib.closing(_batches(run)) as batches:
         for batch in batches:
             if explain and run.step == 0:

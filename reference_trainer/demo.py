@@ -1,0 +1,78 @@
+"""In-batch, preset, and the bug that crossed them: three short runs of one model on one task, side by side.
+
+Each run is its own process, so that its peak memory is its own. The replayed bug is that of FlagEmbedding issue 450: its
+loss falls like a right one, its level and its quality do not.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .report import History, read_history, write_report
+
+STEPS = 100
+RUNS = {
+    "in-batch": ("loss.mode=in-batch",),
+    "preset": ("loss.mode=preset",),
+    "bug-450": ("loss.mode=preset", "train.replay_bug=450"),
+}
+COMMON = (
+    "model.name=static", "train.learning_rate=0.005", "train.warmup=5", "train.batch=128", f"train.steps={STEPS}",
+    f"train.eval_every={STEPS}", "train.log_every=5", "train.chunk_tokens=4096",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of the demo, and the seconds that its process took."""
+
+    history: History
+    seconds: float
+
+
+def run_demo(out: Path, say: Callable[[str], None], seed: int = 0) -> dict[str, Outcome]:
+    """Train the three, write report.html into out, return what was seen. CalledProcessError if one fails."""
+    outcomes = {}
+    for name, own in RUNS.items():
+        say(f"training {name} ...")
+        began = time.perf_counter()
+        changes = [part for change in (*COMMON, *own, f"train.seed={seed}") for part in ("--set", change)]
+        command = [sys.executable, "-m", "reference_trainer", "train", "--quiet", "--resume", "never"]
+        subprocess.run(
+            [*command, "--out", str(out / name), *changes],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=dict(os.environ),
+        )
+        outcomes[name] = Outcome(read_history(out / name), time.perf_counter() - began)
+    write_report([out / name for name in RUNS], out / "report.html")
+    return outcomes
+
+
+def table(outcomes: dict[str, Outcome]) -> list[list[str]]:
+    """Header and one row a run: loss first to last, log C, quality before and after, seconds a step, memory."""
+    rows = [["run", "loss", "log C", "under log C", "MRR@10", "group accuracy", "ms a step", "peak MB"]]
+    for name, outcome in outcomes.items():
+        steps, before = outcome.history.steps, outcome.history.evaluations[0]
+        after, first, last = outcome.history.evaluations[-1], steps[0], steps[-1]
+        milliseconds = 1e3 * sum(record["seconds"] for record in steps) / last["step"]
+        rows.append(
+            [
+                name,
+                f"{first['loss']:.2f} -> {last['loss']:.2f}",
+                f"{last['level']:.2f}",
+                "yes" if last["loss"] < last["level"] else "NO",
+                f"{before['mrr@10']:.3f} -> {after['mrr@10']:.3f}",
+                f"{before['group_accuracy']:.3f} -> {after['group_accuracy']:.3f}",
+                f"{milliseconds:.0f}",
+                f"{last['memory_mb']:.0f}",
+            ]
+        )
+    return rows

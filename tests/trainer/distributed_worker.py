@@ -1,0 +1,51 @@
+"""Run under torchrun by test_distributed: one data-parallel step of a joined batch, its gradient saved by the first process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from torch.distributed.tensor import DTensor
+
+from reference_trainer.batch import assemble
+from reference_trainer.journal import Silent
+from reference_trainer.oracles import WrongLoss
+from reference_trainer.processes import bare, joined, mean_over
+from reference_trainer.settings import from_plain
+from reference_trainer.setup import set_up
+from reference_trainer.train import train, train_step
+
+torch.set_num_threads(1)
+what, folder = sys.argv[1], Path(sys.argv[2])
+
+if what == "step":
+    for name, plain in json.loads((folder / "settings.json").read_text()).items():
+        with joined() as (world, device):
+            run = set_up(from_plain(plain), folder / f"{name}-{world.size}", world, device, Silent())
+            batch = assemble(run.sampler.store, run.sampler.draw(0, world.rank, world.size), 128, run.pad)
+            run.optimizer.step = lambda: None
+            run.optimizer.zero_grad = lambda set_to_none=True: None
+            loss, norm = train_step(run, batch)
+            loss = mean_over(loss, world)
+            grads = {
+                key: (p.grad.full_tensor() if isinstance(p.grad, DTensor) else p.grad)
+                for key, p in bare(run.model).named_parameters()
+            }
+            if world.rank == 0:
+                torch.save({"loss": loss, "norm": norm, **grads}, folder / f"{name}-{world.size}.pt")
+elif what == "train":
+    name, resume = sys.argv[3], sys.argv[4]
+    plain = json.loads((folder / "settings.json").read_text())[name]
+    train(from_plain(plain), folder / "run" / name, resume=resume)
+elif what == "forgotten-offset":
+    import reference_trainer.objective as objective
+
+    plain = json.loads((folder / "settings.json").read_text())["across"]
+    right = objective.in_batch_target
+    objective.in_batch_target = lambda batch, group, rank=0, device=None: right(batch, group, 0, device)
+    try:
+        train(from_plain(plain), folder / "run")
+    except WrongLoss as error:
+        (folder / "refused.txt").write_text(str(error))
