@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .report import History, read_history, write_report
 
-STEPS = 100
+STEPS = 60
 RUNS = {
     "in-batch": ("loss.mode=in-batch",),
     "preset": ("loss.mode=preset",),

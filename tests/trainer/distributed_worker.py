@@ -1,4 +1,4 @@
-"""Run under torchrun by test_distributed: one data-parallel step of a joined batch, its gradient saved by the first process."""
+"""Run under torchrun by test_distributed: one step of a joined batch, a whole run, or a run with a seeded bug."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ what, folder = sys.argv[1], Path(sys.argv[2])
 if what == "step":
     for name, plain in json.loads((folder / "settings.json").read_text()).items():
         with joined() as (world, device):
-            run = set_up(from_plain(plain), folder / f"{name}-{world.size}", world, device, Silent())
+            out = folder / f"{name}-{world.size}"
+            out.mkdir(exist_ok=True)
+            run = set_up(from_plain(plain), out, world, device, Silent())
             batch = assemble(run.sampler.store, run.sampler.draw(0, world.rank, world.size), 128, run.pad)
             run.optimizer.step = lambda: None
             run.optimizer.zero_grad = lambda set_to_none=True: None
