@@ -21,7 +21,7 @@ from .world import Alone, Ranks, World
 
 @contextlib.contextmanager
 def joined() -> Iterator[tuple[World, torch.device]]:
-    """Join the process group if torchrun started several processes; leave it at the end."""
+    """Join the process group if torchrun started several processes; leave it at the end, unless it was there before."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     device = torch.device("cpu")
     if torch.cuda.is_available():
@@ -30,6 +30,9 @@ def joined() -> Iterator[tuple[World, torch.device]]:
         torch.set_float32_matmul_precision("high")
     if size == 1:
         yield Alone(), device
+        return
+    if dist.is_initialized():
+        yield Ranks(dist.get_rank(), dist.get_world_size()), device
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:

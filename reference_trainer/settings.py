@@ -282,7 +282,7 @@ def from_plain(plain: Mapping[str, Any]) -> Settings:
 
 
 def load(path: Path | None, overrides: Sequence[str] = ()) -> Settings:
-    """Read a YAML or TOML file, then apply `section.name=value` overrides (values are YAML)."""
+    """Read a YAML or TOML file, then apply `section.name=value` overrides (text as it stands, other values as YAML)."""
     plain: dict[str, Any] = {}
     if path is not None:
         plain = _read(path)
@@ -292,7 +292,7 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Settings:
         _require(bool(separator and dot), f"--set wants section.name=value, not {override!r}")
         chosen = plain.setdefault(section, {})
         _require(isinstance(chosen, dict), f"section {section} must hold settings")
-        chosen[name] = yaml.safe_load(text) if text else ""
+        chosen[name] = text if _is_text(section, name) else yaml.safe_load(text)
     return from_plain(plain)
 
 
@@ -316,6 +316,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: {error}") from error
     _require(isinstance(plain, dict), f"{path}: expected sections {', '.join(SECTIONS)}")
     return dict(plain)
+
+
+def _is_text(section: str, name: str) -> bool:
+    kind = SECTIONS.get(section)
+    return kind is not None and typing.get_type_hints(kind).get(name) is str
 
 
 def _section(name: str, kind: type[T], plain: Any) -> T:

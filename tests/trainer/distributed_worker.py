@@ -1,4 +1,4 @@
-"""Run under torchrun by test_distributed: one step of a joined batch, a whole run, or a run with a seeded bug."""
+"""Run under torchrun by test_distributed: one step of a joined batch, or whole runs and one with a seeded bug."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch.distributed.tensor import DTensor
 
+import reference_trainer.objective as objective
 from reference_trainer.batch import assemble
 from reference_trainer.journal import Silent
 from reference_trainer.oracles import WrongLoss
@@ -21,8 +22,8 @@ torch.set_num_threads(1)
 what, folder = sys.argv[1], Path(sys.argv[2])
 
 if what == "step":
-    for name, plain in json.loads((folder / "settings.json").read_text()).items():
-        with joined() as (world, device):
+    with joined() as (world, device):
+        for name, plain in json.loads((folder / "settings.json").read_text()).items():
             out = folder / f"{name}-{world.size}"
             out.mkdir(exist_ok=True)
             run = set_up(from_plain(plain), out, world, device, Silent())
@@ -37,17 +38,14 @@ if what == "step":
             }
             if world.rank == 0:
                 torch.save({"loss": loss, "norm": norm, **grads}, folder / f"{name}-{world.size}.pt")
-elif what == "train":
-    name, resume = sys.argv[3], sys.argv[4]
-    plain = json.loads((folder / "settings.json").read_text())[name]
-    train(from_plain(plain), folder / "run" / name, resume=resume)
-elif what == "forgotten-offset":
-    import reference_trainer.objective as objective
-
-    plain = json.loads((folder / "settings.json").read_text())["across"]
-    right = objective.in_batch_target
-    objective.in_batch_target = lambda batch, group, rank=0, device=None: right(batch, group, 0, device)
-    try:
-        train(from_plain(plain), folder / "run")
-    except WrongLoss as error:
-        (folder / "refused.txt").write_text(str(error))
+else:
+    settings = {name: from_plain(plain) for name, plain in json.loads((folder / "settings.json").read_text()).items()}
+    with joined():
+        for name in ("ddp", "fsdp"):
+            train(settings[name], folder / "run" / name)
+        right = objective.in_batch_target
+        objective.in_batch_target = lambda batch, group, rank=0, device=None: right(batch, group, 0, device)
+        try:
+            train(settings["ddp"], folder / "refused")
+        except WrongLoss as error:
+            (folder / "refused.txt").write_text(str(error))

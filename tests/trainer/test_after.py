@@ -1,0 +1,213 @@
+"""After training: metrics, encoding, export, reports, and the commands around them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import ir_measures
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from ir_measures import RR, R, nDCG
+from sentence_transformers import SentenceTransformer
+from typer.testing import CliRunner
+
+from reference_trainer.cli import app
+from reference_trainer.demo import Outcome, table
+from reference_trainer.evaluate import evaluate
+from reference_trainer.metrics import ndcg, ranked_hits, recall, reciprocal_rank
+from reference_trainer.models import pad_of
+from reference_trainer.report import read_history
+from reference_trainer.tokens import prepare
+from reference_trainer.train import train
+from reference_trainer.trained import encode, load_trained
+
+from .runs import small_rows, small_settings
+
+TEXTS = ["the bank of a river", "money", "a horse near the table, and a chair", "metal and glass in the storm"]
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("after")
+    changes = ("train.save_every=3", "train.eval_every=3", f"data.dev={small_rows(folder)}", "data.query_prompt=ask: ")
+    train(small_settings(folder, *changes), folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def bug(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bug")
+    train(small_settings(folder, "loss.mode=preset", "train.replay_bug=450"), folder / "run")
+    return folder / "run"
+
+
+def test_metrics_equal_ir_measures():
+    generator = torch.Generator().manual_seed(3)
+    scores = torch.randn(40, 200, generator=generator)
+    relevant = [torch.randperm(200, generator=generator)[: 1 + k % 12].tolist() for k in range(40)]
+    order = scores.topk(100, dim=1).indices
+    hits, counts = ranked_hits(order, relevant), torch.tensor([len(r) for r in relevant])
+    seen = {
+        RR @ 10: reciprocal_rank(hits),
+        nDCG @ 10: ndcg(hits, counts),
+        R @ 10: recall(hits, counts, 10),
+        R @ 100: recall(hits, counts, 100),
+    }
+    qrels = {str(q): {str(d): 1 for d in wanted} for q, wanted in enumerate(relevant)}
+    run = {str(q): {str(d): float(scores[q, d]) for d in range(200)} for q in range(40)}
+    for result in ir_measures.iter_calc(list(seen), qrels, run):
+        assert abs(seen[result.measure][int(result.query_id)].item() - result.value) <= 1e-9
+    assert 0 < reciprocal_rank(hits).mean() < 1
+
+
+def test_evaluation_is_over_the_whole_corpus(run):
+    trained = load_trained(run)
+    source = trained.settings.data.dev
+    store = prepare(trained.settings.data, source, trained.tokenizer.backend_tokenizer, run / "again")
+    found = evaluate(trained.encoder, store, 3, 256, pad_of(trained.tokenizer))
+    rows = [json.loads(line) for line in open(source, encoding="utf-8")]  # noqa: SIM115
+    corpus = list(dict.fromkeys(text for row in rows for text in (*row["pos"], *row["neg"])))
+    assert found["corpus"] == len(corpus)
+    queries, passages = encode(trained, [row["query"] for row in rows], True), encode(trained, corpus, False)
+    scores = queries @ passages.T
+    ranks = [1 + int((scores[k] > scores[k, corpus.index(row["pos"][0])]).sum()) for k, row in enumerate(rows)]
+    assert found["mrr@10"] == pytest.approx(np.mean([1 / r if r <= 10 else 0 for r in ranks]), abs=1e-9)
+    own = [[scores[k, corpus.index(t)] for t in (row["pos"][0], *row["neg"][:2])] for k, row in enumerate(rows)]
+    assert found["group_accuracy"] == pytest.approx(np.mean([s[0] > max(s[1:]) for s in own]), abs=1e-9)
+
+
+@pytest.mark.parametrize("changes", [
+    (), ("model.pooling=cls",), ("model.pooling=last", "model.normalize=false", "loss.temperature=1.0"),
+    ("model.lora_rank=2",), ("model.unpadded=true",),
+], ids=str)  # fmt: skip
+def test_sentence_transformers_loads_the_export(tmp_path, changes):
+    train(small_settings(tmp_path, "data.query_prompt=ask: ", "train.steps=2", *changes), tmp_path / "run")
+    result = runner.invoke(app, ["export", str(tmp_path / "run"), "--out", str(tmp_path / "st")])
+    assert result.exit_code == 0, result.output
+    theirs = SentenceTransformer(str(tmp_path / "st"), device="cpu")
+    trained = load_trained(tmp_path / "run")
+    for prompt, as_query in (("query", True), ("document", False)):
+        got = torch.from_numpy(theirs.encode(TEXTS, prompt_name=prompt, convert_to_numpy=True))
+        cosine = torch.cosine_similarity(got, encode(trained, TEXTS, as_query), dim=1)
+        assert (1 - cosine).abs().max() <= 1e-6
+
+
+def test_onnx_computes_the_same(run, tmp_path):
+    path = tmp_path / "model.onnx"
+    result = runner.invoke(app, ["export", str(run), "--out", str(path), "--layout", "onnx"])
+    assert result.exit_code == 0, result.output
+    trained = load_trained(run)
+    batch = trained.tokenizer(["ask: " + text for text in TEXTS], padding=True, return_tensors="np")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    feeds = {name: batch[name].astype(np.int64) for name in ("input_ids", "attention_mask")}
+    (seen,) = session.run(["embeddings"], feeds)
+    wanted = encode(trained, TEXTS, True)
+    assert (1 - torch.cosine_similarity(torch.from_numpy(seen), wanted, dim=1)).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("layout", ["sentence-transformers", "onnx"])
+def test_replayed_bug_is_not_exported(bug, tmp_path, layout):
+    result = runner.invoke(app, ["export", str(bug), "--out", str(tmp_path / "out"), "--layout", layout])
+    assert result.exit_code == 2
+    assert "it is a warning, not a model" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_encode_command(run, tmp_path):
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    command = ["encode", str(run), str(tmp_path / "texts.txt"), "--out", str(tmp_path / "e.npy"), "--query"]
+    result = runner.invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert np.allclose(np.load(tmp_path / "e.npy"), encode(load_trained(run), TEXTS, True).numpy())
+
+
+def test_eval_command_prints_what_the_run_logged(run):
+    result = runner.invoke(app, ["eval", str(run)])
+    assert result.exit_code == 0, result.output
+    logged = [r for r in read_history(run).evaluations if r["step"] == 6][-1]
+    for name, value in json.loads(result.stdout).items():
+        assert value == pytest.approx(logged[name])
+
+
+def test_report_overlays_runs_and_needs_nothing_else(run, bug, tmp_path):
+    result = runner.invoke(app, ["report", str(run), str(bug), "--out", str(tmp_path / "report.html")])
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<polyline") >= 6
+    assert page.count("stroke-dasharray") == 2  # one log C line a run
+    assert "replayed bug 450" in page
+    assert "http" not in page
+    assert "group_accuracy" in page
+    assert runner.invoke(app, ["report", str(tmp_path)]).exit_code == 2
+
+
+def test_demo_table_says_who_is_under_log_c(run, bug):
+    header, bug_row = table({"bug": Outcome(_with_evaluation(read_history(bug)), 1.0)})
+    assert bug_row[header.index("log C")] == f"{math.log(3):.2f}"
+    assert bug_row[header.index("under log C")] == "NO"
+
+
+def _with_evaluation(history):
+    history.evaluations.append({"step": 0, "mrr@10": 0.1, "group_accuracy": 0.2})
+    return history
+
+
+def test_train_command_prints_settings_and_refuses_before_loading(tmp_path):
+    result = runner.invoke(app, ["train", "--set", "loss.mode=preset", "--set", "loss.symmetric=true"])
+    assert result.exit_code == 2
+    assert "loss.symmetric has no meaning" in result.output
+    result = runner.invoke(
+        app, ["train", "--set", "loss.mode=preset", "--set", "model.name=/none", "--out", str(tmp_path)]
+    )
+    assert result.exit_code == 2
+    assert "mode: preset" in result.output
+    assert "settings sha256 " in result.output
+
+
+def test_data_commands(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"query": "q", "pos": ["p"], "neg": ["n"]}\n{}\n', encoding="utf-8")
+    result = runner.invoke(app, ["data", "check", str(tmp_path / "rows.jsonl"), "--group", "2"])
+    assert result.exit_code == 1
+    assert "no query: 1 (rows.jsonl:2)" in result.output
+    result = runner.invoke(app, ["data", "wordnet", "--out", str(tmp_path), "--database", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "no such file" in result.output
+
+
+LOSSES = """
+import torch
+import torch.nn.functional as F
+
+def right(q, p):
+    return F.cross_entropy(q @ p.T / 0.05, torch.arange(len(q)) * (len(p) // len(q)))
+
+def fixed(q, p):
+    return torch.einsum("bd,bgd->bg", q, p) / 0.05
+
+def crossed(q, p):
+    scores = torch.matmul(q, p.transpose(-2, -1)) / 0.05
+    return scores.view(len(q), -1), torch.zeros(len(q), dtype=torch.long)
+
+def raises(q, p):
+    return q @ p
+"""
+
+
+@pytest.mark.parametrize(("name", "arguments", "code", "said"), [
+    ("right", ["--mode", "in-batch"], 0, "ok    oracle"),
+    ("right", ["--mode", "preset"], 1, "WRONG other groups: a query's embedding changes"),
+    ("fixed", ["--mode", "preset", "--grouped"], 0, "ok    candidates"),
+    ("crossed", ["--mode", "preset", "--grouped"], 1, "WRONG candidates: scores must be [4, 3], not [4, 12]"),
+    ("raises", ["--mode", "preset"], 1, "WRONG runs: it raised RuntimeError"),
+    ("missing", ["--mode", "preset"], 2, "has no attribute 'missing'"),
+])  # fmt: skip
+def test_validate_command(tmp_path, monkeypatch, name, arguments, code, said):
+    (tmp_path / "their_losses.py").write_text(LOSSES, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["validate", f"their_losses:{name}", "--temperature", "0.05", *arguments])
+    assert result.exit_code == code, result.output
+    assert said in result.output
