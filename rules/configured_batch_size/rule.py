@@ -32,24 +32,31 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
         return
     symbol = found
     made = _made_of(symbol, fact, facts)
-    if made is None:
-        return
     names = facts.names()
     name, size = names.symbol(symbol), names.size(fact.size)
+    # a constructor that asks for the batch size says what it needs, if not to whom it matters
+    severity = Severity.INFO if symbol.startswith("$__init__.") else None
+    if made is None:
+        message = f"the data must have {size} rows here, a number made of the configured {name}"
+    else:
+        message = f"this is sized by the configured {name}, but it meets data that has its own number of rows"
     yield META.finding(
-        made.site,
-        f"this is sized by the configured {name}, but it meets data that has its own number of rows",
-        notes=(Note(f"here the data must have {size} rows", fact.site),),
+        fact.site if made is None else made.site,
+        message,
+        severity,
+        notes=() if made is None else (Note(f"here the data must have {size} rows", fact.site),),
         condition=f"every batch has exactly {name} examples, the last one too",
         help="take the size from the tensor itself, `x.size(0)`",
     )
 
 
 def _made_of(symbol: str, fact: Learned, facts: Facts) -> Called | None:
-    """The first tensor of the run that was created with this size."""
-    for f in facts.of(Called):
-        if f.op in CREATED and f.site.path == facts.path and isinstance(f.result, Tensor):
-            if any(symbol in symbols(a.size) for a in f.result.axes or ()):
+    """The first tensor that this run of the function created with that size, before the two met."""
+    for f in facts.items:
+        if f is fact:
+            return None
+        if isinstance(f, Called) and f.op in CREATED and f.activation == fact.activation:
+            if isinstance(f.result, Tensor) and any(symbol in symbols(a.size) for a in f.result.axes or ()):
                 return f
     return None
 

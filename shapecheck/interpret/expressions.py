@@ -382,11 +382,11 @@ def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
         return Unknown("float", m.fresh())
     if not all(isinstance(v, (Num, Unknown)) or v in (TRUE, FALSE) for v in values):
         return m.unknown()
-    if all(isinstance(v, Unknown) and v.hint != "int" for v in values):
-        return m.unknown()
     sizes = [m.kit.size(v) for v in values]
     if any(s is None for s in sizes):
         return m.unknown()
+    if all(isinstance(v, Unknown) and v.hint != "int" for v in values):
+        return _perhaps_a_size(m, op, [s for s in sizes if s is not None])
     try:
         result = _compute(op, [s for s in sizes if s is not None])
     except (TooComplex, ZeroDivisionError):
@@ -398,6 +398,18 @@ def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
         case "//", [Num() as left, Num() as right]:
             return Num(result, origin, ratio=(left, right))
     return Num(result, origin)
+
+
+def _perhaps_a_size(m: Machine, op: str, sizes: list[Size]) -> Unknown:
+    """Of `a * b` nothing is known, not even that it is a number; but where a size is needed, it is this one."""
+    made = m.unknown()
+    try:
+        size = _compute(op, sizes) if op in ("+", "-", "*") else None
+    except TooComplex:
+        size = None
+    if size is not None and made.key is not None:
+        m.computed[made.key] = size
+    return made
 
 
 def _compute(op: str, sizes: list[Size]) -> Size | None:

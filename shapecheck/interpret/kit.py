@@ -89,6 +89,8 @@ class Learner:
                 narrowed = self.m.state.narrowed.get(key)
                 if narrowed is not None:
                     return self.size(narrowed)
+                if key in self.m.computed:
+                    return self.resolve(self.m.computed[key])
                 return self.resolve(symbol("$" + key))
             case Tensor(shape=(), content=content) if content is not None and content.stride == 0:
                 return self.resolve(content.offset)
@@ -127,7 +129,26 @@ class Learner:
         s = tensor.shape
         if isinstance(s, Partial) and s.key is not None and s.key not in self.m.state.shapes:
             self.m.state.shapes[s.key] = shape
+            if isinstance(shape, tuple):
+                self._teach_source(tensor, len(shape))
         return tensor.with_(shape=shape)
+
+    def _teach_source(self, tensor: Tensor, rank: int) -> None:
+        """What is learned of a result's rank holds for the operand that it was made of."""
+        source, more = _source(tensor)
+        if source is not None:
+            self.rank(source, rank - more)
+
+    def _recall(self, tensor: Tensor) -> Tensor:
+        """The tensor, with the rank that follows from what was learned since of the operand that it was made of."""
+        tensor = self.m.state.tensor(tensor)
+        if isinstance(tensor.shape, Partial):
+            source, more = _source(tensor)
+            if source is not None:
+                known = self._recall(source).rank
+                if known is not None:
+                    return self.rank(tensor, known + more)
+        return tensor
 
     def rank(self, tensor: Tensor, rank: int) -> Tensor:
         tensor = self.m.state.tensor(tensor)
@@ -144,7 +165,7 @@ class Learner:
         return self.refine(tensor, s.head + middle + s.tail)
 
     def broadcast(self, op: str, *tensors: Tensor) -> Shape:
-        tensors = tuple(self.m.state.tensor(t) for t in tensors)
+        tensors = tuple(self._recall(t) for t in tensors)
         if any(t.rank is None for t in tensors):
             return self._broadcast_partial(tensors)
         rank = max(t.rank or 0 for t in tensors)
@@ -256,5 +277,16 @@ class Learner:
     def site(self) -> Site:
         return self.m.site
 
+
+def _source(tensor: Tensor) -> tuple[Tensor | None, int]:
+    """The operand whose rank decides the tensor's, and by how much they differ."""
+    made = tensor.made
+    if made is None or made.op not in _MORE_AXES:
+        return None, 0
+    source = made.args.get("input", made.args.get("tensor"))
+    return (source if isinstance(source, Tensor) else None), _MORE_AXES[made.op]
+
+
+_MORE_AXES = {"unsqueeze": 1, "all_gather": 0, "normalize": 0, "Linear": 0, "softmax": 0}
 
 __all__ = ["Learner", "is_free_name", "is_settable_name"]

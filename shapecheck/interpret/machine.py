@@ -106,6 +106,7 @@ class Machine:
         self.modules: dict[str, dict[str, Any]] = {}
         self.base_cache: dict[tuple[str, int], list[Value]] = {}
         self.body_cache: dict[int, dict[str, Stmt]] = {}
+        self.computed: dict[str, Size] = {}  # an unknown value's key -> the size that it is, if it is one
         self.spoken: dict[Size, str] = {}  # a compound size -> the variable that the author put it in
         self.read_cache: dict[int, tuple[frozenset[str], ...]] = {}
         self.nesting_cache: dict[int, bool] = {}

@@ -1,0 +1,114 @@
+"""SC501: the diagonal (i, i) of a matrix whose columns are not its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shapecheck.dims import Size, as_symbol, compare, exact_div, symbols
+from shapecheck.facts import Called, Facts
+from shapecheck.naming import Names
+from shapecheck.rule import Finding, Note, Rule, Severity
+from shapecheck.values import Affine, Axis, Joined, Merged, Num, Tensor
+
+META = Rule(
+    "SC501",
+    "square-mask-on-rectangle",
+    Severity.ERROR,
+    "the self pairs (i, i) are masked in a matrix whose columns are not its rows",
+)
+
+READS = {"diagonal": "taken", "diag": "taken"}
+# what only changes type, place or shape of the indices 0..n-1
+INDEX_STEPS = frozenset({"to", "same", "long", "cuda", "view", "reshape", "unsqueeze", "int", "contiguous", "clone"})
+
+
+@META.on(Called)
+def check(fact: Called, facts: Facts) -> Iterator[Finding]:
+    matrix = _diagonal_of(fact)
+    if matrix is None or matrix.axes is None or len(matrix.axes) != 2 or fact.site.path != facts.path:
+        return
+    rows, columns = matrix.axes
+    if not _differ(rows, columns, facts):
+        return
+    names = facts.names()
+    shape, n, m = names.shape(matrix), names.axis(rows), names.axis(columns)
+    factor = exact_div(columns.size, rows.size)
+    verdict = compare(columns.size, rows.size)
+    gathered = isinstance(columns.layout, Merged) and columns.layout.factors[0].role == "rank"
+    done = READS.get(fact.op, "cleared")
+    if gathered or (factor is not None and "world_size" in symbols(factor)):
+        message = (
+            f"the diagonal of {shape} is {done}, but row i's own column is rank*{n} + i after the gather: "
+            f"column i is its own only on rank 0"
+        )
+        help = f"use the own rank's block of columns first: `x[:, rank * n : (rank + 1) * n]` with n = {n}"
+    else:
+        message = f"the diagonal of {shape} is {done} as if column i were row i, but the {m} columns are not the {n} rows"
+        help = f"mask the diagonal only where rows and columns are the same {n} things"
+    yield META.finding(
+        fact.site,
+        message,
+        None if factor is not None else Severity.WARNING,
+        notes=_notes(columns, names, fact),
+        condition=verdict.when(names.symbol),
+        help=help,
+    )
+
+
+def _diagonal_of(fact: Called) -> Tensor | None:
+    """The matrix whose entries (i, i) this writes or reads; None for other calls."""
+    x = fact.args.get("input")
+    if not isinstance(x, Tensor):
+        return None
+    if fact.op == "fill_diagonal":
+        return x
+    if fact.op in READS:
+        offset = fact.args.get("offset", fact.args.get("diagonal"))
+        plain = offset in (0, None, Num(0))
+        return x if plain and not fact.given & {"dim1", "dim2"} else None
+    if fact.op == "scatter" and x.axes is not None and len(x.axes) == 2:
+        dim, index = fact.args.get("dim"), fact.args.get("index")
+        if isinstance(index, Tensor) and isinstance(dim, Num) and dim.size in (1, -1) and _counts_rows(index):
+            return x
+    return None
+
+
+def _counts_rows(index: Tensor) -> bool:
+    """`arange(n).view(-1, 1)`: entry i is i."""
+    if index.axes is None or len(index.axes) != 2 or index.axes[1].size != 1:
+        return False
+    for _ in range(10):
+        if index.content == Affine(0, 1):
+            return True
+        made = index.made
+        source = made.args.get("input") if made is not None and made.op in INDEX_STEPS else None
+        if not isinstance(source, Tensor):
+            return False
+        index = source
+    return False
+
+
+def _differ(rows: Axis, columns: Axis, facts: Facts) -> bool:
+    """The axes are known to count different things, and not merely by two names that nothing ties."""
+    if not compare(rows.size, columns.size).sometimes:
+        return False
+    if isinstance(columns.layout, Joined) and columns.layout.parts[0].size == rows.size:
+        return False  # the rows themselves come first
+    factor = exact_div(columns.size, rows.size)
+    if factor is not None:
+        return True
+    return not symbols(rows.size) & symbols(columns.size) and _named(rows.size, facts) and _named(columns.size, facts)
+
+
+def _named(size: Size, facts: Facts) -> bool:
+    """The author, or a constructor, gave every part of the size a name."""
+    name = as_symbol(size)
+    parts = symbols(size) if name is None else {name}
+    return bool(parts) and all(not p.startswith("?") or p in facts.authored for p in parts)
+
+
+def _notes(columns: Axis, names: Names, fact: Called) -> tuple[Note, ...]:
+    origin = columns.origin
+    if origin is None or origin.site is None or origin.site.node is fact.site.node:
+        return ()
+    return (Note(f"the {names.axis(columns)} columns come from here", origin.site),)
