@@ -62,7 +62,9 @@ def _of_known(
     left = names.shape(tuple(a for a in axes if a.size != 1))
     lost = names.shape(tuple(a for a in axes[1:] if a.size != 1))
     notes = (found[2],) if found else ()
-    message = f"squeeze() of {shape} is {left}, but {lost} for a batch of one: it drops every axis of size 1, {batch} too"
+    message = (
+        f"squeeze() of {shape} is {left}, but {lost} for a batch of one: it drops every axis of size 1, {batch} too"
+    )
     if found and not ones:
         message = found[1]
     calls = "".join(f".squeeze({i - len(axes) if i == len(axes) - 1 else i})" for i in reversed(ones))
@@ -89,7 +91,11 @@ def _of_unknown(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
         yield META.finding(
             fact.site,
             f"squeeze() of what `{source.name}` returns drops every axis of size 1: for a batch of one, the batch too",
-            notes=(Note(f"`{source.name}` is given {names.shape(given) if given and front else 'a batch'} here", source.site),),
+            notes=(
+                Note(
+                    f"`{source.name}` is given {names.shape(given) if given and front else 'a batch'} here", source.site
+                ),
+            ),
             condition=batch,
             help=f"keep the first axis: {_written(fact, '.flatten(1)')}",
         )

@@ -18,7 +18,9 @@ META = Rule(
     "a tensor's rows are taken to be the configured batch size, which the last batch may not have",
 )
 
-CREATED = frozenset({"arange", "zeros", "ones", "full", "eye", "rand", "randn", "randint", "empty", "linspace", "tensor"})
+CREATED = frozenset(
+    {"arange", "zeros", "ones", "full", "eye", "rand", "randn", "randint", "empty", "linspace", "tensor"}
+)
 VIEWS = frozenset({"view", "reshape"})
 
 
@@ -98,5 +100,3 @@ def _symbol(value: object) -> str | None:
 
 def _configured(size: Size) -> str:
     return next((symbol for symbol in sorted(symbols(size)) if configured_batch(symbol)), "")
-
-

@@ -43,7 +43,9 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         )
         help = f"use the own rank's block of columns first: `x[:, rank * n : (rank + 1) * n]` with n = {n}"
     else:
-        message = f"the diagonal of {shape} is {done} as if column i were row i, but the {m} columns are not the {n} rows"
+        message = (
+            f"the diagonal of {shape} is {done} as if column i were row i, but the {m} columns are not the {n} rows"
+        )
         help = f"mask the diagonal only where rows and columns are the same {n} things"
     yield META.finding(
         fact.site,

@@ -127,11 +127,16 @@ class Learner:
 
     def refine(self, tensor: Tensor, shape: Shape) -> Tensor:
         s = tensor.shape
-        if isinstance(s, Partial) and s.key is not None and s.key not in self.m.state.shapes:
+        if isinstance(s, Partial) and s.key is not None and self._is_open(s.key):
             self.m.state.shapes[s.key] = shape
             if isinstance(shape, tuple):
                 self._teach_source(tensor, len(shape))
         return tensor.with_(shape=shape)
+
+    def _is_open(self, key: str) -> bool:
+        """Is more to be learned under this key: nothing was yet, or only axes beside an open rank?"""
+        known = self.m.state.shapes.get(key)
+        return known is None or (isinstance(known, Partial) and known.key == key)
 
     def _teach_source(self, tensor: Tensor, rank: int) -> None:
         """What is learned of a result's rank holds for the operand that it was made of."""
