@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 import types
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
@@ -23,7 +24,7 @@ from shapecheck.runtime.twin import twin
 __all__ = ["hooked", "shaped"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-ENFORCED = "__shapecheck__"
+_enforced: weakref.WeakSet[types.FunctionType] = weakref.WeakSet()  # what `shaped` has made: once is enough
 
 
 @overload
@@ -131,11 +132,13 @@ def _shape(thing: Any, options: Options, axes: Mapping[str, Any] | None, around:
 def _function(
     fn: types.FunctionType, options: Options, axes: Mapping[str, Any] | None, around: Mapping[str, Any]
 ) -> types.FunctionType:
-    if getattr(fn, ENFORCED, False) or getattr(fn, "__no_type_check__", False):
+    if fn in _enforced or getattr(fn, "__no_type_check__", False):
         return fn
     try:
         return _checked(fn, options, axes, around, late=False)
-    except NameError:  # a name that does not exist yet: ask again at the first call
+    except NameError as error:  # a name that does not exist yet: ask again at the first call
+        waiting = f"it waits for its first call: {error}"
+        record(Entry(f"{fn.__module__}.{fn.__qualname__}", notes=[waiting], how="not yet"))
         return _deferred(fn, functools.partial(_checked, fn, options, axes, around, late=True))
 
 
@@ -157,7 +160,7 @@ def _checked(
     record(entry)
     guarded = _extras(plan, guarded, options, entry)
     guarded = _sometimes(plan, guarded, options)
-    setattr(guarded, ENFORCED, True)
+    _enforced.add(guarded)
     return guarded
 
 
@@ -177,18 +180,15 @@ def _extras(plan: Plan, guarded: types.FunctionType, options: Options, entry: En
 def _sometimes(plan: Plan, guarded: types.FunctionType, options: Options) -> types.FunctionType:
     """Not every call, where the environment or the options say so. Tracing always checks: it costs nothing later."""
     now = mode()
-    if now == "on" and options.every_n is None:
-        return guarded
+    if (now == "on" and options.every_n is None) or plan.kind != "plain":
+        return guarded  # a coroutine or generator stays one, and is always checked
     compiling, fn = torch.compiler.is_compiling, plan.fn
     if now == "first":
-        left = [None] * (options.first_k or 3)
+        first_k, started = options.first_k or 3, itertools.count()
 
         @functools.wraps(fn)
         def first(*args: Any, **kwargs: Any) -> Any:
-            if compiling():
-                return guarded(*args, **kwargs)
-            if left:
-                left.pop()
+            if compiling() or next(started) < first_k:
                 return guarded(*args, **kwargs)
             return fn(*args, **kwargs)
 
@@ -228,5 +228,5 @@ def _deferred(fn: types.FunctionType, make: Callable[[], types.FunctionType]) ->
     def deferred(*args: Any, **kwargs: Any) -> Any:
         return guarded()(*args, **kwargs)
 
-    setattr(deferred, ENFORCED, True)
+    _enforced.add(deferred)  # type: ignore[arg-type]
     return deferred  # type: ignore[return-value]

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from shapecheck.runtime.contract import TensorOf
-from shapecheck.runtime.errors import ShapeError
+from shapecheck.runtime.errors import ContractError, ShapeError
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
-from shapecheck.runtime.rerun import bind, call, forked, private, remap
+from shapecheck.runtime.rerun import bind, call, forked, private, remap, transforming
 from shapecheck.runtime.scope import Missing, Scope, evaluate
 from shapecheck.spec import Anonymous, Anything, Expr, Fixed, Named, Variadic
 
@@ -24,11 +24,13 @@ PRIMES = (7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73,
 
 def decoupled(plan: Plan, guarded: types.FunctionType, entry: Entry) -> types.FunctionType:
     """The function, whose first eager call is also made with sizes that cannot be confused."""
+    if plan.kind != "plain":
+        raise ContractError(f"{plan.where}: the sizes of a {plan.kind} cannot be decoupled")
     waiting = [True]
 
     @functools.wraps(plan.fn)
     def around(*args: Any, **kwargs: Any) -> Any:
-        if waiting and not torch.compiler.is_compiling():
+        if waiting and not transforming():
             found = bind(plan, args, kwargs)
             if found is not None:
                 waiting.clear()

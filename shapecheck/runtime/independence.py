@@ -25,14 +25,13 @@ from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.failing import raise_for
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
-from shapecheck.runtime.rerun import bind, call, forked, leaves, private, remap
+from shapecheck.runtime.rerun import bind, call, forked, leaves, private, remap, transforming
 from shapecheck.runtime.scope import Missing, Scope, evaluate
 from shapecheck.spec import BinOp, Expr, Named, Tree, Var
 
 __all__ = ["independent", "masks"]
 
 Change = Callable[..., torch.Tensor]
-_JIT: Any = torch.jit
 
 
 def independent(plan: Plan, guarded: types.FunctionType, axis: str, first_k: int, entry: Entry) -> types.FunctionType:
@@ -51,7 +50,7 @@ def independent(plan: Plan, guarded: types.FunctionType, axis: str, first_k: int
 
     @functools.wraps(plan.fn)
     def around(*args: Any, **kwargs: Any) -> Any:
-        if left and not torch.compiler.is_compiling() and not _JIT.is_tracing():
+        if left and not transforming():
             found = bind(plan, args, kwargs)
             if found is not None and found[1].sizes.get(axis, 0) > 1:
                 left.pop()

@@ -14,6 +14,7 @@ from shapecheck.spec import Named, Variadic
 __all__ = ["Judge", "opinion"]
 
 RESULT = "the_result"
+_NO_DEFAULT = object()
 
 
 class Judge:
@@ -41,9 +42,8 @@ class Judge:
         from beartype import beartype
         from jaxtyping import AnnotationError, jaxtyped
 
-        given = {
-            n: v for n, v in values.items() if n in hints and v is not self.defaults.get(n, v if n == RESULT else None)
-        }
+        # a default is right by definition, whatever its type
+        given = {n: v for n, v in values.items() if n in hints and v is not self.defaults.get(n, _NO_DEFAULT)}
         others = {n: v for n, v in values.items() if n not in given}
         stand_in = _stand_in([*given, *others], {n: hints[n] for n in given})
         with warnings.catch_warnings():

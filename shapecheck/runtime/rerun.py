@@ -25,7 +25,7 @@ from shapecheck.runtime.contract import (
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.scope import Scope
 
-__all__ = ["bind", "call", "forked", "leaves", "private", "remap"]
+__all__ = ["bind", "call", "forked", "leaves", "private", "remap", "transforming"]
 
 Change = Callable[[TensorOf, torch.Tensor, str], torch.Tensor]
 
@@ -125,6 +125,18 @@ def private(value: Any, device: str | None = None) -> Any:
 
 def _moved(parameter: torch.nn.Parameter, device: str) -> torch.nn.Parameter:
     return torch.nn.Parameter(parameter.detach().to(device), requires_grad=parameter.requires_grad)
+
+
+_JIT: Any = torch.jit
+_FUNCTORCH: Any = getattr(torch._C, "_functorch", None)
+
+
+def transforming() -> bool:
+    """Whether the call is traced, compiled or under `torch.func`: then it cannot be repeated with other values."""
+    if torch.compiler.is_compiling() or _JIT.is_tracing():
+        return True
+    peek = getattr(_FUNCTORCH, "peek_interpreter_stack", None)
+    return peek is not None and peek() is not None
 
 
 @contextmanager

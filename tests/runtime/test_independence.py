@@ -182,6 +182,11 @@ def test_integer_inputs():
         shaped(independent="B")(embed.__wrapped__)(ids, True)
 
 
+def test_under_vmap_the_call_is_left_alone():
+    rows = shaped(zoo.correct(D)["einsum"], axes={"q": "B D", "p": "B G D", "return": "B G"}, independent="B")
+    assert torch.vmap(rows)(R(2, 4, 3), R(2, 4, 5, 3)).shape == (2, 4, 5)
+
+
 def test_inference_mode_and_no_grad():
     for context in (torch.inference_mode(), torch.no_grad()):
         with context:

@@ -584,6 +584,15 @@ def test_decorating_twice_is_decorating_once():
     assert shaped(similarity) is similarity
 
 
+def test_a_wrapper_that_copies_metadata_is_checked_itself():
+    @functools.wraps(similarity)
+    def wrapper(q, p):
+        return similarity(q, p).T
+
+    with pytest.raises(ShapeError, match="return value"):
+        shaped(wrapper)(R(4, 16), R(4, 8, 16))
+
+
 def test_other_decorators_below():
     @shaped
     @torch.no_grad()
