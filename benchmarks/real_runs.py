@@ -116,9 +116,7 @@ def fits(shape: Shape, real: tuple[int, ...]) -> bool:
                 return False
         else:
             late.append((axis.size, size))
-    return all(
-        evaluate(s, values) == size for s, size in late if symbols(s) <= values.keys()
-    )
+    return all(evaluate(s, values) == size for s, size in late if symbols(s) <= values.keys())
 
 
 def _symbol(name: str) -> Dim:
@@ -252,8 +250,6 @@ def open_clip() -> None:
         module.CoCaLoss(1.0, 1.0)(x, y, torch.randn(6, 5, 9), torch.randint(0, 9, (6, 5)), torch.tensor(3.0))
 
 
-
-
 DRIVERS: dict[str, tuple[Callable[[], None], str]] = {
     "transformers BERT": (bert, "/transformers/models/bert/modeling_bert.py"),
     "sentence-transformers losses": (sentence_transformers_losses, "/sentence_transformers/"),
@@ -284,22 +280,25 @@ def main() -> None:
     torch.set_num_threads(1)
     totals = [0, 0, 0, 0]
     for title, (drive, part) in DRIVERS.items():
-        with tracing(lambda name, part=part: part in name) as seen:  # type: ignore[misc]
-            with attempted(title):
-                drive()
+        with tracing(lambda name, part=part: part in name) as seen, attempted(title):  # type: ignore[misc]
+            drive()
         counts, contradictions = judge(seen, options.v)
         totals = [a + b for a, b in zip(totals, [*counts, len(contradictions)])]
         lines, ranks, shapes = counts
         if lines:
-            print(f"{title}: {lines} tensor lines, rank known {ranks / lines:.0%}, shape known {shapes / lines:.0%}, "
-                  f"contradictions {len(contradictions)}")
+            print(
+                f"{title}: {lines} tensor lines, rank known {ranks / lines:.0%}, shape known {shapes / lines:.0%}, "
+                f"contradictions {len(contradictions)}"
+            )
         else:
             print(f"{title}: nothing traced")
         for text in contradictions:
             print("  CONTRADICTION", text)
     lines, ranks, shapes, wrong = totals
-    print(f"all: {lines} tensor lines, rank {ranks / max(lines, 1):.1%}, shape {shapes / max(lines, 1):.1%}, "
-          f"contradictions {wrong}")
+    print(
+        f"all: {lines} tensor lines, rank {ranks / max(lines, 1):.1%}, shape {shapes / max(lines, 1):.1%}, "
+        f"contradictions {wrong}"
+    )
     for text in FAILED:
         print("left out:", text)
 
@@ -314,10 +313,11 @@ def judge(seen: Seen, verbose: bool) -> tuple[list[int], list[str]]:
     for path, rows in by_file.items():
         engine = told(path)
         for row, name, shapes in sorted(rows, key=lambda r: r[:2]):
-            said = [s for (first, last, n), found in engine.items() if n == name and first <= row <= last for s in found]
-            if not said and not any(n == name and first <= row <= last for first, last, n in engine):
-                if not _bound_here(path, row, name):
-                    continue
+            said = [
+                s for (first, last, n), found in engine.items() if n == name and first <= row <= last for s in found
+            ]
+            if not said and not _bound_here(path, row, name):
+                continue
             counts[0] += 1
             known = [s for s in said if isinstance(s, tuple)]
             counts[1] += bool(known)
@@ -325,8 +325,10 @@ def judge(seen: Seen, verbose: bool) -> tuple[list[int], list[str]]:
             for real in shapes:
                 if said and not any(fits(s, real) for s in said):
                     names = Names({}, {})
-                    wrong.append(f"{path}:{row} {name} is {list(real)}, the engine says "
-                                 + " | ".join(sorted({names.shape(s) for s in said})))
+                    wrong.append(
+                        f"{path}:{row} {name} is {list(real)}, the engine says "
+                        + " | ".join(sorted({names.shape(s) for s in said}))
+                    )
             if verbose and not known:
                 print(f"  unknown {path}:{row} {name} {sorted(shapes)[:2]}")
     return counts, wrong
@@ -340,7 +342,9 @@ def _bound_here(path: str, row: int, name: str) -> bool:
     if tree is None:
         tree = _TREES[path] = ast.parse(Path(path).read_bytes())
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)) and node.lineno <= row <= (node.end_lineno or row):
+        if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)) and node.lineno <= row <= (
+            node.end_lineno or row
+        ):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(n, ast.Name) and n.id == name for t in targets for n in ast.walk(t)):
                 return True

@@ -385,7 +385,7 @@ def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
     sizes = [m.kit.size(v) for v in values]
     if any(s is None for s in sizes):
         return m.unknown()
-    if all(isinstance(v, Unknown) and v.hint != "int" for v in values):
+    if any(isinstance(v, Unknown) and v.hint != "int" and not _sizelike(v) for v in values):
         return _perhaps_a_size(m, op, [s for s in sizes if s is not None])
     try:
         result = _compute(op, [s for s in sizes if s is not None])
@@ -452,6 +452,15 @@ def _numberish(v: Unknown) -> bool:
     return v.key is not None and _SCALAR.search(v.key) is not None
 
 
+def _sizelike(v: Unknown) -> bool:
+    """Has the unknown thing a name that code gives to counts and sizes: `args.batch_size`, `n_views`, `dim`?"""
+    return v.hint == "" and v.key is not None and _SIZE.search(v.key) is not None
+
+
+_SIZE = re.compile(
+    r"(?:^|[._\[' ])(?:n|k|num|size|dims?|len(?:gth)?|batch|bsz?|views?|world|rank|heads?|channels?|class(?:es)?|groups?"
+    r"|steps?|width|height|seq|hidden|features|tokens|count|depth|layers?)(?:_[a-z]+)?(?:'\])?(?:@\d+)?$"
+)
 _SCALAR = re.compile(
     r"(?:^|[._\[' ])(?:logit_?)?(?:temp(?:erature)?|tau|scale|margin|eps(?:ilon)?|alpha|beta|gamma|lambda?_?)"
     r"(?:'\])?(?:@\d+)?$"
