@@ -235,7 +235,7 @@ def lightly() -> None:
 
 
 def open_clip() -> None:
-    found = next((Path(p) / "open_clip" / "loss.py" for p in sys.path if (Path(p) / "open_clip" / "loss.py").exists()))
+    found = next(Path(p) / "open_clip" / "loss.py" for p in sys.path if (Path(p) / "open_clip" / "loss.py").exists())
     spec = importlib.util.spec_from_file_location("open_clip_loss", found)
     assert spec is not None
     assert spec.loader is not None
