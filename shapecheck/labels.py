@@ -24,7 +24,7 @@ def operand_labels(site: Site, tensors: Sequence[Tensor], facts: Facts, names: N
 
 def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[tuple[Site, Tensor] | None]:
     """For each tensor the expression in `site`'s call or operator that stands for it, and the form of the tensor that
-    it stands for; None where that can't be told."""
+    it stands for; None where that can't be told. Operands of an operator stand in order where none can be told."""
     written = list(_written(site.node))
     given: dict[str, list[Made]] = {}
     for fact in facts.of(Assigned):
@@ -42,6 +42,8 @@ def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[t
     if found.count(None) == 1 and len(written) == 1:
         at = found.index(None)
         found[at] = (Site(site.path, written[0]), tensors[at])
+    elif isinstance(site.node, Op) and not any(found) and len(written) == len(tensors):
+        return [(Site(site.path, expr), tensor) for expr, tensor in zip(written, tensors)]
     return found
 
 

@@ -21,6 +21,7 @@ FLOORS = [
         "rule",
         "labels",
         "crossing",
+        "crashes",
         "packs",
         "marks",
         "source",

@@ -58,7 +58,9 @@ def joined(kit: Kit, given: Sequence[Tensor], at: int) -> Shape:
     known = [t for t in given if t.axes is not None]
     if not known:
         ranks = max((t.shape for t in given if isinstance(t.shape, Partial)), key=lambda s: s.min_rank)
-        return put(ranks, at, Axis(kit.fresh("n"))) if take(ranks, at) else Partial()
+        column = [axis for t in given if (axis := take(t.shape, at)) is not None]
+        whole = _join(kit, column) if len(column) == len(given) else Axis(kit.fresh("n"))
+        return put(ranks, at, whole) if take(ranks, at) else Partial()
     rank = len(known[0].axes or ())
     if rank == 0:
         kit.crash("cat", "cat", given, 0, 1, NEVER, "scalars cannot be joined")

@@ -1,0 +1,129 @@
+"""Calls that torch refuses: which rule speaks of which, whether it is proven, and what all of them say alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from shapecheck.dataflow import base, blame
+from shapecheck.dims import symbols
+from shapecheck.facts import Called, Crashed, Facts
+from shapecheck.labels import operand_labels
+from shapecheck.naming import Names
+from shapecheck.program import Attr, Call, Name, Node, Try, With, walk
+from shapecheck.rule import Finding, Fix, Note, Rule
+from shapecheck.values import Site, Tensor
+
+_BY_OP = {
+    "matmul": "matmul mm bmm mv dot vdot inner outer linear bilinear addmm addmv addr baddbmm tensordot multi_dot "
+    "cdist cross kron multihead_attention rnn scaled_dot_product_attention",
+    "loss": "cross_entropy nll_loss multi_margin_loss cosine_embedding_loss margin_ranking_loss triplet_margin_loss "
+    "multilabel_margin_loss ctc_loss",
+    "cat": "cat stack hstack vstack dstack column_stack block_diag",
+}
+# Two kinds of fact are told apart by the op that states them; the others say it themselves.
+_KIND = {op: kind for kind, ops in _BY_OP.items() for op in ops.split()}
+_KINDS = {"layer": "matmul", "expand": "view", "rank": "dim"}
+
+
+def kind_of(fact: Crashed) -> str:
+    """The one of matmul, broadcast, view, cat, einsum, loss, dim or index that a crash belongs to."""
+    if fact.kind in ("rank", "broadcast") and fact.op in _KIND:
+        return _KIND[fact.op]
+    return _KINDS.get(fact.kind, fact.kind)
+
+
+def proven(fact: Crashed, facts: Facts) -> bool:
+    """Whether torch raises on every way through this place that we know of: for all sizes, or between sizes that the
+    author named in annotations. A number that may be a tensor, and code that expects the error, prove nothing."""
+    if not (fact.verdict.never or (fact.verdict.sometimes and _declared(fact))):
+        return False
+    if any(t.rank == 0 and t.made is None for t in fact.operands):
+        return False
+    return not _other_ways(fact, facts) and not _expected(fact, facts)
+
+
+def _declared(fact: Crashed) -> bool:
+    """Are both sizes made of names that an annotation gave them?"""
+    names = [symbols(size) for size in (fact.left, fact.right) if size is not None]
+    return len(names) == 2 and all(names) and not any(n.startswith(("$", "?")) for found in names for n in found)
+
+
+def _other_ways(fact: Crashed, facts: Facts) -> bool:
+    """Does another run through the same calls get past this place?"""
+    calls = [frame.site.node for frame in fact.stack]
+
+    def same(other: Called | Crashed) -> bool:
+        return other.site.node is fact.site.node and [f.site.node for f in other.stack] == calls
+
+    crashed = {(c.path, c.activation) for c in facts.of(Crashed) if same(c)}
+    return any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
+
+
+def _expected(fact: Crashed, facts: Facts) -> bool:
+    """Is the place inside a `try` that handles something, or a `with raises(...)`?"""
+    places = {id(site.node) for site in (fact.site, *(frame.site for frame in fact.stack)) if site.path == facts.path}
+    if facts.program is None:
+        return False
+    for node in walk(facts.program):
+        match node:
+            case Try(body=body, handlers=handlers) if handlers:
+                pass
+            case With(items=items, body=body) if any(_raises(item.value) for item in items):
+                pass
+            case _:
+                continue
+        if any(id(inner) in places for stmt in body for inner in (stmt, *walk(stmt))):
+            return True
+    return False
+
+
+def _raises(node: Node) -> bool:
+    match node:
+        case Call(func=Attr(name=name) | Name(id=name)):
+            return "raises" in name.lower() or name == "suppress"
+    return False
+
+
+def finding(
+    rule: Rule,
+    fact: Crashed,
+    facts: Facts,
+    names: Names,
+    message: str,
+    *,
+    help: str,
+    fix: Fix | None = None,
+    **more: Any,
+) -> Finding:
+    """The finding at the place that answers for the operands, with each operand's shape and the place it was made."""
+    site = blame(fact, list(fact.operands), facts.path)
+    notes = list(_notes(fact, site, names))
+    return rule.finding(
+        site,
+        message,
+        labels=operand_labels(site, fact.operands, facts, names),
+        notes=tuple(notes),
+        condition=fact.verdict.when(names.symbol),
+        help=help,
+        fix=fix,
+        **more,
+    )
+
+
+def _notes(fact: Crashed, site: Site, names: Names) -> Iterator[Note]:
+    if site.node is not fact.site.node:
+        yield Note(f"torch refuses it here, in {fact.op}", fact.site)
+    for tensor in fact.operands:
+        source = base(tensor)
+        if source.made is not None and source.made.site.node not in (site.node, fact.site.node):
+            yield Note(f"{names.shape(source)} is made here", source.made.site)
+
+
+def shapes(tensors: tuple[Tensor, ...], names: Names) -> str:
+    """`[B, D] and [B, G, D]`."""
+    told = [names.shape(t) for t in tensors]
+    return " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else "".join(told)
+
+
+__all__ = ["finding", "kind_of", "proven", "shapes"]
