@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from shapecheck.diagnostic import Caret, Diagnostic, Location, Remark, Span
+from shapecheck.diagnostic import Caret, Diagnostic, Location, Remark, Span, TextFix
 from shapecheck.fixes import resolve
 from shapecheck.imports import Project
 from shapecheck.marks import Ignore, Malformed, matches
@@ -65,8 +65,13 @@ class Places:
                     tuple(Remark(note.message, self.span(note.site) if note.site else None) for note in finding.notes),
                     finding.condition,
                     finding.help,
-                    resolve(finding.fix, self._path, self.span, self.source(self._path)) if finding.fix else None,
+                    self._fix(finding),
                 )
+
+    def _fix(self, finding: Finding) -> TextFix | None:
+        if finding.fix is None or finding.site.path != self._path:  # another file is fixed when it is checked itself
+            return None
+        return resolve(finding.fix, self._path, self.span, self.source(self._path))
 
     def unsilenced(
         self, diagnostics: Iterable[Diagnostic], active: Collection[tuple[str, str]] | None
