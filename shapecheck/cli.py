@@ -68,7 +68,7 @@ def app() -> None:
 @click.option("--cache-dir", metavar="DIR", type=Path, help="Where the cache is.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(0), default=0, help="Worker processes; 0: one a core.")
 @click.option(
-    "--time-limit", metavar="SECONDS", type=click.FloatRange(0.1), default=30.0, help="What one file may take; 30."
+    "--time-limit", metavar="SECONDS", type=click.FloatRange(0.1), default=30.0, help="Processor time for one file; 30."
 )
 @click.option("--stdin-filename", metavar="NAME", default="stdin.py", help="The name of what stdin holds.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
@@ -164,7 +164,8 @@ def reveal(file: str, why: int | None) -> None:
         except lower.Unreadable as error:
             raise Wrong(f"{file}:{error.line or 1}:{error.column or 1}: {error.reason}") from error
         shapes = interpret.reveal(program, Project(lower.parse, (lower.Unreadable,)))
-        for row, line in enumerate(decode(data).lines, 1):
+        lines = decode(data).lines
+        for row, line in enumerate(lines[:-1] if lines[-1] == "" else lines, 1):
             found = shapes.get(row, [])
             told = ", ".join(f"{name} {shape}" for name, shape, _ in found)
             if why is None or why == row:

@@ -18,7 +18,8 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-GRACE = 5.0  # seconds that a worker has, beyond the limit, to say itself that the time is up
+# A worker counts the processor's time itself; the parent looks at the clock, for one that does not answer at all.
+PATIENCE, GRACE = 4.0, 5.0
 
 Task = TypeVar("Task")
 Work = Callable[[Any], Any]
@@ -60,7 +61,7 @@ def run(tasks: Sequence[Task], prepare: Callable[[], Work], jobs: int, limit: fl
                     except (EOFError, OSError):
                         result = Lost(_how_it_died(worker.process))
                 elif time.monotonic() >= worker.deadline:
-                    result = Lost(f"gave no answer for {limit + GRACE:.0f} seconds")
+                    result = Lost(f"gave no answer for {_patience(limit):.0f} seconds")
                 else:
                     continue
                 if isinstance(result, Lost):
@@ -94,9 +95,13 @@ def _give(worker: _Worker, waiting: list[Any], limit: float) -> None:
     worker.task, worker.deadline = None, float("inf")
     if waiting:
         worker.task = waiting.pop()
-        worker.deadline = time.monotonic() + limit + GRACE
+        worker.deadline = time.monotonic() + _patience(limit)
         with suppress(OSError):  # dead already: reading from it will say so
             worker.pipe.send(worker.task)
+
+
+def _patience(limit: float) -> float:
+    return PATIENCE * limit + GRACE
 
 
 def _end(worker: _Worker) -> None:
