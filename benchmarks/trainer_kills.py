@@ -2,7 +2,8 @@
 
     python benchmarks/trainer_kills.py [--kills 100] [--seed 0]
 
-Every interrupted run is continued by the same command until it ends; its weights must have the sha256 of an undisturbed run.
+Every interrupted run is continued by the same call until it ends; its weights must have the sha256 of an
+undisturbed run.
 The run is a child forked from a warm process, so that the instants fall on training and saving, not on imports.
 """
 
@@ -108,7 +109,8 @@ def main() -> None:
         runs += 1
         wrong += weights_digest(out / "checkpoints" / "step-00000040") != wanted
     print(
-        f"{kills} kills over {runs} runs of 40 steps and 40 saves each; final weights other than the undisturbed run's: {wrong}"
+        f"{kills} kills over {runs} runs of 40 steps and 40 saves each; "
+        f"final weights unlike the undisturbed run's: {wrong}"
     )
     print("the kill fell " + ", ".join(f"{state}: {count}" for state, count in where.most_common()))
     shutil.rmtree(folder)

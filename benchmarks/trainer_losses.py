@@ -1,9 +1,10 @@
 """Loss steps side by side, forward and backward to queries and passages: time and added memory, ratios within one run.
 
-    python benchmarks/trainer_losses.py [--batches 64,256,1024,2048] [--fused-batch 4096]
+    python benchmarks/trainer_losses.py [--batches 64,256,512,1024,2048] [--fused-batch 4096]
 
-Each measurement runs in a process of its own, so that its peak memory is its own. `all pairs, then own group` is the way of
-public trainers whose preset mode computes `[B, B*G]` and gathers the own group; `crossed` is the seed bug's `[B, B, G]`.
+Each measurement is a process of its own, so that its peak memory is its own; time is CPU time of its one thread. `all
+pairs, then own group` is the way of public trainers whose preset mode computes `[B, B*G]` and gathers the own group;
+`crossed` is the seed bug's `[B, B, G]`.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ def measure(name: str, batch: int) -> dict[str, float]:
     began = time.perf_counter()
     while len(times) < 3 or (time.perf_counter() - began < 2.0 and len(times) < 30):
         q.grad = p.grad = None
-        start = time.perf_counter()
+        start = time.process_time()
         loss = LOSSES[name](q, p)
         loss.backward()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return {"ms": 1e3 * min(times), "mb": peak() - before, "loss": loss.item(), "slope": float(p.grad.double().norm())}
 
 

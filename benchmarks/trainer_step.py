@@ -1,11 +1,11 @@
-"""Whole training steps against sentence-transformers: same model, weights, texts, batch and precision, on this machine's CPU.
+"""Whole training steps against sentence-transformers on this CPU: same weights, texts, batch, precision.
 
-    python benchmarks/trainer_step.py [--batch 64] [--steps 6] [--layers 4] [--width 256]
+    python benchmarks/trainer_step.py [--batch 64] [--steps 4] [--layers 4] [--width 256]
 
-Both train the same transformer from the same weights on the same rows: MultipleNegativesRankingLoss with seven hard negatives
-against in-batch mode, then, at eight times the batch, the cached loss against gradient caching. Each measurement has its own
-process; sentence-transformers' time is its trainer's, tokenisation in the step included, as its users have it. The steps'
-losses are compared, so that the same thing is timed.
+Both train one transformer from one set of weights on the same rows: MultipleNegativesRankingLoss with seven hard
+negatives against in-batch mode, then, at eight times the batch, the cached loss against gradient caching. Each is a
+process of its own. Tokenisation is in their step, as their users have it, and ahead of ours. Losses and gradient norms
+are compared, so that the same thing is timed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -44,9 +45,11 @@ def settings_of(folder: Path, options: argparse.Namespace, batch: int, cached: b
     config = config_of(folder, options.layers, options.width)
     changes = [
         "loss.mode=in-batch", f"loss.temperature={1 / SCALE}", "loss.mask_duplicates=false", f"model.name={config}",
-        f"data.group={GROUP}", "data.query_length=128", f"train.batch={batch}", f"train.steps={options.steps}", "train.warmup=0",
+        f"data.group={GROUP}", "data.query_length=128", f"train.batch={batch}", f"train.steps={options.steps}",
+        "train.warmup=0",
         "train.learning_rate=2e-5", "train.schedule=constant", "train.weight_decay=0", "train.clip=1.0",
-        f"train.cache={str(cached).lower()}", f"train.chunk_tokens={options.chunk_tokens}", f"train.threads={options.threads}",
+        f"train.cache={str(cached).lower()}", f"train.chunk_tokens={options.chunk_tokens}",
+        f"train.threads={options.threads}",
     ]  # fmt: skip
     return load(None, changes)
 
@@ -98,8 +101,10 @@ def theirs(folder: Path, options: argparse.Namespace, batch: int, cached: bool) 
         if cached else MultipleNegativesRankingLoss(model, scale=SCALE)
     )  # fmt: skip
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder / "theirs"), per_device_train_batch_size=batch, max_steps=options.steps, learning_rate=2e-5,
-        lr_scheduler_type="constant", weight_decay=0.0, max_grad_norm=1.0, logging_steps=1, save_strategy="no", report_to=[],
+        output_dir=str(folder / "theirs"), per_device_train_batch_size=batch, max_steps=options.steps,
+        learning_rate=2e-5,
+        lr_scheduler_type="constant", weight_decay=0.0, max_grad_norm=1.0, logging_steps=1, save_strategy="no",
+        report_to=[],
         use_cpu=True, disable_tqdm=True, optim="adamw_torch_fused", dataloader_num_workers=0,
     )  # fmt: skip
 
@@ -108,7 +113,7 @@ def theirs(folder: Path, options: argparse.Namespace, batch: int, cached: bool) 
             return torch.utils.data.BatchSampler(SequentialSampler(dataset), batch_size, drop_last)
 
     class Clock(TrainerCallback):
-        marks: list[float] = []
+        marks: ClassVar[list[float]] = []
 
         def on_step_begin(self, *_, **__):
             if not self.marks:
@@ -228,7 +233,8 @@ def main() -> None:
             print(json.dumps(WAYS[options.one](Path(folder), options, options.batch, options.cached)))
         return
     print(
-        f"{options.layers} layers, width {options.width}, G={GROUP}, float32, {options.threads} thread, torch {torch.__version__}"
+        f"{options.layers} layers, width {options.width}, G={GROUP}, float32, {options.threads} thread, "
+        f"torch {torch.__version__}"
     )
     compare("in-batch against MultipleNegativesRankingLoss", options, options.batch, False)
     options.steps = 2

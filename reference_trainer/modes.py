@@ -40,8 +40,8 @@ def in_batch_target(batch: int, group: int, rank: int = 0, device: torch.device 
 
 @shaped
 def preset_scores(queries: Float[Tensor, "B D"], passages: Float[Tensor, "B G D"]) -> Float[Tensor, "B G"]:
-    """Every query against its own group: B products of `[G, D]` with `[D]`, linear in B."""
-    return torch.bmm(passages, queries.unsqueeze(2)).squeeze(2)  # B G
+    """Every query against its own group: B*G dot products, linear in B. On a CPU this is faster than `bmm`."""
+    return (queries.unsqueeze(1) * passages).sum(dim=2)  # B G
 
 
 def preset_target(batch: int, device: torch.device | None = None) -> Int[Tensor, "B"]:
