@@ -458,8 +458,8 @@ def _sizelike(v: Unknown) -> bool:
 
 
 _SIZE = re.compile(
-    r"(?:^|[._\[' ])(?:n|k|num|size|dims?|len(?:gth)?|batch|bsz?|views?|world|rank|heads?|channels?|class(?:es)?|groups?"
-    r"|steps?|width|height|seq|hidden|features|tokens|count|depth|layers?)(?:_[a-z]+)?(?:'\])?(?:@\d+)?$"
+    r"(?:^|[._\[' ])(?:n|k|num|size|dims?|len(?:gth)?|batch|bsz?|views?|world|rank|heads?|channels?|class(?:es)?"
+    r"|groups?|steps?|width|height|seq|hidden|features|tokens|count|depth|layers?)(?:_[a-z]+)?(?:'\])?(?:@\d+)?$"
 )
 _SCALAR = re.compile(
     r"(?:^|[._\[' ])(?:logit_?)?(?:temp(?:erature)?|tau|scale|margin|eps(?:ilon)?|alpha|beta|gamma|lambda?_?)"
