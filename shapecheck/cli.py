@@ -13,21 +13,30 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
-import click
+import typer
 
 from shapecheck.cache import default_folder
 from shapecheck.report import Format, Report
-from shapecheck.rule import LEVELS, Severity
+from shapecheck.rule import Severity
 
 if TYPE_CHECKING:
     from shapecheck.config import Config
     from shapecheck.diagnostic import Diagnostic
     from shapecheck.run import Outcome, Repair
 
-LEVEL = click.Choice([level.value for level in LEVELS])
-HELP = {"help_option_names": ["-h", "--help"]}
+Codes = list[str] | None
+
+app = typer.Typer(
+    name="shapecheck",
+    help="Finds silent tensor-shape bugs in contrastive, retrieval and metric-learning training code.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 def main() -> None:
@@ -36,65 +45,63 @@ def main() -> None:
     app(prog_name="shapecheck")
 
 
-@click.group(context_settings=HELP)
-@click.version_option(package_name="torch-shapecheck", prog_name="shapecheck", message="%(prog)s %(version)s")
-def app() -> None:
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"shapecheck {version('torch-shapecheck')}")
+        sys.exit(0)
+
+
+@app.callback()
+def shapecheck(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Finds silent tensor-shape bugs in contrastive, retrieval and metric-learning training code."""
 
 
 @app.command()
-@click.argument("paths", nargs=-1)
-@click.option(
-    "--output-format",
-    type=click.Choice([form.value for form in Format]),
-    metavar="FORMAT",
-    default="text",
-    show_default=True,
-    help="text, concise, json, sarif, github, gitlab, junit or html.",
-)
-@click.option("--output-file", metavar="FILE", type=Path, help="Write the findings there instead of stdout.")
-@click.option("--select", metavar="CODES", multiple=True, help="Only these rules: codes, their beginnings or names.")
-@click.option("--ignore", metavar="CODES", multiple=True, help="Not these rules; goes before --select.")
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="More patterns of files to leave out.")
-@click.option("--severity", metavar="LEVEL", type=LEVEL, help="The least to show: error, warning or info.")
-@click.option("--fail-on", metavar="LEVEL", type=LEVEL, help="The least that makes the exit status 1.")
-@click.option("--fix", is_flag=True, help="Write safe fixes into the files.")
-@click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: unsafe ones too.")
-@click.option("--diff", is_flag=True, help="Show what --fix would write, and write nothing.")
-@click.option("--unused-ignores", is_flag=True, help="Also report `# shapecheck: ignore` without effect.")
-@click.option("--config", metavar="FILE", type=Path, help="This configuration file instead of the nearest.")
-@click.option("--isolated", is_flag=True, help="Read no configuration file.")
-@click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
-@click.option("--cache-dir", metavar="DIR", type=Path, help="Where the cache is.")
-@click.option("-j", "--jobs", metavar="N", type=click.IntRange(0), default=0, help="Worker processes; 0: one a core.")
-@click.option(
-    "--time-limit", metavar="SECONDS", type=click.FloatRange(0.1), default=30.0, help="Processor time for one file; 30."
-)
-@click.option("--stdin-filename", metavar="NAME", default="stdin.py", help="The name of what stdin holds.")
-@click.option("-q", "--quiet", is_flag=True, help="No summary.")
 def lint(
-    paths: tuple[str, ...],
-    output_format: str,
-    output_file: Path | None,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    exclude: tuple[str, ...],
-    severity: str | None,
-    fail_on: str | None,
-    fix: bool,
-    unsafe_fixes: bool,
-    diff: bool,
-    unused_ignores: bool,
-    config: Path | None,
-    isolated: bool,
-    no_cache: bool,
-    cache_dir: Path | None,
-    jobs: int,
-    time_limit: float,
-    stdin_filename: str,
-    quiet: bool,
+    paths: Annotated[Codes, typer.Argument(metavar="PATHS", help="Files and folders; - reads stdin.", show_default="this folder")] = None,
+    output_format: Annotated[
+        Format, typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit or html.")
+    ] = Format.TEXT,
+    output_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the findings there instead of stdout.")
+    ] = None,
+    select: Annotated[
+        Codes, typer.Option(metavar="CODES", help="Only these rules: codes, their beginnings or names.")
+    ] = None,
+    ignore: Annotated[Codes, typer.Option(metavar="CODES", help="Not these rules; goes before --select.")] = None,
+    exclude: Annotated[Codes, typer.Option(metavar="PATTERN", help="More patterns of files to leave out.")] = None,
+    severity: Annotated[
+        Severity | None, typer.Option(metavar="LEVEL", help="The least to show: error, warning or info.")
+    ] = None,
+    fail_on: Annotated[
+        Severity | None, typer.Option(metavar="LEVEL", help="The least that makes the exit status 1.")
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Write safe fixes into the files.")] = False,
+    unsafe_fixes: Annotated[
+        bool, typer.Option("--unsafe-fixes", help="With --fix or --diff: unsafe ones too.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would write, and write nothing.")] = False,
+    unused_ignores: Annotated[
+        bool, typer.Option("--unused-ignores", help="Also report `# shapecheck: ignore` without effect.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="This configuration file instead of the nearest.")
+    ] = None,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache.")] = False,
+    cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the cache is.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one a core.")] = 0,
+    time_limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Processor time for one file.")] = 30.0,
+    stdin_filename: Annotated[str, typer.Option(metavar="NAME", help="The name of what stdin holds.")] = "stdin.py",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
 ) -> None:
-    """Check files and folders (default: this one; - reads stdin) for tensor-shape bugs.
+    """Check files for tensor-shape bugs.
 
     Exit status: 0 when nothing is found, 1 with findings, 2 when a file could not be checked or the command line or
     configuration is wrong.
@@ -105,16 +112,16 @@ def lint(
         from shapecheck.project import STDIN, Patterns, discover
         from shapecheck.run import repair, run
 
-        paths = paths or (".",)
+        paths = paths or ["."]
         if fix and STDIN in paths:
             raise ConfigError("--fix cannot write to stdin; use --diff")
         settings = _settings([stdin_filename if path == STDIN else path for path in paths], config, isolated)
         settings = settings.with_(
             select=_codes(select) or None,
             ignore=(*settings.ignore, *_codes(ignore)),
-            exclude=(*settings.exclude, *exclude),
-            severity=Severity(severity) if severity else None,
-            fail_on=Severity(fail_on) if fail_on else None,
+            exclude=(*settings.exclude, *(exclude or ())),
+            severity=severity,
+            fail_on=fail_on,
         )
         options = Options(
             settings.root, settings.select, settings.ignore, settings.per_file_ignores, unused_ignores, time_limit
@@ -136,7 +143,7 @@ def lint(
             _write_diff(repairs)
         else:
             _write_files(repairs)
-            _write_report(Report(shown, outcome.files, outcome.sources), Format(output_format), output_file)
+            _write_report(Report(shown, outcome.files, outcome.sources), output_format, output_file)
         _complain([*found.errors, *map(str, outcome.problems)])
         if not quiet:
             _complain([f"{name}: left out, as the configuration excludes it" for name in found.excluded])
@@ -146,9 +153,12 @@ def lint(
 
 
 @app.command()
-@click.argument("file")
-@click.option("--why", metavar="LINE", type=click.IntRange(1), help="Only this line, and how its shapes were learned.")
-def reveal(file: str, why: int | None) -> None:
+def reveal(
+    file: Annotated[str, typer.Argument(metavar="FILE")],
+    why: Annotated[
+        int | None, typer.Option(metavar="LINE", min=1, help="Only this line, and how its shapes were learned.")
+    ] = None,
+) -> None:
     """Print a file with its computed shapes beside the code."""
     with _faults():
         from shapecheck import interpret, lower
@@ -178,8 +188,7 @@ def reveal(file: str, why: int | None) -> None:
 
 
 @app.command()
-@click.argument("rule")
-def explain(rule: str) -> None:
+def explain(rule: Annotated[str, typer.Argument(metavar="RULE")]) -> None:
     """Print what a rule finds, and what to write instead."""
     with _faults():
         from shapecheck import packs
@@ -195,8 +204,7 @@ def explain(rule: str) -> None:
 
 
 @app.command()
-@click.option("--json", "as_json", is_flag=True, help="As a list of objects.")
-def rules(as_json: bool) -> None:
+def rules(as_json: Annotated[bool, typer.Option("--json", help="As a list of objects.")] = False) -> None:
     """List the rules of all installed packs."""
     with _faults():
         from shapecheck import packs
@@ -249,8 +257,8 @@ def _settings(paths: list[str], config: Path | None, isolated: bool) -> Config:
     return found
 
 
-def _codes(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(code.strip() for value in values for code in value.split(",") if code.strip())
+def _codes(values: Codes) -> tuple[str, ...]:
+    return tuple(code.strip() for value in values or () for code in value.split(",") if code.strip())
 
 
 def _progress(quiet: bool) -> Callable[[int, int], None] | None:
