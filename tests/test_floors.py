@@ -22,6 +22,8 @@ FLOORS = [
         "labels",
         "crossing",
         "crashes",
+        "axes",
+        "batch",
         "packs",
         "marks",
         "source",

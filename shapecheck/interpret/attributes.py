@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapecheck.interpret.modules import decorator_names, external_bases, find_member, module_attr
+from shapecheck.interpret.modules import decorator_names, external_bases, find_member, is_module_class, module_attr
 from shapecheck.ops import helpers, huggingface, layers
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.program import Bind, Class, Expr, Function
@@ -104,6 +104,23 @@ _SHARED = frozenset(
         "eval",
         "device",
         "dtype",
+    }
+)
+# methods of a module that give the module itself back
+MOVES = frozenset(
+    {
+        "to",
+        "cuda",
+        "cpu",
+        "half",
+        "float",
+        "double",
+        "bfloat16",
+        "eval",
+        "train",
+        "requires_grad_",
+        "share_memory",
+        "apply",
     }
 )
 _SAME_OBJECT = frozenset({"data", "real"})
@@ -263,6 +280,8 @@ def of_instance(m: Machine, ref: Ref, name: str) -> Value:
         return m.resolve(found)
     if name == "training":
         return Unknown("bool", f"{obj.key}.training")
+    if name in MOVES and is_module_class(m, obj.cls):
+        return Method(ref, name)
     value = Unknown(key=f"{obj.key}.{name}")
     m.state.heap[ref.id] = obj.having(name, value)
     return m.resolve(value)
@@ -340,6 +359,8 @@ def _of_layer(m: Machine, layer: Layer, name: str) -> Value:
         return config
     if name in ("forward", "__call__"):
         return layer
+    if name in MOVES:
+        return Method(layer, name)
     return Unknown(key=f"{layer.key or layer.name}.{name}") if layer.key else Method(layer, name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from shapecheck.interpret.attributes import MOVES
 from shapecheck.interpret.state import join_value
 from shapecheck.interpret.subscripts import of_value
 from shapecheck.program import Node
@@ -17,6 +18,7 @@ from shapecheck.values import (
     Many,
     Mapping,
     Num,
+    Ref,
     ShapeOf,
     Unknown,
     Value,
@@ -97,8 +99,8 @@ def call_method(m: Machine, owner: Value, name: str, args: list[Value], kwargs: 
             return item
         case Lit(value=str(text)):
             return _of_string(m, text, name, args)
-        case Layer():
-            return owner if name in ("to", "cuda", "cpu", "half", "float", "bfloat16", "eval", "train") else m.unknown()
+        case Layer() | Ref():
+            return owner if name in MOVES else m.unknown()
         case _:
             return m.unknown()
 

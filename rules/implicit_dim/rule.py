@@ -1,0 +1,267 @@
+"""SC401: a dim left to torch, which picks another axis at another rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shapecheck.axes import dim_of, is_implicit
+from shapecheck.batch import uses
+from shapecheck.facts import Called, Facts
+from shapecheck.program import Arg, Call
+from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.values import Axis, Partial, Site, Tensor
+
+META = Rule(
+    "SC401",
+    "implicit-dim",
+    Severity.WARNING,
+    "a dim that is left out, or written for another rank, runs over another axis than the one that is meant",
+)
+
+SOFT = frozenset({"softmax", "log_softmax", "softmin", "Softmax", "LogSoftmax", "Softmin"})
+PICKS = frozenset({"max", "argmax", "topk", "min", "argmin"})
+FEATURES = ("Linear", "Embedding", "hidden", "embedding", "LayerNorm", "in_features", "out_features")
+MAKES_FEATURES = frozenset({"Linear", "linear", "LayerNorm", "Embedding", "layer_norm"})
+
+
+# ------------------------------------------------------------- softmax without dim
+
+
+@META.on(Called)
+def check_softmax(fact: Called, facts: Facts) -> Iterator[Finding]:
+    x = _subject(fact, facts, SOFT)
+    if x is None:
+        return
+    names = facts.names()
+    if not is_implicit(fact):
+        yield from _over_one(fact, facts, x)
+        return
+    last = _last(x)
+    one = last is not None and last.size == 1
+    if x.rank == 3 and x.axes is not None:
+        yield META.finding(
+            fact.site,
+            f"without a dim, torch runs this softmax of {names.shape(x)} over axis 0: the weights of "
+            f"{names.axis(x.axes[0])} rows compete with each other",
+            help=f"say which axis sums to 1: `dim={-2 if one else -1}`",
+            fix=_with_dim(fact, -2 if one else -1),
+        )
+    elif x.rank is None and one:
+        yield META.finding(
+            fact.site,
+            "without a dim, torch runs this softmax over the last axis of [N, 1], which gives ones, and over the batch of "
+            "[B, N, 1]",
+            notes=(Note(f"the operand is {names.shape(x)}", fact.site),),
+            condition="the operand has rank 4",
+            help="say which axis sums to 1: `dim=-2`",
+            fix=_with_dim(fact, -2),
+        )
+
+
+def _over_one(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
+    """A softmax over the one output of a layer gives ones, whatever the scores are."""
+    dim, last = dim_of(fact.args), _last(x)
+    runs_over_last = dim == -1 or (dim is not None and x.rank is not None and dim == x.rank - 1)
+    if runs_over_last and _projected(x) and last is not None and last.size == 1:
+        names = facts.names()
+        yield META.finding(
+            fact.site,
+            f"this softmax of {names.shape(x)} runs over an axis of size 1: every weight is 1, whatever the scores are",
+            Severity.ERROR,
+            help="give the axis that should sum to 1",
+        )
+
+
+# ------------------------------------------------------------- normalize, cosine_similarity
+
+
+@META.on(Called)
+def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
+    x = _subject(fact, facts, frozenset({"normalize"}))
+    if x is None or "dim" in fact.given:
+        return
+    names = facts.names()
+    if x.axes is not None and len(x.axes) >= 3 and _features_last(x):
+        yield META.finding(
+            fact.site,
+            f"normalize runs over axis 1 by default: over the {names.axis(x.axes[1])} axis of {names.shape(x)}, not over "
+            f"the {names.axis(x.axes[-1])} features",
+            help="write `dim=-1`",
+            fix=_with_dim(fact, -1),
+        )
+    elif x.axes is None and _projected(x) and not _known_later(fact, facts):
+        yield META.finding(
+            fact.site,
+            "normalize runs over axis 1 by default, but the features that the layer before it makes are the last axis",
+            Severity.INFO,
+            notes=(Note("the features are made here", x.made.site),) if x.made is not None else (),
+            condition="the operand has rank 2",
+            help="write `dim=-1`, which is right for every rank",
+            fix=_with_dim(fact, -1),
+        )
+
+
+@META.on(Called)
+def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
+    if fact.op not in ("cosine_similarity", "CosineSimilarity") or fact.site.path != facts.path:
+        return
+    dim = dim_of(fact.args)
+    left, right = fact.args.get("x1", fact.args.get("input")), fact.args.get("x2", fact.args.get("other"))
+    if dim != 1 or "dim" in fact.given or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        return
+    if left.axes is None or right.axes is None or max(len(left.axes), len(right.axes)) < 3:
+        return
+    names = facts.names()
+    wide = left if len(left.axes) >= len(right.axes) else right
+    axis = (wide.axes or ())[1]
+    if not (_features_last(left) or _features_last(right) or (left.axes[-1].size == right.axes[-1].size != axis.size)):
+        return
+    yield META.finding(
+        fact.site,
+        f"the cosine runs over axis 1 by default: of {names.shape(left)} and {names.shape(right)} it compares along "
+        f"{names.axis(axis)}, not along the {names.axis(left.axes[-1])} features",
+        help="write `dim=-1`",
+        fix=_with_dim(fact, -1) if fact.op == "cosine_similarity" else None,
+    )
+
+
+# ------------------------------------------------------------- dims of two calls
+
+
+@META.on(Called)
+def check_agreement(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`x.max(dim=1)` names the classes, `softmax(x, dim=-1)` another axis unless x has two."""
+    x = _subject(fact, facts, SOFT)
+    if x is None or is_implicit(fact):
+        return
+    dim = dim_of(fact.args)
+    if dim is None or not _more_than_two(fact, x, facts):
+        return
+    for other in facts.of(Called):
+        if other.op not in PICKS or other.activation != fact.activation or not _same(other.args.get("input"), x):
+            continue
+        picked = dim_of(other.args)
+        if picked is None or "dim" not in other.given or (picked < 0) == (dim < 0) or picked - dim == (x.rank or 0):
+            continue
+        rank = picked - dim if picked >= 0 else dim - picked
+        names = facts.names()
+        yield META.finding(
+            fact.site,
+            f"the classes are axis {picked} where {other.op} picks them, but this softmax runs over axis {dim}",
+            notes=(Note(f"{other.op} runs over axis {picked} of the same tensor", other.site),),
+            condition=f"the tensor {names.shape(x)} has rank {rank}",
+            help=f"use `dim={picked}` in both",
+            fix=_with_dim(fact, picked),
+        )
+        return
+
+
+def _more_than_two(fact: Called, x: Tensor, facts: Facts) -> bool:
+    """Known to have more than two axes; or what is picked is flattened, or reduced without a dim."""
+    if x.rank is not None:
+        return x.rank > 2
+    if isinstance(x.shape, Partial) and x.shape.min_rank > 2:
+        return True
+    if isinstance(fact.result, Tensor):
+        for use, _ in uses(facts, fact.result):
+            if use.op in ("max", "min", "amax", "mean") and "dim" not in use.given:
+                return True
+    return False
+
+
+def _same(a: object, b: Tensor) -> bool:
+    if not isinstance(a, Tensor):
+        return False
+    if a.made is not None or b.made is not None:
+        return a.made is b.made
+    return (
+        isinstance(a.shape, Partial)
+        and isinstance(b.shape, Partial)
+        and a.shape.key is not None
+        and a.shape.key == b.shape.key
+    )
+
+
+# ------------------------------------------------------------- argmax without dim
+
+
+@META.on(Called)
+def check_argmax(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`(logits.argmax() == labels)`: one index into the flat scores, compared with a label for each row."""
+    if fact.op != "argmax" or fact.given & {"dim"} or fact.site.path != facts.path:
+        return
+    x = fact.args.get("input")
+    if not isinstance(x, Tensor) or x.axes is None or len(x.axes) < 2 or not isinstance(fact.result, Tensor):
+        return
+    for use, _ in uses(facts, fact.result):
+        if use.op not in ("eq", "ne"):
+            continue
+        for other in use.args.values():
+            if isinstance(other, Tensor) and other.axes and other.axes[0].size == x.axes[0].size:
+                names = facts.names()
+                yield META.finding(
+                    fact.site,
+                    f"argmax without a dim is one index into all of {names.shape(x)}, but it is compared with "
+                    f"{names.axis(x.axes[0])} labels",
+                    notes=(Note("compared here", use.site),),
+                    condition=f"{names.axis(x.axes[0])} = 1",
+                    help="write `argmax(dim=-1)`",
+                    fix=_with_dim(fact, -1),
+                )
+                return
+
+
+# ------------------------------------------------------------- helpers
+
+
+def _subject(fact: Called, facts: Facts, ops: frozenset[str]) -> Tensor | None:
+    if fact.op not in ops or fact.site.path != facts.path:
+        return None
+    x = fact.args.get("input")
+    return x if isinstance(x, Tensor) else None
+
+
+def _last(x: Tensor) -> Axis | None:
+    axes = x.shape.tail if isinstance(x.shape, Partial) else x.shape
+    return axes[-1] if axes else None
+
+
+def _features_last(x: Tensor) -> bool:
+    last = _last(x)
+    if last is not None and last.origin is not None and any(word in last.origin.text for word in FEATURES):
+        return True
+    return _projected(x)
+
+
+def _projected(x: Tensor) -> bool:
+    return x.made is not None and x.made.op in MAKES_FEATURES
+
+
+def _known_later(fact: Called, facts: Facts) -> bool:
+    """Does later code take the result for a matrix?"""
+    if not isinstance(fact.result, Tensor):
+        return False
+    return any(
+        t.rank == 2
+        for f in facts.of(Called)
+        for t in f.args.values()
+        if isinstance(t, Tensor) and t.made is fact.result.made and t.made is not None
+    )
+
+
+def _with_dim(fact: Called, dim: int) -> Fix | None:
+    """The call with `dim=` at its end; only where the call itself is at hand, not a layer made elsewhere."""
+    node = fact.site.node
+    if not isinstance(node, Call) or fact.args.get("self") is not None or any(a.star for a in node.args):
+        return None
+    parts: list[tuple[str, Site]] = [("f", Site(fact.site.path, node.func))]
+    texts: list[str] = []
+    for i, a in enumerate(_without_dim(node.args)):
+        parts.append((f"a{i}", Site(fact.site.path, a.value)))
+        texts.append(f"{a.keyword}={{a{i}}}" if a.keyword else f"{{a{i}}}")
+    edit = Edit(fact.site, "{f}(" + ", ".join([*texts, f"dim={dim}"]) + ")", tuple(parts))
+    return Fix(f"write dim={dim}", (edit,))
+
+
+def _without_dim(args: tuple[Arg, ...]) -> list[Arg]:
+    return [a for a in args if a.keyword not in ("dim", "axis")]
