@@ -24,6 +24,7 @@ FLOORS = [
         "crashes",
         "axes",
         "batch",
+        "contradiction",
         "packs",
         "marks",
         "source",

@@ -25,7 +25,7 @@ import torch
 
 _RUN = re.compile(r"^\s*# run:\s*(.+)$")
 _SIZES = re.compile(r"\s*(differ|equal|raises):\s*(.*)")
-REFUSALS = (RuntimeError, IndexError, ValueError)
+REFUSALS = (RuntimeError, IndexError, ValueError, AssertionError)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""Comments that are kept, comments that tell no shape of this value, and shapes that nobody knows."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def kept(q: Tensor, p: Tensor) -> Tensor:
+    B, G, D = p.shape
+    scores = torch.einsum("bd,bgd->bg", q, p)  # B G
+    flat = scores.view(-1)  # [B*G]
+    table = flat.view(B, G)  # (batch_size, group_size)
+    return table.softmax(dim=-1)  # (B, G)
+
+
+def an_example(x: Tensor) -> Tensor:
+    B, D = x.shape
+    y = F.normalize(x.view(B, D), dim=-1)  # [32, 768]
+    return y
+
+
+def values_and_cases(x: Tensor, flag: bool) -> Tensor:
+    B, D = x.shape
+    mask = x.view(B, D) > 0  # (0, 1)
+    y = x.mean(dim=1, keepdim=flag)  # (B,) or (B, 1)
+    return y * mask.sum(1, keepdim=True)
+
+
+def two_ways(x: Tensor, keep: bool) -> Tensor:
+    B, D = x.shape
+    y = x.view(B, D)
+    if not keep:
+        y = y.sum(dim=1)
+    z = y.sigmoid()  # (B,)
+    return z
+
+
+def of_the_step_before(labels: Tensor, q: Tensor, p: Tensor) -> Tensor:
+    B, D = q.shape
+    targets = torch.arange(B)
+    # (B, N)
+    scores = q @ p.view(-1, D).T
+    # (B,)
+    picked = scores.gather(1, targets[:, None])
+    return picked
+
+
+def symbols_of_ones_own(features: Tensor, group_size: int) -> Tensor:
+    n = features.size(0) // group_size
+    groups = features.view(n, group_size, -1)  # (batch_size, group, dim)
+    return groups.mean(dim=1)  # (batch_size, dim)
+
+
+def unknown_rank(model, batch) -> Tensor:
+    logits = model(**batch).logits  # (B, C)
+    losses = F.cross_entropy(logits, batch["labels"], reduction="none")  # (B,)
+    return losses
+
+
+def pairwise(x: Tensor, y: Tensor) -> Tensor:
+    """Squared distances.
+
+    Args:
+        x: Tensor of shape (N, D)
+        y: Tensor of shape (M, D)
+
+    Returns:
+        Tensor of shape (N, M)
+    """
+    return (x[:, None] - y[None]).pow(2).sum(-1)

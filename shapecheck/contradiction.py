@@ -1,0 +1,116 @@
+"""Written shapes that the code contradicts: when that is worth a word, where to say it, and how."""
+
+from __future__ import annotations
+
+from shapecheck.dims import as_symbol, symbols
+from shapecheck.facts import Contract, Facts
+from shapecheck.naming import Names
+from shapecheck.program import Function, Param
+from shapecheck.rule import Finding, Note, Rule
+from shapecheck.values import Partial, Site
+
+NAMED_FOR = {"comment": "comment", "docstring": "docstring", "annotation": "annotation", "assert": "assertion"}
+
+
+def contradicted(fact: Contract, facts: Facts) -> bool:
+    """Whether no way through the code makes the written shape true, by rank first, then by size."""
+    if fact.verdict.always or place(fact, facts) is None:
+        return False
+    if fact.verdict.sometimes and not (_exchanged(fact, facts) or _declared(fact)):
+        return False
+    if fact.verdict.never and fact.axis is not None and _an_example(fact):
+        return False
+    return not any(
+        other.declared.site.node is fact.declared.site.node
+        and other.declared.text == fact.declared.text
+        and other.subject == fact.subject
+        and not _worse(other, facts)
+        for other in facts.of(Contract)
+        if _from(other) == _from(fact)
+    )
+
+
+def _from(fact: Contract) -> list[int]:
+    return [id(frame.site.node) for frame in fact.stack]
+
+
+def _worse(fact: Contract, facts: Facts) -> bool:
+    return fact.verdict.never or _exchanged(fact, facts) or _declared(fact)
+
+
+def _exchanged(fact: Contract, facts: Facts) -> bool:
+    """`# B T` at a `[T, B]`: each axis is there by its name, in another order."""
+    sizes, have = fact.declared.sizes, fact.value.sizes
+    if have is None or None in sizes or not fact.verdict.sometimes:
+        return False
+    if tuple(sizes) == have or sorted(map(str, sizes)) != sorted(map(str, have)):
+        return False
+    named = [(as_symbol(s), text) for s, text in zip(sizes, fact.declared.axes) if s is not None and s != 1]
+    return all(name is not None and facts.authored.get(name, name) == text for name, text in named)
+
+
+def _declared(fact: Contract) -> bool:
+    """Are both sizes made of names that annotations gave them?"""
+    if fact.axis is None or fact.value.axes is None or fact.declared.variadic or fact.verdict.always:
+        return False
+    written, have = fact.declared.sizes[fact.axis], fact.value.axes[fact.axis].size
+    if written is None or fact.declared.source != "annotation":
+        return False
+    used = symbols(written) | symbols(have)
+    return bool(used) and not any(n.startswith(("$", "?")) for n in used)
+
+
+def _an_example(fact: Contract) -> bool:
+    """`# (4, 8, 512)`: sizes of one run, written down as an example."""
+    return fact.declared.source != "annotation" and all(a.isdigit() for a in fact.declared.axes)
+
+
+def place(fact: Contract, facts: Facts) -> Site | None:
+    """Where to say it: what is written about a parameter is answered for by the call, all else where it is written."""
+    site = fact.declared.site
+    about_parameter = isinstance(site.node, Param) or (
+        isinstance(site.node, Function) and not fact.subject.startswith("return value")
+    )
+    if about_parameter:
+        return next((frame.site for frame in reversed(fact.stack) if frame.site.path == facts.path), None)
+    made = fact.value.made
+    if isinstance(site.node, Function) and made is not None and made.site.path == facts.path == site.path:
+        return made.site  # of a result: where it is computed says more than the head of the function
+    return site if site.path == facts.path else None
+
+
+def finding(rule: Rule, fact: Contract, facts: Facts, names: Names) -> Finding:
+    site = place(fact, facts)
+    assert site is not None
+    source, written = NAMED_FOR[fact.declared.source], fact.declared.text
+    have = names.shape(fact.value)
+    subject = fact.subject.replace("return value", "the result")
+    message = f'the {source} says that {subject} is "{written}", but the code computes {have}'
+    if fact.axis is None:
+        wanted = len(fact.declared.axes)
+        message += f": {_count(fact)} where {wanted} {'is' if wanted == 1 else 'are'} written"
+    elif not fact.declared.variadic and fact.value.axes is not None:
+        message += f": axis {fact.axis} is {names.axis(fact.value.axes[fact.axis])}"
+    notes = []
+    made = fact.value.made
+    if made is not None and made.site.node is not site.node:
+        notes.append(Note(f"{have} is made here, by {made.op}", made.site))
+    if site.node is not fact.declared.site.node:
+        notes.append(Note(f"the {source} stands here", fact.declared.site))
+    return rule.finding(
+        site,
+        message,
+        notes=tuple(notes),
+        condition=fact.verdict.when(names.symbol),
+        help=f"one of the two is wrong: make the code compute {written}, or correct the {source}",
+    )
+
+
+def _count(fact: Contract) -> str:
+    shape = fact.value.shape
+    if isinstance(shape, Partial):
+        return f"at least {shape.min_rank} axes"
+    return "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
+
+
+__all__ = ["contradicted", "finding", "place"]
