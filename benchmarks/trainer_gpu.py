@@ -5,7 +5,7 @@
 
 Encoders of BERT-base and MiniLM size at text lengths 64 and 256, bf16, packed, compiled, against
 sentence-transformers on the same card (bf16, sdpa, padded). The peak is measured: the best of square bf16 matrix
-products. A step's arithmetic is counted as 6 times the weights outside the embeddings, a token; attention is not counted.
+products. A step's arithmetic is counted as 6 times the weights outside the embeddings, a token, attention left out.
 """
 
 from __future__ import annotations

@@ -211,3 +211,20 @@ def test_validate_command(tmp_path, monkeypatch, name, arguments, code, said):
     result = runner.invoke(app, ["validate", f"their_losses:{name}", "--temperature", "0.05", *arguments])
     assert result.exit_code == code, result.output
     assert said in result.output
+
+
+def test_demo_trains_three_runs_and_draws_them(tmp_path, monkeypatch):
+    small = (
+        "data.limit=100",
+        "train.batch=8",
+        "train.steps=2",
+        "train.warmup=1",
+        "train.eval_every=2",
+        "train.threads=1",
+    )
+    monkeypatch.setattr("reference_trainer.demo.COMMON", ("model.name=static", *small))
+    result = runner.invoke(app, ["demo", "--out", str(tmp_path / "demo")])
+    assert result.exit_code == 0, result.output
+    assert [line.split()[1] for line in result.stdout.splitlines() if "->" in line] == ["in-batch", "preset", "bug-450"]
+    assert (tmp_path / "demo" / "report.html").read_text(encoding="utf-8").count("<svg") >= 3
+    assert runner.invoke(app, ["demo", "--out", str(tmp_path / "demo")]).exit_code == 2
