@@ -64,7 +64,9 @@ def shapecheck(
 
 @app.command()
 def lint(
-    paths: Annotated[Codes, typer.Argument(metavar="PATHS", help="Files and folders; - reads stdin.", show_default="this folder")] = None,
+    paths: Annotated[
+        Codes, typer.Argument(metavar="PATHS", help="Files and folders; - reads stdin.", show_default="this folder")
+    ] = None,
     output_format: Annotated[
         Format, typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit or html.")
     ] = Format.TEXT,
