@@ -1,5 +1,3 @@
-import os
-
 import pytest
 import torch
 
@@ -19,6 +17,3 @@ def q():
 @pytest.fixture
 def p():
     return torch.randn(4, 8, 16)
-
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
