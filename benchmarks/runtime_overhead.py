@@ -233,6 +233,7 @@ def main() -> None:
         print(
             f"{name:>14} {' '.join(f'{best[kind]:8.3f}' for kind in kinds)}"
             f"   shaped / asserts {ratio(times, 'shaped', 'asserts'):.2f}"
+            f" (best rounds {best['shaped'] / best['asserts']:.2f})"
             f"   jaxtyped / shaped {ratio(times, 'jaxtyped', 'shaped'):.0f}"
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 from shapecheck.runtime.contract import Contract, tensors
 from shapecheck.spec import BinOp, CallFn, Expr, FString, Num, Python, Tree, Unary, Var, Variadic
 
-__all__ = ["braces_in", "code", "loose_in", "rename", "risky"]
+__all__ = ["braces_in", "calm", "code", "loose_in", "rename", "risky"]
 
 
 def code(
@@ -90,6 +90,21 @@ def risky(tree: Tree) -> bool:
             return risky(operand)
         case _:
             return True
+
+
+def calm(tree: Tree) -> bool:
+    """Whether evaluating raises nothing but what an attribute of an argument raises: `B*{self.dim}`."""
+    match tree:
+        case Num() | Var():
+            return True
+        case BinOp(op, left, right):
+            return op in "+-*" and calm(left) and calm(right)
+        case Unary(_, operand):
+            return calm(operand)
+        case FString():
+            return tree.code is not None and tree.code.replace(".", "").isidentifier()
+        case _:
+            return False
 
 
 def rename(source: str, names: Mapping[str, str]) -> str:

@@ -64,13 +64,15 @@ class Guards(Lines):
                 self._expressions(contract, value, shape, site, whole)
             case TensorOf():
                 shape, fail = shape or self.fresh("s"), self.fail(site, whole)
+                exact = self._exact(contract) is not None
                 test, binds = self.tensor(contract, value, shape, subject, site)
                 with self.block(f"if not ({test}):"):
                     self.say(fail)
                 for bind in binds:
                     self.say(bind)
                 self._device(contract, value, site, whole)
-                self._expressions(contract, value, shape, site, whole)
+                if not exact:
+                    self._expressions(contract, value, shape, site, whole)
             case OneOf(options):
                 self._one_of(options, value, site, whole, subject, shape)
             case Items(kind, item):
@@ -156,11 +158,11 @@ class Guards(Lines):
         self, contract: TensorOf, value: str, shape: str, subject: str, site: int
     ) -> tuple[str, list[str]]:
         """A tensor as one test, expressions included, for a choice between options."""
-        before = dict(self.known)
+        before, exact = dict(self.known), self._exact(contract) is not None
         test, binds = self.tensor(contract, value, shape, subject, site)
         self.known = before  # a choice binds nothing for certain
         for column, expr in self._columns(contract):
-            if not isinstance(expr, Expr):
+            if exact or not isinstance(expr, Expr):
                 continue
             if not all(self.known.get(self.axis(n)) for n in expr.names) or expressions.risky(expr.tree):
                 raise Crooked
@@ -249,10 +251,13 @@ class Guards(Lines):
         return " and ".join(tests), binds
 
     def _spreads(self, contract: TensorOf) -> bool:
-        """Whether the tensor has a plain `*name`, and is not known altogether by now."""
-        many = contract.spec.variadic
-        group = None if many is None else contract.spec.axes[many]
-        return isinstance(group, Variadic) and self._plain_group(group) and self._exact(contract) is None
+        """Whether unpacking the shape says all: no axis broadcasts, and the shape is not known altogether by now."""
+        axes, many = contract.spec.axes, contract.spec.variadic
+        if len(axes) < 2 or any(isinstance(a, Named | Fixed) and a.broadcast for a in axes):
+            return False
+        if any(isinstance(a, Named) and a.treepath for a in axes) or self._exact(contract) is not None:
+            return False
+        return many is None or (isinstance(group := axes[many], Variadic) and self._plain_group(group))
 
     def _plain_group(self, axis: Variadic) -> bool:
         return not axis.treepath and axis.name not in self.loose
@@ -260,7 +265,8 @@ class Guards(Lines):
     def _spread(self, contract: TensorOf, value: str, shape: str, subject: str, site: int, whole: str) -> None:
         """`*b, D = s` and then comparisons: what is new is unpacked into its own variable."""
         fail = self.fail(site, whole)
-        tests = [self._class(contract, value), f"len(({shape} := {value}.shape)) >= {contract.spec.min_rank}"]
+        compare = "==" if contract.spec.variadic is None else ">="
+        tests = [self._class(contract, value), f"len(({shape} := {value}.shape)) {compare} {contract.spec.min_rank}"]
         tests += self._dtype(contract, value)
         with self.block(f"if not ({' and '.join(tests)}):"):
             self.say(fail)
@@ -271,14 +277,12 @@ class Guards(Lines):
                 case Variadic(name):
                     variable, star = self.group(name), "*"
                     self._bound_by("*" + name, subject)
-                case Named(name, broadcast=False, treepath=False):
+                case Named(name):
                     variable, star = self.axis(name), ""
                     self._bound_by(name, f"{subject}, axis {column}")
-                case Named():
-                    raise Crooked
-                case Fixed(size, broadcast):
+                case Fixed(size):
                     targets.append(self.fresh("t"))
-                    tests.append(f"({targets[-1]} == {size}{f' or {targets[-1]} == 1' if broadcast else ''})")
+                    tests.append(f"{targets[-1]} == {size}")
                     continue
                 case _:
                     targets.append(self.fresh("t"))
@@ -295,7 +299,7 @@ class Guards(Lines):
                 tests.append(f"({variable} is None or {held} == {variable})")
                 binds.append(f"{variable} = {held}")
                 new.append(variable)
-        self.say(f"{', '.join(targets)}{',' * (len(targets) == 1)} = {shape}")
+        self.say(f"{', '.join(targets)} = {shape}")
         if tests:
             with self.block(f"if not ({' and '.join(tests)}):"):
                 self.say(fail)
@@ -306,7 +310,10 @@ class Guards(Lines):
     def _class(self, contract: TensorOf, value: str) -> str:
         if contract.array is Any:
             return f"hasattr({value}, 'shape') and hasattr({value}, 'dtype')"
-        return f"isinstance({value}, {self.const(contract.array.__name__, contract.array)})"
+        array = self.const(contract.array.__name__, contract.array)
+        test = f"isinstance({value}, {array})"
+        # the usual class is told apart faster by identity
+        return f"({value}.__class__ is {array} or {test})" if contract.array is torch.Tensor else test
 
     def _dtype(self, contract: TensorOf, value: str) -> list[str]:
         if contract.dtypes is None:
@@ -328,6 +335,10 @@ class Guards(Lines):
                     sizes.append(str(value))
                 case Variadic(name) if self._plain_group(axis) and self.known.get(self.group(name)):
                     sizes.append("*" + self.group(name))
+                case Expr(tree=tree, broadcast=False) if expressions.calm(tree):
+                    if not all(self.known.get(self.axis(n)) for n in axis.names):
+                        return None
+                    sizes.append(self.code(tree))
                 case _:
                     return None
         return f"({', '.join(sizes)},)" if sizes else None
