@@ -364,11 +364,7 @@ def test_fix_and_diff(shapecheck: Shapecheck) -> None:
 
 
 def test_a_fix_that_never_ends_the_finding_leaves_the_file_as_it_was(shapecheck: Shapecheck, site: Path) -> None:
-    rule = (
-        (site / "made_rules" / "bad_name" / "rule.py")
-        .read_text()
-        .replace('"good()"', '"{x} + 1", (("x", site),)')
-    )
+    rule = (site / "made_rules" / "bad_name" / "rule.py").read_text().replace('"good()"', '"{x} + 1", (("x", site),)')
     (site / "made_rules" / "bad_name" / "rule.py").write_text(rule)
     file = write("a.py", BAD)
     ran = shapecheck("lint", "--fix")
@@ -456,6 +452,37 @@ def test_control_c(site: Path) -> None:
     out, err = run.communicate(timeout=30)
     assert (run.returncode, out) == (130, "")
     assert err.strip() == "interrupted"
+
+
+def test_spawned_workers_say_the_same(site: Path) -> None:
+    """As on systems where processes are not forked."""
+    for number in range(3):
+        write(f"m{number}.py", BAD + "# padding\n" * 10000)
+    code = (
+        "import multiprocessing\n"
+        "from shapecheck import pool\n"
+        "pool._context = lambda: multiprocessing.get_context('spawn')\n"
+        "if __name__ == '__main__':\n"
+        "    from shapecheck.cli import main\n"
+        "    main()\n"
+    )
+    write("start.txt", code)
+    command = [
+        sys.executable,
+        "start.txt",
+        "lint",
+        "--no-cache",
+        "--select",
+        "ZZ",
+        "-j",
+        "2",
+        "--output-format",
+        "json",
+    ]
+    env = {**os.environ, "PYTHONPATH": on_path(site)}
+    ran = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert ran.returncode == 1, ran.stderr
+    assert [d["filename"] for d in json.loads(ran.stdout)] == ["m0.py", "m1.py", "m2.py"]
 
 
 def test_the_installed_command_is_the_module() -> None:

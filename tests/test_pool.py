@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import multiprocessing
 import os
 import signal
 import time
@@ -37,6 +38,12 @@ def test_every_task_is_done_once() -> None:
     assert sorted(pool.run(tasks, prepare, jobs=3, limit=30)) == sorted((t, f"{t} done") for t in tasks)
 
 
+def test_workers_that_are_spawned_do_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_context", lambda: multiprocessing.get_context("spawn"))
+    results = dict(pool.run(["a", "exit", "b"], prepare, jobs=1, limit=30))
+    assert results == {"a": "a done", "exit": pool.Lost("ended its worker process (exit status 3)"), "b": "b done"}
+
+
 def test_deaths_are_named_and_the_rest_goes_on() -> None:
     tasks = ["a", "segfault", "b", "memory", "c", "exit", "d"]
     results = dict(pool.run(tasks, prepare, jobs=2, limit=30))
@@ -62,8 +69,6 @@ def test_a_worker_that_never_answers_is_ended(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_worker_outlives_the_run() -> None:
-    import multiprocessing
-
     results = pool.run(["a", "hang", "b"], prepare, jobs=3, limit=30)
     next(results)
     results.close()  # type: ignore[attr-defined]
