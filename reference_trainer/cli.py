@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -61,8 +62,9 @@ def train(
     except SettingsError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    typer.echo(yaml.safe_dump(to_plain(settings), sort_keys=False), err=True)
-    typer.echo(f"settings sha256 {settings.digest()}", err=True)
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(yaml.safe_dump(to_plain(settings), sort_keys=False), err=True)
+        typer.echo(f"settings sha256 {settings.digest()}", err=True)
 
     from .display import Terminal
     from .train import train as run

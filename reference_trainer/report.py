@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from . import journal
-from .checkpoint import latest
-from .resume import checkpoints_of
 
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 METRICS = ("mrr@10", "ndcg@10", "recall@10", "recall@100", "group_accuracy")
@@ -32,17 +30,15 @@ class History:
 
 
 def read_history(out: Path) -> History:
-    """Read a run's log and the settings of its last checkpoint. FileNotFoundError without a log."""
+    """Read a run's log and settings. FileNotFoundError without them."""
     records = journal.read(out)
-    home, _ = latest(checkpoints_of(out))
-    settings = json.loads((home / "run.json").read_text(encoding="utf-8"))["settings"] if home else {}
+    settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
     steps = [r for r in records if r["kind"] == "step"]
     return History(out.name, settings, steps, [r for r in records if r["kind"] == "eval"])
 
 
 def label(history: History) -> str:
-    bug = history.settings.get("train", {}).get("replay_bug")
-    mode = history.settings.get("loss", {}).get("mode", "unknown mode")
+    bug, mode = history.settings["train"]["replay_bug"], history.settings["loss"]["mode"]
     return f"{history.name} ({mode}{f', replayed bug {bug}' if bug else ''})"
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import math
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ from .objective import Embedded, contrastive_loss
 from .processes import bare, joined, mean_over, no_reduction
 from .replay import crossed_batch
 from .resume import continue_from, find_start, write_checkpoint
-from .settings import Precision, Schedule, Settings
+from .settings import Precision, Schedule, Settings, to_plain
 from .setup import Run, set_up
 from .watch import Watch
 
@@ -50,6 +51,8 @@ def train(
         shown = display if display is not None and world.rank == 0 else Silent()
         out.mkdir(parents=True, exist_ok=True)
         start = find_start(out, resume, shown)
+        if world.rank == 0:
+            (out / "settings.json").write_text(json.dumps(to_plain(settings), indent=1), encoding="utf-8")
         run = set_up(settings, out, world, device, shown)
         watch = Watch(run)
         if start is not None:
