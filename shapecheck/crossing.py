@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapecheck.dataflow import NEUTRAL, base, operands
+from shapecheck.dataflow import IN_PLACE_ORDER, NEUTRAL, base, operands
 from shapecheck.dims import Size
 from shapecheck.facts import Broadcasted, Called, Contract, Facts
-from shapecheck.values import Axis, Items, Partial, Tensor
+from shapecheck.values import Axis, Items, Lit, Partial, Tensor
 
 # ops that pair all rows of their operands by themselves, and their two operands
 IMPLICIT = {
@@ -36,6 +36,14 @@ ELEMENTWISE_LOSSES = frozenset(
         "binary_cross_entropy_with_logits",
         "binary_cross_entropy",
         "gaussian_nll_loss",
+        "MSELoss",
+        "L1Loss",
+        "SmoothL1Loss",
+        "HuberLoss",
+        "SoftMarginLoss",
+        "KLDivLoss",
+        "BCEWithLogitsLoss",
+        "BCELoss",
     }
 )
 # reductions through which a comment about the result still speaks of the crossing
@@ -232,12 +240,124 @@ def outer(fact: Broadcasted) -> Outer | None:
         return None
     batch = row.axes[0].size
     offset = len(column.axes) - len(row.axes)
-    if offset < 1 or isinstance(batch, int) or column.axes[0].size != batch:
+    if offset < 1 or isinstance(batch, int) or batch not in (column.axes[0].size, _picked_from(column)):
         return None
     # where the row's batch axis lies, the column has the 1 that is stretched
     return Outer(fact, column, row, batch) if column.axes[offset].size == 1 else None
 
 
-def may_have(shape: Partial | tuple[Axis, ...], size: Size) -> bool:
-    axes = (*shape.head, *shape.tail) if isinstance(shape, Partial) else shape
-    return any(a.size == size for a in axes)
+
+
+def _picked_from(column: Tensor) -> Size | None:
+    """The rows of the tensor that `gather` picked from: torch lets an index have fewer, code has as many."""
+    made = base(column, IN_PLACE_ORDER | {"same"}).made
+    source = None if made is None or made.op != "gather" else made.args.get("input")
+    return source.axes[0].size if isinstance(source, Tensor) and source.axes else None
+
+
+def called_by(fact: Broadcasted, facts: Facts) -> Called | None:
+    """The op whose operands met."""
+    at = next((i for i, f in enumerate(facts.items) if f is fact), len(facts.items))
+    for f in facts.items[at:]:
+        if isinstance(f, Called) and f.site.node is fact.site.node and f.activation == fact.activation:
+            return f
+    return None
+
+
+_ADDS_AXIS = frozenset({"unsqueeze", "getitem", "view", "reshape", "expand_dims", "rearrange", "as_column"})
+
+
+def column_on_purpose(column: Tensor) -> bool:
+    """Was the column's axis of size 1 asked for where it was made: `x.unsqueeze(1)`, `x[:, None]`, `x.view(-1, 1)`?"""
+    made = base(column, IN_PLACE_ORDER | {"same"}).made
+    if made is None or made.op not in _ADDS_AXIS:
+        return False
+    source = next(iter(operands(made)), None)
+    if made.op == "getitem":
+        return Lit(None) in _flat(made.args.get("index"))
+    if made.op in ("view", "reshape"):
+        return source is None or source.sizes is None or 1 not in source.sizes[1:]
+    return True
+
+
+def _flat(value: object) -> tuple[object, ...]:
+    return value.items if isinstance(value, Items) else value if isinstance(value, tuple) else (value,)
+
+
+def needless_column(column: Tensor) -> Tensor | None:
+    """`x.unsqueeze(1)` of a tensor that was a column already: `[B, 1]` that became `[B, 1, 1]`."""
+    made = base(column, IN_PLACE_ORDER | {"same", "getitem_same"}).made
+    if made is not None and made.op in ("repeat", "expand"):
+        inner = next(iter(operands(made)), None)
+        made = None if inner is None else inner.made
+    if made is None or made.op != "unsqueeze":
+        return None
+    source = next(iter(operands(made)), None)
+    if source is None:
+        return None
+    shape = source.shape.head if isinstance(source.shape, Partial) else source.shape
+    return source if len(shape) >= 2 and shape[1].size == 1 else None
+
+
+MATRIX_OPS = frozenset({"matmul", "mm", "cos_sim", "dot_score", "pytorch_cos_sim", "cdist", "inner", "linear", "einsum"})
+
+
+def meets_matrix(result: Tensor, facts: Facts) -> bool:
+    """Does the crossed result go on as a matrix of pairs: with another such matrix, as a mask, by its diagonal?"""
+    for fact, given in uses(result, facts):
+        if fact.op in _PAIRS_ON_PURPOSE | {"eye", "masked_fill", "argmax", "topk", "sort"}:
+            return True
+        others = [t for t in operands_of(fact) if t is not given and t.rank == given.rank and (t.rank or 0) >= 2]
+        if any(t.sizes is not None and 1 not in t.sizes and not descends(t, result) for t in others):
+            return True
+    return False
+
+
+def operands_of(fact: Called) -> list[Tensor]:
+    return [
+        t
+        for value in fact.args.values()
+        for t in (value if isinstance(value, tuple) else (value,))
+        if isinstance(t, Tensor)
+    ]
+
+
+# ---------------------------------------------------- all pairs, and row by row
+
+ALL_PAIRS = frozenset(
+    {
+        "matmul",
+        "mm",
+        "inner",
+        "linear",
+        "cdist",
+        "cos_sim",
+        "pytorch_cos_sim",
+        "dot_score",
+        "euclidean_sim",
+        "manhattan_sim",
+    }
+)
+ROW_BY_ROW = frozenset(
+    {
+        "cosine_similarity",
+        "pairwise_distance",
+        "pairwise_cos_sim",
+        "pairwise_dot_score",
+        "pairwise_euclidean_sim",
+        "pairwise_manhattan_sim",
+        "pairwise_angle_sim",
+        "vecdot",
+        "CosineSimilarity",
+        "PairwiseDistance",
+    }
+)
+
+
+def row_operands(fact: Called) -> tuple[Tensor, Tensor] | None:
+    """The two tensors of rank 2 whose rows a similarity compares, transpositions undone."""
+    given = [v for k, v in fact.args.items() if isinstance(v, Tensor) and k not in ("bias", "#")]
+    if len(given) != 2:
+        return None
+    left, right = (unmoved(t) for t in given)
+    return (left, right) if left.rank == 2 and right.rank == 2 else None

@@ -98,8 +98,13 @@ def _same(one: Written, other: Written) -> bool:
     return one.subject is not None and one.subject == other.subject
 
 
+_RESULT = re.compile(r"\b(?:results?|outputs?|returns?)\s*\Z", re.IGNORECASE)
+
+
 def _above(item: Written, part: str, targets: Sequence[str], alone: bool) -> Written:
     """A record of a comment above: it is certain by a target's name, or as the end of an arrow that stands alone."""
+    if item.subject is None and "result" in targets and _RESULT.search(part[: item.column]):
+        item = replace(item, subject="result")
     if item.subject is not None and item.subject in targets:
         sure = item.certain and alone and not all(axis.isdigit() for axis in item.axes)
         return replace(item, subject=None if len(targets) == 1 else item.subject, certain=sure)

@@ -111,7 +111,8 @@ def before(m: Machine, stmt: Stmt) -> None:
     """Comments above a statement that speak of variables already bound are heeded before it runs."""
     if not stmt.above or isinstance(stmt, (Bind, Function)):
         return
-    for written in _comment(stmt.above, (), True):
+    scope = m.state.frames.get(m.here.frame, {})
+    for written in _comment(stmt.above, (*sorted(scope), *sorted(RESULTS)), True):
         if written.subject is not None:
             _declare_variable(m, written, stmt)
 

@@ -372,7 +372,7 @@ def _operand(v: Value) -> Value:
 
 def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
     """Numbers: sizes stay symbolic, floats are unknown unless both are literals."""
-    floats = [v for v in values if isinstance(v, Lit) and isinstance(v.value, float)]
+    floats = [v for v in values if (isinstance(v, Lit) and isinstance(v.value, float)) or _is_float(v)]
     if floats or op == "/":
         known = [v.value if isinstance(v, Lit) else v.size if isinstance(v, Num) else None for v in values]
         if op == "/" and len(known) == 2 and all(isinstance(k, (int, float)) for k in known) and known[1]:
@@ -410,6 +410,10 @@ def _perhaps_a_size(m: Machine, op: str, sizes: list[Size]) -> Unknown:
     if size is not None and made.key is not None:
         m.computed[made.key] = size
     return made
+
+
+def _is_float(v: Value) -> bool:
+    return isinstance(v, Unknown) and v.hint == "float"
 
 
 def _compute(op: str, sizes: list[Size]) -> Size | None:

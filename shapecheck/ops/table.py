@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from shapecheck.ops.axes import as_tensor, named, promote
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.signature import apply, overloads
-from shapecheck.values import Tensor, Value
+from shapecheck.values import Axis, Partial, Shape, Tensor, Value
 
 
 class Row(NamedTuple):
@@ -71,11 +71,18 @@ TABLE = (
 def _function(row: Row, name: str) -> OpFunction:
     count = len(overloads(row.axes)[0].inputs)
 
+    ranks = {tuple(len(o.axes) for o in line.outputs) for line in overloads(row.axes) if "*" not in row.axes}
+
     def run(kit: Kit, *args: Any, **more: Any) -> Value:
         values = [*args, *more.values()][:count]
+
+        def ranked(shape: Shape) -> Shape:  # every overload's result has this rank
+            known = not isinstance(shape, Partial) or shape.min_rank or len(ranks) != 1 or len(next(iter(ranks))) != 1
+            return shape if known else tuple(Axis(kit.fresh("n")) for _ in range(next(iter(ranks))[0]))
+
         shapes = apply(kit, name, row.axes, values, row.kind)
         dtype = row.dtype or promote(*(as_tensor(v).dtype for v in values))
-        results = [Tensor(shape, dtype) for shape in shapes]
+        results = [Tensor(shape, dtype) for shape in map(ranked, shapes)]
         if row.fields:
             return named(**dict(zip(row.fields.split(), results)))
         return results[0]

@@ -1,0 +1,176 @@
+"""SC102: `[B]` meets `[B, 1]` and every row meets every other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shapecheck.crossing import (
+    ELEMENTWISE_LOSSES,
+    called_by,
+    column_on_purpose,
+    confirmed,
+    contradicted,
+    laundering,
+    meets_matrix,
+    needless_column,
+    outer,
+)
+from shapecheck.dataflow import base, blame
+from shapecheck.dims import Size
+from shapecheck.facts import Broadcasted, Called, Facts
+from shapecheck.labels import operand_sites
+from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.values import Partial, Site, Tensor
+
+META = Rule(
+    "SC102",
+    "column-against-row",
+    Severity.ERROR,
+    "a column [B, 1] meets a row [B] in arithmetic, a comparison or an elementwise loss: the result is [B, B]",
+)
+
+COVERS = ("SC701", "SC702", "SC105", "SC902", "SC104")
+ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "pow", "eq", "ne", "lt", "le", "gt", "ge", "where", "maximum"})
+
+
+@META.on(Broadcasted)
+def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
+    crossed = outer(fact)
+    if crossed is None:
+        return
+    column, row = crossed.column, crossed.row
+    called = called_by(fact, facts)
+    result = called.result if called is not None and isinstance(called.result, Tensor) else fact.result
+    needless = needless_column(column)
+    if fact.op not in ELEMENTWISE_LOSSES:
+        if needless is not None:
+            if base(needless).made is not None and base(needless).made is base(row).made:
+                return
+        elif column_on_purpose(column) or _of_one_tensor(column, row):
+            return
+        if confirmed(result, facts) or meets_matrix(result, facts):
+            return
+    names = facts.names()
+    contract = contradicted(result, facts)
+    hidden = laundering(result, facts)
+    site = blame(fact, [column, row], facts.path)
+    shown, crossed_shape = _as_meant(column, row, fact.result)
+    tall, flat, wide = names.shape(shown), names.shape(row), names.shape(crossed_shape)
+    batch = names.size(crossed.batch)
+    notes = [Note(f"{tall} is made here", made.site) for made in (base(column).made,) if made is not None]
+    if contract is not None:
+        text = f'the {contract.declared.source} says "{contract.declared.text}"'
+        notes.append(Note(text, contract.declared.site))
+    if hidden is not None:
+        notes.append(Note(f"this {hidden.op} hides the extra axis: no later line will complain", hidden.site))
+    yield META.finding(
+        site,
+        f"{tall} against {flat} computes {wide}: every row meets every one of the {batch} rows, "
+        "where row should meet row",
+        Severity.WARNING if needless is not None and contract is None else None,
+        labels=_labels(site, column, row, facts, tall, flat),
+        notes=tuple(notes),
+        condition=f"{batch} = 1",
+        help=f"drop the column's axis with `.squeeze(1)`, or keep it in both, so that {tall} meets {tall}"
+        if column.rank == 2
+        else "drop the axis that was added with `.squeeze(1)`, or do not add it",
+        fix=_fix(site, fact.site, column, row, facts, safe=fact.op in ELEMENTWISE_LOSSES),
+        covers=COVERS,
+    )
+
+
+@META.on(Called)
+def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """A loss of `[..., 1]`, the output of a head, against `[B]`: whatever the rank is, the two can only cross."""
+    if fact.op not in ELEMENTWISE_LOSSES:
+        return
+    left, right = fact.args.get("input"), fact.args.get("target")
+    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        return
+    for column, row in ((left, right), (right, left)):
+        shape = column.shape
+        if not isinstance(shape, Partial) or not shape.tail or shape.tail[-1].size != 1 or len(row.axes or ()) != 1:
+            continue
+        made = base(column).made
+        assert row.axes is not None
+        if row.axes[0].size == 1 or made is None or made.op != "Linear":
+            continue
+        site = blame(fact, [column, row], facts.path)
+        names = facts.names()
+        tall, flat = names.shape(column), names.shape(row)
+        batch = names.axis(row.axes[0])
+        yield META.finding(
+            site,
+            f"{tall} against {flat} in {fact.op} crosses every prediction with every target: {batch} rows against "
+            f"{batch} columns",
+            labels=_labels(site, column, row, facts, tall, flat),
+            notes=(Note(f"{tall} comes from here: its last axis is 1", made.site),),
+            condition=f"{batch} = 1",
+            help="give both one shape: `.squeeze(-1)` on the prediction, or `.unsqueeze(-1)` on the target",
+            covers=COVERS,
+        )
+
+
+@META.on(Called)
+def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`[N, 1, ...]` against `[N, 1, 1, ...]`: a column that was made a column once more, whatever follows."""
+    if fact.op not in ELEMENTWISE and fact.op not in ELEMENTWISE_LOSSES:
+        return
+    left, right = fact.args.get("input"), fact.args.get("other", fact.args.get("target"))
+    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        return
+    for column, row in ((left, right), (right, left)):
+        needless = needless_column(column)
+        if needless is None or not isinstance(row.shape, Partial) or not isinstance(needless.shape, Partial):
+            continue
+        have, twin = row.shape.head, needless.shape.head
+        if [a.size for a in have] != [a.size for a in twin] or len(have) < 2 or isinstance(have[0].size, int):
+            continue
+        if base(needless).made is not None and base(needless).made is base(row).made:
+            continue
+        names = facts.names()
+        tall, flat, batch = names.shape(column), names.shape(row), names.axis(have[0])
+        added = base(column).made
+        site = blame(fact, [column, row], facts.path)
+        yield META.finding(
+            site,
+            f"{tall} against {flat} computes [{batch}, {batch}, ...]: both were {flat} until one was given another axis",
+            Severity.WARNING,
+            labels=_labels(site, column, row, facts, tall, flat),
+            notes=(Note(f"the axis is added here to a tensor of {flat}", added.site),) if added is not None else (),
+            condition=f"{batch} = 1",
+            help="do not add the axis: two tensors of one shape meet row by row as they are",
+            covers=COVERS,
+        )
+
+
+def _as_meant(column: Tensor, row: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
+    """Column and result with the row's batch in front: rows that `gather` picked are as many as it had."""
+    if column.axes is None or row.axes is None or result.axes is None or len(column.axes) != len(result.axes):
+        return column, result
+    first = row.axes[0]
+    return column.with_(shape=(first, *column.axes[1:])), result.with_(shape=(first, *result.axes[1:]))
+
+
+def _of_one_tensor(column: Tensor, row: Tensor) -> bool:
+    """`x.sum(1, keepdim=True) + x.sum(1)`: squared distances of all pairs of one tensor's rows."""
+    left, right = base(column).made, base(row).made
+    if left is None or right is None or left.op != right.op:
+        return False
+    a, b = left.args.get("input"), right.args.get("input")
+    return isinstance(a, Tensor) and isinstance(b, Tensor) and base(a).made is base(b).made
+
+
+def _labels(site: Site, column: Tensor, row: Tensor, facts: Facts, tall: str, flat: str) -> tuple[Label, ...]:
+    found = operand_sites(site, [column, row], facts)
+    return tuple(Label(f[0], text) for f, text in zip(found, (tall, flat)) if f is not None)
+
+
+def _fix(site: Site, op: Site, column: Tensor, row: Tensor, facts: Facts, safe: bool) -> Fix | None:
+    """`.squeeze(1)` behind the column, where it is written in the expression itself."""
+    place = operand_sites(site, [column, row], facts)[0]
+    sizes: tuple[Size, ...] = column.sizes or ()
+    if place is None or site.node is not op.node or len(sizes) < 2 or sizes[1] != 1:
+        return None
+    edit = Edit(place[0], "{column}.squeeze(1)", (("column", place[0]),))
+    return Fix("drop the column's axis", (edit,), safe=safe)

@@ -1,0 +1,176 @@
+"""SC103: a reduction that dropped its axis meets a tensor that still has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shapecheck.dataflow import IN_PLACE_ORDER, base, blame
+from shapecheck.facts import Broadcasted, Facts
+from shapecheck.labels import operand_sites
+from shapecheck.program import Call, Node, walk
+from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.values import Axis, Items, Lit, Made, Num, Site, Tensor
+
+META = Rule(
+    "SC103",
+    "lost-keepdim",
+    Severity.ERROR,
+    "a reduction over a later axis without keepdim meets its operand again, one axis to the right of where it belongs",
+)
+
+CASTS = frozenset({"same"})
+REDUCTIONS = frozenset(
+    {
+        "sum",
+        "nansum",
+        "mean",
+        "nanmean",
+        "amax",
+        "amin",
+        "max",
+        "min",
+        "median",
+        "logsumexp",
+        "norm",
+        "prod",
+        "std",
+        "var",
+        "count_nonzero",
+    }
+)
+
+@META.on(Broadcasted)
+def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
+    if len(fact.operands) != 2:
+        return
+    for whole, part in (fact.operands, fact.operands[::-1]):
+        found = _lost(whole, part)
+        if found is None:
+            continue
+        made, dim, source = found
+        square = _lines_up(whole, part)
+        if square and (base(source).made is not base(whole).made or base(whole).made is None):
+            return
+        yield _finding(fact, facts, whole, part, made, dim, source, square)
+        return
+
+
+def _lost(whole: Tensor, part: Tensor) -> tuple[Made, int, Tensor] | None:
+    """The reduction behind `part`, the axis it dropped and its input, if with that axis kept `part` would fit `whole`
+    and without it the axes are off by one."""
+    made = base(part, IN_PLACE_ORDER | CASTS).made
+    if made is None or made.op not in REDUCTIONS or made.args.get("keepdim") not in (False, Lit(False)):
+        return None
+    source, dim = made.args.get("input", made.args.get("A", made.args.get("x"))), _integer(made.args.get("dim"))
+    if not isinstance(source, Tensor) or source.axes is None or dim is None:
+        return None
+    if whole.axes is None or part.axes is None or len(source.axes) != len(whole.axes):
+        return None
+    if len(part.axes) != len(source.axes) - 1 or not -len(source.axes) <= dim < len(source.axes):
+        return None
+    at = dim % len(source.axes)
+    if at == 0:
+        return None
+    kept = (*part.axes[:at], Axis(1), *part.axes[at:])
+    fits = all(k.size in (1, w.size) for k, w in zip(kept, whole.axes))
+    batch = part.axes[0].size
+    if not fits or isinstance(batch, int) or whole.axes[at].size == 1:
+        return None
+    return made, dim, source
+
+
+def _integer(value: object) -> int | None:
+    match value:
+        case int() if not isinstance(value, bool):
+            return value
+        case Num(size=int(n)):
+            return n
+        case Items(items=(Num(size=int(n)),)):
+            return n
+        case _:
+            return None
+
+
+def _lines_up(whole: Tensor, part: Tensor) -> bool:
+    """Do the sizes agree where they meet, so that torch says nothing?"""
+    assert whole.axes is not None
+    assert part.axes is not None
+    return all(p.size in (1, w.size) for p, w in zip(reversed(part.axes), reversed(whole.axes)))
+
+
+def _finding(
+    fact: Broadcasted,
+    facts: Facts,
+    whole: Tensor,
+    part: Tensor,
+    made: Made,
+    dim: int,
+    source: Tensor,
+    square: bool,
+) -> Finding:
+    names = facts.names()
+    large, small = names.shape(whole), names.shape(part)
+    assert whole.axes is not None
+    assert part.axes is not None
+    at = dim % len(whole.axes)
+    kept = names.shape(part.with_(shape=(*part.axes[:at], Axis(1), *part.axes[at:])))
+    rows = names.axis(part.axes[at - 1])
+    column = names.axis(whole.axes[at])
+    site = blame(fact, [whole, part], facts.path)
+    if square:
+        message = (
+            f"{made.op} over axis {dim} gives {small}, one value for each row, and {large} takes it for one value for "
+            f"each column: with keepdim=True it would be {kept}"
+        )
+        severity = Severity.INFO if _symmetric(source) else Severity.WARNING
+    else:
+        message = (
+            f"{made.op} over axis {dim} gives {small}, whose {rows} meets the {column} of {large}: with keepdim=True "
+            f"it would be {kept}; without, torch refuses unless {rows} = {column}"
+        )
+        severity = Severity.ERROR
+    places = operand_sites(site, [whole, part], facts)
+    return META.finding(
+        site,
+        message,
+        severity,
+        labels=tuple(Label(p[0], text) for p, text in zip(places, (large, small)) if p is not None),
+        notes=(Note(f"the axis is dropped here: {names.shape(source)} becomes {small}", made.site),),
+        help="pass keepdim=True to the reduction, or give its result the axis back with `.unsqueeze("
+        f"{dim})` where the two meet",
+        fix=_fix(site, fact.site, made, dim, places[1]),
+        covers=("SC902", "SC102", "SC105"),
+    )
+
+
+def _symmetric(source: Tensor) -> bool:
+    """Is it a product of a tensor with itself? Then rows and columns have one sum."""
+    made = base(source).made
+    if made is None or made.op not in ("matmul", "mm", "inner", "linear", "cdist", "cos_sim"):
+        return False
+    given = [v for v in made.args.values() if isinstance(v, Tensor)]
+    return len(given) == 2 and base(given[0]).made is base(given[1]).made and base(given[0]).sizes == base(given[1]).sizes
+
+
+def _fix(site: Site, op: Site, made: Made, dim: int, part: tuple[Site, Tensor] | None) -> Fix | None:
+    if site.node is not op.node:
+        return None
+    call = made.site.node
+    if isinstance(call, Call) and made.site.path == site.path and _inside(call, site.node):
+        parts = [("function", Site(site.path, call.func))]
+        written: list[str] = []
+        for i, arg in enumerate(call.args):
+            if arg.keyword in ("keepdim", "keepdims"):
+                continue
+            parts.append((f"a{i}", Site(site.path, arg.value)))
+            written.append(arg.star + (f"{arg.keyword}=" if arg.keyword else "") + f"{{a{i}}}")
+        text = f"{{function}}({', '.join([*written, 'keepdim=True'])})"
+        return Fix("keep the reduced axis", (Edit(made.site, text, tuple(parts)),), safe=True)
+    if part is None:
+        return None
+    text = f"{{part}}.unsqueeze({dim})"
+    return Fix("give the reduced axis back", (Edit(part[0], text, (("part", part[0]),)),), safe=True)
+
+
+def _inside(inner: Node, outer: Node) -> bool:
+    return any(n is inner for n in walk(outer))
