@@ -109,6 +109,10 @@ def unmoved(tensor: Tensor) -> Tensor:
     """The tensor before casts, scalings, transpositions, and an `expand` that put axes in front; its sizes as they are
     known now."""
     first = base(tensor, NEUTRAL | _MOVES | {"same"})
+    if base(tensor, IN_PLACE_ORDER | {"same"}).made is first.made:
+        return tensor
+    if first.axes is None and tensor.axes is not None and len(tensor.axes) == 2:
+        return tensor.with_(shape=tuple(reversed(tensor.axes)))
     if first.axes is None or tensor.axes is None or len(first.axes) != len(tensor.axes):
         return first
     left = list(tensor.axes)
@@ -246,8 +250,6 @@ def outer(fact: Broadcasted) -> Outer | None:
     return Outer(fact, column, row, batch) if column.axes[offset].size == 1 else None
 
 
-
-
 def _picked_from(column: Tensor) -> Size | None:
     """The rows of the tensor that `gather` picked from: torch lets an index have fewer, code has as many."""
     made = base(column, IN_PLACE_ORDER | {"same"}).made
@@ -299,7 +301,9 @@ def needless_column(column: Tensor) -> Tensor | None:
     return source if len(shape) >= 2 and shape[1].size == 1 else None
 
 
-MATRIX_OPS = frozenset({"matmul", "mm", "cos_sim", "dot_score", "pytorch_cos_sim", "cdist", "inner", "linear", "einsum"})
+MATRIX_OPS = frozenset(
+    {"matmul", "mm", "cos_sim", "dot_score", "pytorch_cos_sim", "cdist", "inner", "linear", "einsum"}
+)
 
 
 def meets_matrix(result: Tensor, facts: Facts) -> bool:

@@ -152,7 +152,13 @@ def _called(fact: Called) -> str:
 def _fix(fact: Called, site: Site, places: list[Site | None], wanted: int) -> Fix | None:
     """A row-wise cosine becomes one of all pairs by an axis of its own for the first operand."""
     left, right = places if len(places) == 2 else (None, None)
-    if fact.op != "cosine_similarity" or wanted != 2 or site.node is not fact.site.node or left is None or right is None:
+    if (
+        fact.op != "cosine_similarity"
+        or wanted != 2
+        or site.node is not fact.site.node
+        or left is None
+        or right is None
+    ):
         return None
     if not isinstance(site.node, Call):
         return None

@@ -39,6 +39,7 @@ REDUCTIONS = frozenset(
     }
 )
 
+
 @META.on(Broadcasted)
 def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     if len(fact.operands) != 2:
@@ -149,7 +150,9 @@ def _symmetric(source: Tensor) -> bool:
     if made is None or made.op not in ("matmul", "mm", "inner", "linear", "cdist", "cos_sim"):
         return False
     given = [v for v in made.args.values() if isinstance(v, Tensor)]
-    return len(given) == 2 and base(given[0]).made is base(given[1]).made and base(given[0]).sizes == base(given[1]).sizes
+    return (
+        len(given) == 2 and base(given[0]).made is base(given[1]).made and base(given[0]).sizes == base(given[1]).sizes
+    )
 
 
 def _fix(site: Site, op: Site, made: Made, dim: int, part: tuple[Site, Tensor] | None) -> Fix | None:

@@ -1,0 +1,73 @@
+"""A column meets a row, and every example meets every other."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Regressor(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.head = nn.Linear(dim, 1)
+        self.loss = nn.MSELoss()
+
+    def forward(self, hidden, labels):
+        """
+        Args:
+            hidden: (batch, seq, dim)
+            labels: (batch,)
+        """
+        predicted = self.head(hidden.mean(dim=1))
+        return self.loss(predicted, labels)  # expect: SC102
+
+
+# run: margin(q=[B, D], p=[B, D], n=[B, D]); differ: B=3, D=5; equal: B=1, D=5
+def margin(q, p, n):
+    batch, dim = q.shape
+    assert p.shape == (batch, dim)
+    assert n.shape == (batch, dim)
+    positive = (q * p).sum(-1, keepdim=True)
+    negative = (q * n).sum(-1)
+    return F.relu(negative - positive + 0.1).mean()  # expect: SC102
+
+
+# run: log_likelihood(logits=[B, C], labels=[B] int 0..C); differ: B=3, C=4; equal: B=1, C=4
+def log_likelihood(logits, labels):
+    batch, _ = logits.shape
+    picked = logits.gather(1, labels.view(batch, 1))
+    return (torch.logsumexp(logits, dim=1) - picked).mean()  # expect: SC102
+
+
+# run: squared_error(predicted=[B], target=[B]); differ: B=3; equal: B=1
+def squared_error(predicted, target):
+    """
+    Args:
+        predicted: [B]
+        target: [B]
+    """
+    return F.mse_loss(predicted, target.unsqueeze(1))  # expect: SC102
+
+
+# run: accuracy(logits=[B, C], labels=[B] int 0..C); differ: B=3, C=4; equal: B=1, C=4
+def accuracy(logits, labels):
+    batch, _ = logits.shape
+    hits = logits.argmax(dim=1, keepdim=True) == labels.view(batch)  # expect: SC102
+    return hits.float().mean()
+
+
+# run: pairwise_hinge(positive=[B, 1], negative=[B, N]); differ: B=3, N=4; equal: B=1, N=4
+def pairwise_hinge(positive, negative):
+    """
+    Args:
+        positive: (batch_size, 1)
+        negative: (batch_size, num_negatives)
+    """
+    positive = positive.unsqueeze(dim=1)
+    return F.relu(1.0 + negative - positive).mean()  # expect: SC102
+
+
+# run: first_feature(hidden=[B, S, D]); differ: B=3, S=4, D=5; equal: B=1, S=4, D=5
+def first_feature(hidden):
+    _batch, _seq, _dim = hidden.shape
+    weight = hidden[:, 0, :1]
+    return (weight * hidden.mean(dim=(1, 2))).sum(dim=0)  # expect: SC102

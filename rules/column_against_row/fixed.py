@@ -1,0 +1,66 @@
+"""Each example meets itself: both operands have one shape."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Regressor(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.head = nn.Linear(dim, 1)
+        self.loss = nn.MSELoss()
+
+    def forward(self, hidden, labels):
+        """
+        Args:
+            hidden: (batch, seq, dim)
+            labels: (batch,)
+        """
+        predicted = self.head(hidden.mean(dim=1))
+        return self.loss(predicted.squeeze(1), labels)
+
+
+def margin(q, p, n):
+    batch, dim = q.shape
+    assert p.shape == (batch, dim)
+    assert n.shape == (batch, dim)
+    positive = (q * p).sum(-1, keepdim=True)
+    negative = (q * n).sum(-1)
+    return F.relu(negative - positive.squeeze(1) + 0.1).mean()
+
+
+def log_likelihood(logits, labels):
+    batch, _ = logits.shape
+    picked = logits.gather(1, labels.view(batch, 1))
+    return (torch.logsumexp(logits, dim=1) - picked.squeeze(1)).mean()
+
+
+def squared_error(predicted, target):
+    """
+    Args:
+        predicted: [B]
+        target: [B]
+    """
+    return F.mse_loss(predicted, target)
+
+
+def accuracy(logits, labels):
+    batch, _ = logits.shape
+    hits = logits.argmax(dim=1) == labels.view(batch)
+    return hits.float().mean()
+
+
+def pairwise_hinge(positive, negative):
+    """
+    Args:
+        positive: (batch_size, 1)
+        negative: (batch_size, num_negatives)
+    """
+    return F.relu(1.0 + negative - positive).mean()
+
+
+def first_feature(hidden):
+    _batch, _seq, _dim = hidden.shape
+    weight = hidden[:, 0, :1]
+    return (weight.squeeze(1) * hidden.mean(dim=(1, 2))).sum(dim=0)

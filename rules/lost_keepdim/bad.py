@@ -1,0 +1,54 @@
+"""Reductions that drop an axis which the next operation needs."""
+
+import torch
+
+
+# run: unit_rows(x=[B, D]); differ: B=3, D=5; equal: B=1, D=5
+def unit_rows(x):
+    _batch, _dim = x.shape
+    return x / x.norm(dim=1)  # expect: SC103
+
+
+# run: shifted(logits=[B, C]); differ: B=3, C=5; equal: B=1, C=5
+def shifted(logits):
+    _batch, _classes = logits.shape
+    return logits - logits.max(dim=1)[0]  # expect: SC103
+
+
+# run: softmax_by_hand(q=[B, D], p=[B, D]); differ: B=3, D=5; equal: B=1, D=5
+def softmax_by_hand(q, p):
+    batch, dim = q.shape
+    weights = (q @ p.view(batch, dim).T).exp()
+    return weights / weights.sum(dim=1)  # expect: SC103
+
+
+# run: standardised(x=[B, D]); differ: B=3, D=5; equal: B=1, D=5
+def standardised(x):
+    _batch, _dim = x.shape
+    mean = x.mean(-1)
+    return x - mean  # expect: SC103
+
+
+# run: masked_mean(hidden=[B, S, D], mask=[B, S]); differ: B=3, S=4, D=5; equal: B=1, S=4, D=5
+def masked_mean(hidden, mask):
+    batch, seq, _dim = hidden.shape
+    mask = mask.view(batch, seq)
+    total = (hidden * mask.unsqueeze(-1)).sum(dim=1)
+    return total / mask.sum(dim=1).clamp(min=1e-9)  # expect: SC103
+
+
+# run: over_the_sequence(attention=[B, S, D]); differ: B=3, S=4, D=5; equal: B=1, S=4, D=5
+def over_the_sequence(attention):
+    _batch, _seq, _dim = attention.shape
+    weights = attention.exp()
+    return weights / torch.sum(weights, dim=1)  # expect: SC103
+
+
+# run: log_probabilities(scores=[B, G]); differ: B=3, G=5; equal: B=1, G=5
+def log_probabilities(scores):
+    """
+    Args:
+        scores: (batch, group)
+    """
+    normaliser = torch.logsumexp(scores, dim=-1)
+    return scores - normaliser  # expect: SC103
