@@ -301,11 +301,6 @@ def needless_column(column: Tensor) -> Tensor | None:
     return source if len(shape) >= 2 and shape[1].size == 1 else None
 
 
-MATRIX_OPS = frozenset(
-    {"matmul", "mm", "cos_sim", "dot_score", "pytorch_cos_sim", "cdist", "inner", "linear", "einsum"}
-)
-
-
 def meets_matrix(result: Tensor, facts: Facts) -> bool:
     """Does the crossed result go on as a matrix of pairs: with another such matrix, as a mask, by its diagonal?"""
     for fact, given in uses(result, facts):

@@ -31,11 +31,11 @@ def margin(q, p, n):
     return F.relu(negative - positive + 0.1).mean()  # expect: SC102
 
 
-# run: log_likelihood(logits=[B, C], labels=[B] int 0..C); differ: B=3, C=4; equal: B=1, C=4
-def log_likelihood(logits, labels):
+# run: squared_surprise(logits=[B, C], labels=ints(C, B)); differ: B=3, C=4; equal: B=1, C=4
+def squared_surprise(logits, labels):
     batch, _ = logits.shape
     picked = logits.gather(1, labels.view(batch, 1))
-    return (torch.logsumexp(logits, dim=1) - picked).mean()  # expect: SC102
+    return F.softplus(torch.logsumexp(logits, dim=1) - picked).mean()  # expect: SC102
 
 
 # run: squared_error(predicted=[B], target=[B]); differ: B=3; equal: B=1
@@ -48,7 +48,7 @@ def squared_error(predicted, target):
     return F.mse_loss(predicted, target.unsqueeze(1))  # expect: SC102
 
 
-# run: accuracy(logits=[B, C], labels=[B] int 0..C); differ: B=3, C=4; equal: B=1, C=4
+# run: accuracy(logits=[B, C], labels=ints(C, B)); differ: B=3, C=4; equal: B=1, C=4
 def accuracy(logits, labels):
     batch, _ = logits.shape
     hits = logits.argmax(dim=1, keepdim=True) == labels.view(batch)  # expect: SC102
@@ -70,4 +70,4 @@ def pairwise_hinge(positive, negative):
 def first_feature(hidden):
     _batch, _seq, _dim = hidden.shape
     weight = hidden[:, 0, :1]
-    return (weight * hidden.mean(dim=(1, 2))).sum(dim=0)  # expect: SC102
+    return (weight * hidden.mean(dim=(1, 2))).sum()  # expect: SC102

@@ -30,10 +30,10 @@ def margin(q, p, n):
     return F.relu(negative - positive.squeeze(1) + 0.1).mean()
 
 
-def log_likelihood(logits, labels):
+def squared_surprise(logits, labels):
     batch, _ = logits.shape
     picked = logits.gather(1, labels.view(batch, 1))
-    return (torch.logsumexp(logits, dim=1) - picked.squeeze(1)).mean()
+    return F.softplus(torch.logsumexp(logits, dim=1) - picked.squeeze(1)).mean()
 
 
 def squared_error(predicted, target):
@@ -63,4 +63,4 @@ def pairwise_hinge(positive, negative):
 def first_feature(hidden):
     _batch, _seq, _dim = hidden.shape
     weight = hidden[:, 0, :1]
-    return (weight.squeeze(1) * hidden.mean(dim=(1, 2))).sum(dim=0)
+    return (weight.squeeze(1) * hidden.mean(dim=(1, 2))).sum()

@@ -134,7 +134,7 @@ def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
         site = blame(fact, [column, row], facts.path)
         yield META.finding(
             site,
-            f"{tall} against {flat} computes [{batch}, {batch}, ...]: both were {flat} until one was given another axis",
+            f"{tall} against {flat} computes [{batch}, {batch}, ...]: both were {flat} before one got another axis",
             Severity.WARNING,
             labels=_labels(site, column, row, facts, tall, flat),
             notes=(Note(f"the axis is added here to a tensor of {flat}", added.site),) if added is not None else (),

@@ -48,8 +48,8 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     places = operand_sites(site, [given], facts)
     yield META.finding(
         site,
-        f"{fact.op} takes {crossed} for {rows} rows, but its rows are the {slices} groups of {grouped}: each row of the "
-        f"result mixes several of the {rows}",
+        f"{fact.op} takes {crossed} for {rows} rows, but its rows are the {slices} groups of {grouped}: each row "
+        f"of the view mixes scores of several of the {rows} rows",
         labels=tuple(Label(p[0], crossed) for p in places if p is not None),
         notes=tuple(notes),
         condition=f"{rows} = 1" if contract is None else "",

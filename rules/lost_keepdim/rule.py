@@ -150,9 +150,10 @@ def _symmetric(source: Tensor) -> bool:
     if made is None or made.op not in ("matmul", "mm", "inner", "linear", "cdist", "cos_sim"):
         return False
     given = [v for v in made.args.values() if isinstance(v, Tensor)]
-    return (
-        len(given) == 2 and base(given[0]).made is base(given[1]).made and base(given[0]).sizes == base(given[1]).sizes
-    )
+    if len(given) != 2:
+        return False
+    left, right = map(base, given)
+    return left.made is right.made and left.sizes == right.sizes
 
 
 def _fix(site: Site, op: Site, made: Made, dim: int, part: tuple[Site, Tensor] | None) -> Fix | None:
