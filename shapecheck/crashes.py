@@ -28,8 +28,10 @@ _KINDS = {"layer": "matmul", "expand": "view", "rank": "dim"}
 
 def kind_of(fact: Crashed) -> str:
     """The one of matmul, broadcast, view, cat, einsum, loss, dim or index that a crash belongs to."""
-    if fact.kind in ("rank", "broadcast") and fact.op in _KIND:
+    if fact.kind == "rank" and fact.op in _KIND:
         return _KIND[fact.op]
+    if fact.kind == "dim" and _KIND.get(fact.op) == "cat":
+        return "cat"
     return _KINDS.get(fact.kind, fact.kind)
 
 
@@ -40,16 +42,16 @@ def proven(fact: Crashed, facts: Facts) -> bool:
         return False
     if any(t.rank == 0 and t.made is None for t in fact.operands):
         return False
-    return not _other_ways(fact, facts) and not _expected(fact, facts)
+    return not other_ways(fact, facts) and not expected(fact, facts)
 
 
 def _declared(fact: Crashed) -> bool:
-    """Are both sizes made of names that an annotation gave them?"""
-    names = [symbols(size) for size in (fact.left, fact.right) if size is not None]
-    return len(names) == 2 and all(names) and not any(n.startswith(("$", "?")) for found in names for n in found)
+    """Are both sizes made of names that an annotation gave them? (One may be 1.)"""
+    sizes = [size for size in (fact.left, fact.right) if size is not None and size != 1]
+    return bool(sizes) and all(symbols(s) and not any(n.startswith(("$", "?")) for n in symbols(s)) for s in sizes)
 
 
-def _other_ways(fact: Crashed, facts: Facts) -> bool:
+def other_ways(fact: Crashed, facts: Facts) -> bool:
     """Does another run through the same calls get past this place?"""
     calls = [frame.site.node for frame in fact.stack]
 
@@ -60,7 +62,7 @@ def _other_ways(fact: Crashed, facts: Facts) -> bool:
     return any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
 
 
-def _expected(fact: Crashed, facts: Facts) -> bool:
+def expected(fact: Crashed, facts: Facts) -> bool:
     """Is the place inside a `try` that handles something, or a `with raises(...)`?"""
     places = {id(site.node) for site in (fact.site, *(frame.site for frame in fact.stack)) if site.path == facts.path}
     if facts.program is None:
@@ -126,4 +128,4 @@ def shapes(tensors: tuple[Tensor, ...], names: Names) -> str:
     return " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else "".join(told)
 
 
-__all__ = ["finding", "kind_of", "proven", "shapes"]
+__all__ = ["expected", "finding", "kind_of", "other_ways", "proven", "shapes"]

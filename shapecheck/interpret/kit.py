@@ -57,10 +57,19 @@ class Learner:
             except TooComplex:
                 found = None
             if found is not None:
-                self.m.state.sizes[found[0]] = found[1]
-                self.m.state_fact(Learned(site=self.m.site, symbol=found[0], size=found[1], op=self.m.op_name))
+                name, size = self._keep_name(*found)
+                self.m.state.sizes[name] = size
+                self.m.state_fact(Learned(site=self.m.site, symbol=name, size=size, op=self.m.op_name))
                 return ALWAYS
         return verdict
+
+    def _keep_name(self, name: str, size: Size) -> tuple[str, Size]:
+        """Of two free symbols that are one, the one that the author named stays."""
+        other = as_symbol(size)
+        if other is None or not is_free_name(other) or not is_free_name(name):
+            return name, size
+        swap = name in self.m.authored and other not in self.m.authored
+        return (other, symbol(name)) if swap else (name, size)
 
     def divides(self, size: Size) -> Size:
         size = self.resolve(size)

@@ -1,0 +1,38 @@
+"""SC907: a dim, an order of axes or an index that the tensor's rank does not have: torch raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shapecheck.crashes import finding, kind_of, proven, shapes
+from shapecheck.facts import Crashed, Facts
+from shapecheck.rule import Finding, Rule, Severity
+
+META = Rule(
+    "SC907",
+    "bad-dim",
+    Severity.ERROR,
+    "a dim or a number of indices that the tensor does not have, so torch raises",
+)
+
+
+@META.on(Crashed)
+def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
+    kind = kind_of(fact)
+    too_many = kind == "index" and "indices for" in fact.detail
+    if (kind != "dim" and not too_many) or not proven(fact, facts):
+        return
+    names = facts.names()
+    given = shapes(fact.operands, names)
+    ranks = "a rank that is" if len(fact.operands) > 1 else "axes that are"
+    if kind == "dim" and fact.kind == "dim" and "of a tensor of rank" in fact.detail and isinstance(fact.left, int):
+        rank = fact.operands[0].rank or 0
+        message = f"{fact.op} over dim {fact.left}, but {given} has only {rank} {'axis' if rank == 1 else 'axes'}"
+        help = f"dims go from {-rank} to {rank - 1} here" if rank else "a scalar has no dim"
+    elif too_many:
+        message = f"{fact.left} indices for {given}, which has {fact.right} {'axis' if fact.right == 1 else 'axes'}"
+        help = "take indices off, or add the axis with unsqueeze first"
+    else:
+        message = f"{fact.op} of {given} cannot be done: {fact.detail or f'it needs {ranks} not there'}"
+        help = "give it the rank that it takes"
+    yield finding(META, fact, facts, names, message, help=help)

@@ -1,0 +1,36 @@
+"""Views that fit, or of that nobody knows that they don't."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def groups(p: Float[Tensor, "N D"], group_size: int) -> Tensor:
+    return p.view(-1, group_size, p.size(-1))
+
+
+def both_views(z: Float[Tensor, "B D"]) -> Tensor:
+    return torch.cat([z, z], dim=0).view(2, z.size(0), -1)
+
+
+def heads(hidden: Float[Tensor, "B S 96"]) -> Tensor:
+    return hidden.unflatten(-1, (12, 8))
+
+
+def configured(hidden: Float[Tensor, "B S E"], n_heads: int, head_dim: int) -> Tensor:
+    B, S, _ = hidden.shape
+    return hidden.view(B, S, n_heads, head_dim)  # right where E is n_heads * head_dim
+
+
+def off_diagonal(x: Float[Tensor, "N N"]) -> Tensor:
+    n = x.size(0)
+    keep = ~torch.eye(n, dtype=torch.bool)
+    return x[keep].view(n, n - 1)
+
+
+def stretched(q: Float[Tensor, "B D"], groups: int) -> Tensor:
+    return q[:, None].expand(-1, groups, -1).reshape(q.size(0) * groups, -1)
+
+
+def halves(x: Float[Tensor, "B 2*D"]) -> Tensor:
+    return x.view(x.size(0), 2, -1)
