@@ -96,8 +96,13 @@ def test_options_in_the_documentation_exist() -> None:
 
 
 def test_the_hook_is_the_one_that_the_readme_names() -> None:
-    (hook,) = re.findall(r"^- id: (\S+)$", (ROOT / ".pre-commit-hooks.yaml").read_text(), re.MULTILINE)
+    hooks = (ROOT / ".pre-commit-hooks.yaml").read_text()
+    (hook,) = re.findall(r"^- id: (\S+)$", hooks, re.MULTILINE)
     assert f"- id: {hook}\n" in README
+    (entry,) = re.findall(r"^  entry: (.+)$", hooks, re.MULTILINE)
+    command, *arguments = shlex.split(entry)
+    assert command in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert shapecheck(*arguments, "--help").returncode == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
