@@ -35,11 +35,9 @@ __all__ = ["twin"]
 
 def twin(plan: Plan, entry: Entry) -> types.FunctionType:
     """The function of a plan, checked at every call."""
-    mark = "_sc_"
-    while any(name.startswith(mark) for name in _names_in(plan.fn.__code__)):
-        mark = "_" + mark
-    assembly = Assembly(plan, mark, entry)
-    return assembly.build()
+    marks = ("_sc_", *(f"_sc{number}_" for number in range(100)))
+    mark = next(m for m in marks if not any(name.startswith(m) for name in _names_in(plan.fn.__code__)))
+    return Assembly(plan, mark, entry).build()
 
 
 def _names_in(code: types.CodeType) -> set[str]:
@@ -57,6 +55,7 @@ class Assembly:
         self.declared: dict[str, tuple[Contract, str]] = {}  # locals annotated without a value
         self.locals: list[tuple[int, str, Contract]] = []
         self.rebound: set[str] = set()
+        self.walk: Any = None
 
     def build(self) -> types.FunctionType:
         plan = self.plan
@@ -193,9 +192,10 @@ class Assembly:
             guards.say(f"{mark}judge, {mark}settle, {guards.const('compiling', torch.compiler.is_compiling)}")
         return guards
 
-    @functools.lru_cache(maxsize=1)  # noqa: B019 - one object for both versions
     def _walker(self, names: tuple[str, ...], groups: tuple[str, ...], loose: frozenset[str]) -> Any:
-        return walker(self.plan.contracts, names, groups, loose, self.plan.name)
+        if self.walk is None:  # one object for both versions
+            self.walk = walker(self.plan.contracts, names, groups, loose, self.plan.name)
+        return self.walk
 
     def _argument_tensors(self) -> list[TensorOf]:
         return [tensor for contract in self.plan.contracts.values() for tensor in tensors(contract)]

@@ -566,6 +566,18 @@ def test_closures_defaults_and_nonlocals_survive():
     assert (count, seen) == (2, [2.0, 3.0])
 
 
+def test_names_of_the_guards_do_not_collide():
+    class Taken:
+        @shaped
+        def f(self, _sc_Tensor: Float[Tensor, "B D"], _sc_n_B: int) -> Float[Tensor, "D"]:
+            _sc_result = _sc_Tensor.sum(_sc_n_B)
+            return _sc_result
+
+    assert Taken().f(R(2, 3), 0).shape == (3,)
+    with pytest.raises(ShapeError, match="return value"):
+        Taken().f(R(2, 3), 1)
+
+
 # What stays as it was.
 
 
