@@ -23,8 +23,7 @@ META = Rule(
 CASTS = frozenset({"to", "float", "double", "half", "bfloat16", "long", "int", "cuda", "cpu", "same", "contiguous",
                    "sigmoid", "exp", "neg", "detach", "clone", "bool", "log", "abs", "relu", "tanh"})  # fmt: skip
 # losses that refuse an input whose shape the target doesn't fit
-STRICT = {"binary_cross_entropy": "BCELoss", "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
-          "cross_entropy": "CrossEntropyLoss", "nll_loss": "NLLLoss"}  # fmt: skip
+STRICT = frozenset({"binary_cross_entropy", "binary_cross_entropy_with_logits", "BCELoss", "BCEWithLogitsLoss"})
 BROADCASTING = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "MSELoss", "L1Loss", "SmoothL1Loss",
                           "HuberLoss", "sub", "add", "mul", "div"})  # fmt: skip
 COUNTED = frozenset({"ones", "zeros", "full", "arange", "rand", "randn", "randint", "randperm", "empty"})
@@ -136,7 +135,7 @@ def _broken_use(fact: Called, facts: Facts) -> tuple[Severity, str, Note] | None
     result = fact.result
     assert isinstance(result, Tensor)
     for use, parameter in uses(facts, result, CASTS):
-        if use.op in STRICT or use.op in STRICT.values():
+        if use.op in STRICT:
             other = use.args.get("target" if parameter == "input" else "input")
             if isinstance(other, Tensor) and not _bare(base(other, CASTS)):
                 row = rows(other)

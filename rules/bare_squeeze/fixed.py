@@ -1,0 +1,70 @@
+"""bad.py with each squeeze naming its axis."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def late_interaction(query, tokens):
+    rows, width = query.shape
+    docs, length, width = tokens.shape
+    scores = torch.matmul(query[:, None, None, :], tokens.transpose(1, 2)).squeeze(2)
+    return scores.max(-1).values
+
+
+def row_scores(left, right):
+    batch, dim = left.shape
+    scores = torch.bmm(left.view(batch, 1, dim), right.view(batch, dim, 1))
+    return scores.squeeze(-1).squeeze(1)
+
+
+def pooled(features):
+    b, c, h, w = features.shape
+    return F.adaptive_avg_pool2d(features, 1).squeeze(-1).squeeze(2)
+
+
+class Reranker(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, pairs: torch.Tensor, clicked: torch.Tensor):
+        """
+        Args:
+            pairs: (batch_size, width)
+            clicked: (batch_size,)
+        """
+        logits = self.score(pairs).squeeze(-1)
+        return F.binary_cross_entropy_with_logits(logits, clicked)
+
+
+class Siamese(nn.Module):
+    def __init__(self, trunk: nn.Module, width: int):
+        super().__init__()
+        self.trunk = trunk
+        self.head = nn.Linear(width, 128)
+
+    def forward(self, first, second):
+        return self.head(self.trunk(first).flatten(1)), self.head(self.trunk(second).flatten(1))
+
+
+class PairLoss:
+    def __init__(self):
+        self.criterion = nn.BCEWithLogitsLoss()
+
+    def __call__(self, outputs):
+        good, poor = outputs["good"], outputs["poor"]
+        return self.criterion((good - poor).squeeze(-1), torch.ones(good.size(0)))
+
+
+def stacked_targets(outputs):
+    good = outputs["good"].squeeze(-1)
+    poor = outputs["poor"].squeeze(-1)
+    target = torch.cat([torch.ones(good.shape[0]), torch.zeros(poor.shape[0])])
+    return F.binary_cross_entropy_with_logits(torch.cat([good, poor]), target)
+
+
+def rank(hidden):
+    batch, one, classes = hidden.shape
+    logits = hidden.mean(dim=1, keepdim=True).squeeze(1)
+    return logits.argmax(-1)
