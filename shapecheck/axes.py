@@ -83,4 +83,4 @@ def _number(value: object) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) else None
 
 
-__all__ = ["ALONG", "back", "dim_of", "is_implicit", "place"]
+__all__ = ["ALONG", "STILL", "back", "dim_of", "is_implicit", "place"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import ancestors
+from shapecheck.axes import STILL
+from shapecheck.dataflow import ancestors, base
 from shapecheck.dims import Size, compare, symbol, symbols
 from shapecheck.facts import Called, Facts, Stored
 from shapecheck.rule import Finding, Note, Rule, Severity
@@ -64,14 +65,17 @@ def check_rows(fact: Called, facts: Facts) -> Iterator[Finding]:
     if fact.op not in ("view", "reshape") or fact.site.path != facts.path:
         return
     x, wanted = fact.args.get("input"), fact.args.get("shape")
-    if not isinstance(x, Tensor) or x.made is None or not isinstance(wanted, tuple):
+    if not isinstance(x, Tensor) or not isinstance(wanted, tuple):
+        return
+    x = base(x, STILL)
+    if x.made is None:
         return
     if x.made.op not in ("getitem", "masked_select") or len(wanted) != 2 or wanted[1] != Num(-1):
         return
     mask = x.made.args.get("mask", x.made.args.get("index"))
     if isinstance(mask, Items) and len(mask.items) == 1:
         mask = mask.items[0]
-    if not isinstance(mask, Tensor) or mask.dtype != "bool" or mask.rank != 2:
+    if not isinstance(mask, Tensor) or mask.dtype != "bool" or mask.rank not in (2, None):
         return
     equal = next((t for t in ancestors(mask) if t.made is not None and t.made.op in ("eq", "ne")), None)
     if equal is None or equal.made is None or not _of_data(equal):

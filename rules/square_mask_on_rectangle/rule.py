@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shapecheck.dataflow import ancestors
 from shapecheck.dims import Size, as_symbol, compare, exact_div, symbols
 from shapecheck.facts import Called, Facts
 from shapecheck.naming import Names
@@ -28,13 +29,13 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if matrix is None or matrix.axes is None or len(matrix.axes) != 2 or fact.site.path != facts.path:
         return
     rows, columns = matrix.axes
-    if not _differ(rows, columns, facts):
+    if not _differ(rows, columns, facts) or _came_so(matrix):
         return
     names = facts.names()
     shape, n, m = names.shape(matrix), names.axis(rows), names.axis(columns)
     factor = exact_div(columns.size, rows.size)
     verdict = compare(columns.size, rows.size)
-    gathered = isinstance(columns.layout, Merged) and columns.layout.factors[0].role == "rank"
+    gathered = _gathered(columns)
     done = READS.get(fact.op, "cleared")
     if gathered or (factor is not None and "world_size" in symbols(factor)):
         message = (
@@ -96,10 +97,22 @@ def _differ(rows: Axis, columns: Axis, facts: Facts) -> bool:
         return False
     if isinstance(columns.layout, Joined) and columns.layout.parts[0].size == rows.size:
         return False  # the rows themselves come first
-    factor = exact_div(columns.size, rows.size)
-    if factor is not None:
+    if exact_div(columns.size, rows.size) is not None:
         return True
+    if _gathered(columns):
+        assert isinstance(columns.layout, Merged)
+        own = columns.layout.factors[-1].size
+        return as_symbol(own) is not None and not _named(own, facts)  # as many rows as there are here
     return not symbols(rows.size) & symbols(columns.size) and _named(rows.size, facts) and _named(columns.size, facts)
+
+
+def _gathered(axis: Axis) -> bool:
+    return isinstance(axis.layout, Merged) and axis.layout.factors[0].role == "rank"
+
+
+def _came_so(matrix: Tensor) -> bool:
+    """Was the matrix handed in as it is? Two names for its axes are then no sign that they differ."""
+    return any(t.made is None and t.sizes == matrix.sizes for t in ancestors(matrix))
 
 
 def _named(size: Size, facts: Facts) -> bool:

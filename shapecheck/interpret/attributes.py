@@ -123,6 +123,7 @@ MOVES = frozenset(
         "apply",
     }
 )
+REGISTERS = frozenset({"register_buffer", "register_parameter", "add_module", "register_module"})
 _SAME_OBJECT = frozenset({"data", "real"})
 _PROPERTIES = frozenset({"T", "mT", "H", "mH", "data", "real", "imag", "grad"})
 _TENSOR_SURE = frozenset(
@@ -280,7 +281,7 @@ def of_instance(m: Machine, ref: Ref, name: str) -> Value:
         return m.resolve(found)
     if name == "training":
         return Unknown("bool", f"{obj.key}.training")
-    if name in MOVES and is_module_class(m, obj.cls):
+    if name in (MOVES | REGISTERS) and is_module_class(m, obj.cls):
         return Method(ref, name)
     value = Unknown(key=f"{obj.key}.{name}")
     m.state.heap[ref.id] = obj.having(name, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shapecheck.interpret.attributes import MOVES
+from shapecheck.interpret.attributes import MOVES, REGISTERS
 from shapecheck.interpret.state import join_value
 from shapecheck.interpret.subscripts import of_value
 from shapecheck.program import Node
@@ -99,6 +99,11 @@ def call_method(m: Machine, owner: Value, name: str, args: list[Value], kwargs: 
             return item
         case Lit(value=str(text)):
             return _of_string(m, text, name, args)
+        case Ref(id=id) if name in REGISTERS:
+            match args:
+                case [Lit(value=str(attribute)), value] if id in m.state.heap:
+                    m.state.heap[id] = m.state.heap[id].having(attribute, value)
+            return NONE
         case Layer() | Ref():
             return owner if name in MOVES else m.unknown()
         case _:

@@ -297,10 +297,15 @@ def _source(tensor: Tensor) -> tuple[Tensor | None, int]:
     made = tensor.made
     if made is None or made.op not in _MORE_AXES:
         return None, 0
-    source = made.args.get("input", made.args.get("tensor"))
+    source = made.args.get("input", made.args.get("tensor", made.args.get("tensors")))
+    match source:
+        case Many(item=member):
+            source = member
+        case Items(items=(first, *_)):
+            source = first
     return (source if isinstance(source, Tensor) else None), _MORE_AXES[made.op]
 
 
-_MORE_AXES = {"unsqueeze": 1, "all_gather": 0, "normalize": 0, "Linear": 0, "softmax": 0}
+_MORE_AXES = {"unsqueeze": 1, "all_gather": 0, "normalize": 0, "Linear": 0, "softmax": 0, "cat": 0}
 
 __all__ = ["Learner", "is_free_name", "is_settable_name"]

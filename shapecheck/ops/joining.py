@@ -101,11 +101,13 @@ def _join(kit: Kit, parts: Sequence[Axis]) -> Axis:
 def _cat_many(kit: Kit, given: Many, at: int | None) -> Value:
     """A list of unknown length, every member of which looks like one: `W` gathered tensors of B rows are (W, B)."""
     item = as_tensor(given.item)
-    if at is None or item.axes is None or position(item.axes, at) is None:
-        known = item.axes is None and at is not None and take(item.shape, at) is not None
-        return Tensor(put(item.shape, at, Axis(kit.fresh("n"))) if known and at is not None else Partial(), item.dtype)
-    axis = take(item.axes, at)
-    assert axis is not None
+    if at is None or (item.axes is not None and position(item.axes, at) is None):
+        return Tensor(Partial(), item.dtype)
+    if item.axes is None and given.length is not None:
+        item = reach(kit, "cat", item, at) or item
+    axis = take(item.shape, at)
+    if axis is None:
+        return Tensor(Partial(), item.dtype)
     length = given.length
     if length is None and (as_symbol(axis.size) is None or given.kind != "list"):
         made = kit.axis(kit.fresh("n"), "cat")
@@ -117,7 +119,7 @@ def _cat_many(kit: Kit, given: Many, at: int | None) -> Value:
             made = replace(made, role=outer.role)
         else:
             made = replace(made, layout=Merged((outer, *layout.factors(axis))))
-    return Tensor(put(item.axes, at, made), item.dtype)
+    return Tensor(put(item.shape, at, made), item.dtype)
 
 
 def is_world(length: Size | None) -> bool:

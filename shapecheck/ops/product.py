@@ -55,6 +55,8 @@ def _half_known(kit: Kit, name: str, a: Tensor, b: Tensor) -> Shape:
     if b.rank == 1:
         return put(a.shape, -1)
     if b.rank == 2 and b.axes is not None:
+        if isinstance(a.shape, Partial) and not a.shape.tail:
+            return Partial(a.shape.head[:-1], (b.axes[1],))
         return put(a.shape, -1, b.axes[1])
     column = take(b.shape, -1) if _least(b) >= 2 else None
     if a.rank == 1 and _least(b) >= 2:

@@ -1,0 +1,45 @@
+"""Diagonals that are self pairs."""
+
+import torch
+import torch.distributed as dist
+
+
+def square(z):
+    sim = z @ z.t()
+    sim.fill_diagonal_(float("-inf"))
+    return sim
+
+
+def own_block(z):
+    n, dim = z.shape
+    blocks = [torch.zeros_like(z) for _ in range(dist.get_world_size())]
+    dist.all_gather(blocks, z)
+    sim = z @ torch.cat(blocks).t()
+    start = dist.get_rank() * n
+    sim[:, start : start + n].fill_diagonal_(-1e4)
+    return sim
+
+
+def queue_behind_the_batch(z, queue):
+    n, dim = z.shape
+    sim = z @ torch.cat([z, queue]).t()
+    sim.fill_diagonal_(-1e4)
+    return sim
+
+
+def views(z):
+    n, v, dim = z.shape
+    flat = torch.cat(torch.unbind(z, dim=1), dim=0)
+    sim = flat @ flat.T
+    keep = torch.scatter(torch.ones_like(sim), 1, torch.arange(n * v).view(-1, 1), 0)
+    return sim * keep
+
+
+def in_pairs(first, second):
+    """Two batches of rows that belong together: how many each has is the caller's to know."""
+    return (first @ second.t()).diagonal()
+
+
+def off_diagonal(z, n):
+    sim = torch.cat([z, z]) @ torch.cat([z, z]).t()
+    return torch.diag(sim, n)
