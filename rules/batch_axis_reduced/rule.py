@@ -63,8 +63,8 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
         what = "norm" if made.op == "normalize" else "softmax"
         yield META.finding(
             made.site,
-            f"this {what} of {names.shape(result)} runs over axis 0, across {batch} examples, but the sum that follows runs "
-            f"over {own}",
+            f"this {what} of {names.shape(result)} runs over axis 0, across {batch} examples, but the sum "
+            f"that follows runs over {own}",
             notes=(Note(f"summed over {own} here", fact.site),),
             help=f"use `dim={place_ - result.rank}`",
         )

@@ -57,9 +57,10 @@ def _made_of(symbol: str, fact: Learned, facts: Facts) -> Called | None:
     for f in facts.items:
         if f is fact:
             return None
-        if isinstance(f, Called) and f.op in CREATED and f.activation == fact.activation:
-            if isinstance(f.result, Tensor) and any(symbol in symbols(a.size) for a in f.result.axes or ()):
-                return f
+        if not isinstance(f, Called) or f.op not in CREATED or f.activation != fact.activation:
+            continue
+        if isinstance(f.result, Tensor) and any(symbol in symbols(a.size) for a in f.result.axes or ()):
+            return f
     return None
 
 

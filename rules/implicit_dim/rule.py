@@ -49,8 +49,8 @@ def check_softmax(fact: Called, facts: Facts) -> Iterator[Finding]:
     elif x.rank is None and one:
         yield META.finding(
             fact.site,
-            "without a dim, torch runs this softmax over the last axis of [N, 1], which gives ones, and over the batch of "
-            "[B, N, 1]",
+            "without a dim, torch runs this softmax over the last axis of [N, 1], which gives ones, and over the "
+            "batch of [B, N, 1]",
             notes=(Note(f"the operand is {names.shape(x)}", fact.site),),
             condition="the operand has rank 4",
             help="say which axis sums to 1: `dim=-2`",
@@ -84,8 +84,8 @@ def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
     if x.axes is not None and len(x.axes) >= 3 and _features_last(x):
         yield META.finding(
             fact.site,
-            f"normalize runs over axis 1 by default: over the {names.axis(x.axes[1])} axis of {names.shape(x)}, not over "
-            f"the {names.axis(x.axes[-1])} features",
+            f"normalize runs over axis 1 by default: over the {names.axis(x.axes[1])} axis of {names.shape(x)}, not "
+            f"over the {names.axis(x.axes[-1])} features",
             help="write `dim=-1`",
             fix=_with_dim(fact, -1),
         )

@@ -44,7 +44,7 @@ def check_pairs(fact: Stored, facts: Facts) -> Iterator[Finding]:
     size, n, by = names.size(axes[0].size), names.size(count), names.size(k)
     yield META.finding(
         fact.site,
-        f"of {size} rows, two halves of {n}, row i is paired with row {by} + i: its partner in the other half is {n} + i",
+        f"of {size} rows, two halves of {n}, row i is paired with row {by} + i, but its partner is row {n} + i",
         condition=shifted.when(names.symbol),
         help=f"pair row i with row {n} + i, the offset by which the halves lie apart",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import ancestors
 from shapecheck.dims import Size, as_symbol, compare, exact_div, symbols
 from shapecheck.facts import Called, Facts
 from shapecheck.naming import Names
@@ -29,7 +28,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if matrix is None or matrix.axes is None or len(matrix.axes) != 2 or fact.site.path != facts.path:
         return
     rows, columns = matrix.axes
-    if not _differ(rows, columns, facts) or _came_so(matrix):
+    if not _differ(rows, columns, facts):
         return
     names = facts.names()
     shape, n, m = names.shape(matrix), names.axis(rows), names.axis(columns)
@@ -103,16 +102,19 @@ def _differ(rows: Axis, columns: Axis, facts: Facts) -> bool:
         assert isinstance(columns.layout, Merged)
         own = columns.layout.factors[-1].size
         return as_symbol(own) is not None and not _named(own, facts)  # as many rows as there are here
-    return not symbols(rows.size) & symbols(columns.size) and _named(rows.size, facts) and _named(columns.size, facts)
+    if symbols(rows.size) & symbols(columns.size) or (_is_count(rows.size) and _is_count(columns.size)):
+        return False
+    return _named(rows.size, facts) and _named(columns.size, facts)
+
+
+def _is_count(size: Size) -> bool:
+    """The plain number of rows of some tensor: two of them may well be equal by the caller's will."""
+    name = as_symbol(size)
+    return name is not None and not name.startswith("$")
 
 
 def _gathered(axis: Axis) -> bool:
     return isinstance(axis.layout, Merged) and axis.layout.factors[0].role == "rank"
-
-
-def _came_so(matrix: Tensor) -> bool:
-    """Was the matrix handed in as it is? Two names for its axes are then no sign that they differ."""
-    return any(t.made is None and t.sizes == matrix.sizes for t in ancestors(matrix))
 
 
 def _named(size: Size, facts: Facts) -> bool:
