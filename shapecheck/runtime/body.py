@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shapecheck.runtime.contract import Contract, Free
-from shapecheck.runtime.errors import ContractError
 
-__all__ = ["Body", "NoSource", "Writer", "read_body"]
+__all__ = ["Body", "NoSource", "Writer", "compile_body", "read_body", "register_source", "stored_names"]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _COMPILER_FLAGS = 0x1FF0000  # the `from __future__` bits of co_flags
@@ -325,6 +324,3 @@ def register_source(name: str, text: str) -> None:
     """Make generated lines visible to tracebacks and debuggers."""
     text = textwrap.dedent(text)
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-
-
-__all__ += ["ContractError", "compile_body", "register_source", "stored_names"]

@@ -45,6 +45,7 @@ class Plan:
     yields: Contract
     builder: Builder
     names: Mapping[str, Any]  # what annotations in the body may name
+    late: bool = False  # the program has loaded: every name exists by now
 
     @property
     def name(self) -> str:
@@ -113,7 +114,7 @@ def plan_of(
             returns, yields = _yielding(builder, hints["return"])
         else:
             returns = _named(builder, hints["return"], "the return value")
-    plan = Plan(fn, signature, kind, hints, contracts, returns, yields, builder, names)
+    plan = Plan(fn, signature, kind, hints, contracts, returns, yields, builder, names, late)
     _check_braces(plan)
     return plan
 

@@ -84,9 +84,9 @@ class Assembly:
         plan = self.plan
         try:
             body = read_body(plan.fn)
-            if shadowed := {"isinstance", "len", "hasattr"} & ({*plan.fn.__globals__} | _names_in(plan.fn.__code__)) - {
-                *plan.fn.__code__.co_names
-            }:
+            code = plan.fn.__code__
+            meanings = {*plan.fn.__globals__, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
+            if shadowed := {"isinstance", "len", "hasattr"} & meanings:
                 raise NoSource(f"{', '.join(sorted(shadowed))} means something else in it")
         except NoSource as error:
             self.entry.notes.append(f"annotated local variables: {error}")
@@ -115,10 +115,11 @@ class Assembly:
 
         plan, text = self.plan, ast.unparse(annotation)
         try:
-            hint = resolve(text, plan.fn.__globals__, plan.names, late=False)
-        except NameError:
-            if "[" in text and ("'" in text or '"' in text):
+            hint = resolve(text, plan.fn.__globals__, plan.names, plan.late)
+        except NameError as error:
+            if "[" in text and ("'" in text or '"' in text):  # it looks like axes: not without them
                 raise
+            plan.builder.notes.append(f"line {annotation.lineno}: {text} is unknown outside the body ({error})")
             return Free()
         except Exception as error:
             raise ContractError(f"the annotation {text} in {plan.fn.__qualname__} is malformed: {error}") from error
@@ -128,7 +129,7 @@ class Assembly:
         """`check(x, "B G")` with our own `check`: its contract and `x`."""
         from shapecheck.runtime.checking import check, contract_for
 
-        if len(call.args) != 2 or call.keywords or not isinstance(call.func, ast.Name | ast.Attribute):
+        if len(call.args) != 2 or call.keywords or not _still(call.func) or not _still(call.args[1]):
             return None
         scope = {**self.plan.fn.__globals__, **self.plan.names}
         try:
@@ -323,6 +324,12 @@ class Assembly:
 
     def _finish(self, function: types.FunctionType) -> None:
         functools.update_wrapper(function, self.plan.fn)
+
+
+def _still(expression: ast.expr) -> bool:
+    """Whether evaluating does nothing: names, attributes, subscripts and constants."""
+    fine = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.BinOp, ast.BitOr, ast.expr_context)
+    return all(isinstance(node, fine) for node in ast.walk(expression))
 
 
 def _keeps_shape(contract: Contract) -> bool:

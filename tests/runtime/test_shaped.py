@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int, Integer, Shaped
 from torch import Tensor
 
-from shapecheck import ContractError, ShapeError, check, shaped
+from shapecheck import ContractError, ShapeError, check, report, shaped
 from shapecheck.mismatch import WrongRank
 
 R = torch.randn
@@ -564,6 +564,41 @@ def test_closures_defaults_and_nonlocals_survive():
     f(R(2))
     f(R(2), scale=3.0)
     assert (count, seen) == (2, [2.0, 3.0])
+
+
+def test_nothing_of_the_body_runs_when_it_is_decorated():
+    calls = []
+
+    def logger():
+        calls.append(1)
+        return print
+
+    @shaped
+    def f(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+        logger().__call__("shape", x.shape)
+        return x
+
+    assert calls == []
+    f(R(2, 3))
+    assert calls == [1]
+
+
+def test_a_module_may_call_something_else_len():
+    scope = {"shaped": shaped, "Float": Float, "Tensor": Tensor, "len": lambda x: 99}
+    exec("def f(x: Float[Tensor, 'B D']) -> Float[Tensor, 'B']:\n    return x[0] if len(x) == 99 else x", scope)
+    assert shaped(scope["f"])(R(3, 3)).shape == (3,)
+
+
+def test_local_annotations_that_nobody_knows_are_noted():
+    @shaped
+    def aliased(x: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+        Matrix = Float[Tensor, "D B"]
+        y: Matrix = x
+        return y
+
+    assert aliased(R(2, 3)).shape == (2, 3)
+    entry = next(e for e in report().entries if e.where.endswith("aliased"))
+    assert any("Matrix is unknown outside the body" in note for note in entry.notes)
 
 
 def test_names_of_the_guards_do_not_collide():
