@@ -20,6 +20,10 @@ def contradicted(fact: Contract, facts: Facts) -> bool:
         return False
     if fact.verdict.never and fact.axis is not None and _an_example(fact):
         return False
+    if not _about_parameter(fact) and any(
+        c.activation == fact.activation and _about_parameter(c) and not c.verdict.always for c in facts.of(Contract)
+    ):
+        return False  # it follows from arguments that break the contract already
     return not any(
         other.declared.site.node is fact.declared.site.node
         and other.declared.text == fact.declared.text
@@ -68,15 +72,17 @@ def _an_example(fact: Contract) -> bool:
 def place(fact: Contract, facts: Facts) -> Site | None:
     """Where to say it: what is written about a parameter is answered for by the call, all else where it is written."""
     site = fact.declared.site
-    about_parameter = isinstance(site.node, Param) or (
-        isinstance(site.node, Function) and not fact.subject.startswith("return value")
-    )
-    if about_parameter:
+    if _about_parameter(fact):
         return next((frame.site for frame in reversed(fact.stack) if frame.site.path == facts.path), None)
     made = fact.value.made
     if isinstance(site.node, Function) and made is not None and made.site.path == facts.path == site.path:
         return made.site  # of a result: where it is computed says more than the head of the function
     return site if site.path == facts.path else None
+
+
+def _about_parameter(fact: Contract) -> bool:
+    node = fact.declared.site.node
+    return isinstance(node, Param) or (isinstance(node, Function) and not fact.subject.startswith("return value"))
 
 
 def finding(rule: Rule, fact: Contract, facts: Facts, names: Names) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shapecheck.dataflow import base, blame
-from shapecheck.dims import symbols
+from shapecheck.dims import Dim, has_compound, symbols
 from shapecheck.facts import Called, Crashed, Facts
 from shapecheck.labels import operand_labels
 from shapecheck.naming import Names
@@ -46,8 +46,11 @@ def proven(fact: Crashed, facts: Facts) -> bool:
 
 
 def _declared(fact: Crashed) -> bool:
-    """Are both sizes made of names that an annotation gave them? (One may be 1.)"""
+    """Are both sizes made of names that an annotation gave them? (One may be 1.) A slice `x[:n]` has n or fewer rows:
+    sizes with min, max or a quotient in them prove nothing."""
     sizes = [size for size in (fact.left, fact.right) if size is not None and size != 1]
+    if any(isinstance(size, Dim) and has_compound(size) for size in sizes):
+        return False
     return bool(sizes) and all(symbols(s) and not any(n.startswith(("$", "?")) for n in symbols(s)) for s in sizes)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from shapecheck.dims import Size, Verdict
 from shapecheck.naming import Names
-from shapecheck.program import Program
+from shapecheck.program import Function, Program
 from shapecheck.values import Axis, Shape, Site, Tensor, Value
 
 
@@ -114,6 +114,24 @@ class Assigned(Fact):
 
     name: str
     value: Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signed(Fact):
+    """A function of the file that annotates tensors. `params` and `returns` are the axis strings as written, in the
+    order in which a runtime checker reads them; a union or container gives several, `certain` is False for those."""
+
+    function: Function
+    params: tuple[Signature, ...]
+    returns: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    subject: str
+    axes: str
+    site: Site
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,11 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from jaxtyping import AnnotationError
 
 _RUN = re.compile(r"^\s*# run:\s*(.+)$")
 _SIZES = re.compile(r"\s*(differ|equal|raises):\s*(.*)")
-REFUSALS = (RuntimeError, IndexError, ValueError, AssertionError)
+REFUSALS = (RuntimeError, IndexError, ValueError, AssertionError, AnnotationError)
 
 
 @dataclass(frozen=True)

@@ -40,3 +40,7 @@ def equal_when_it_runs(student: Tensor, teacher: Tensor) -> Tensor:
     if teacher.shape[1] != columns:
         raise ValueError("the teacher scores other candidates")
     return F.mse_loss(student, teacher)
+
+
+def first_rows(x: Float[Tensor, "S D"], y: Float[Tensor, "T D"]) -> Tensor:
+    return x[: len(y)] + y

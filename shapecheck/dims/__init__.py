@@ -23,6 +23,7 @@ from shapecheck.dims.size import (
     TooComplex,
     as_quotient,
     as_symbol,
+    has_compound,
     symbol,
     symbols,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "compare",
     "evaluate",
     "exact_div",
+    "has_compound",
     "maximum",
     "minimum",
     "nonnegative",

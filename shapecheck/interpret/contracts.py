@@ -6,13 +6,13 @@ outcome. Where it is not known the declaration is taken for what it says: names 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shapecheck import spec
 from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, Verdict, as_symbol, maximum, minimum, symbol
-from shapecheck.facts import Contract, Declared
+from shapecheck.facts import Contract, Declared, Signature, Signed
 from shapecheck.intent import RETURN, Ann, Written, from_annotation, from_assert, from_comment, from_docstring
 from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.kit import is_free_name
@@ -157,6 +157,8 @@ def _text(expr: Expr) -> str:
 def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> None:
     """Parameters: what their annotations, comments and the docstring say. Runs with the new frame in place."""
     scope = m.state.frames[frame]
+    if as_entry:
+        _state_signature(m, function)
     for p in function.params:
         value = m.resolve(scope[p.name]) if p.name in scope else None
         if value is None or p.kind in ("*", "**"):
@@ -172,6 +174,30 @@ def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> N
         if name in scope and name != RETURN:
             site = Site(m.here.path, function)
             scope[name] = declare(m, written, m.resolve(scope[name]), name, "docstring", site)
+
+
+def _state_signature(m: Machine, function: Function) -> None:
+    params = tuple(
+        signature
+        for p in function.params
+        if p.annotation is not None
+        for signature in _signatures(m, p.annotation, p.name, Site(m.here.path, p))
+    )
+    site = Site(m.here.path, function)
+    result = function.returns
+    returns = () if result is None else tuple(_signatures(m, result, RETURN, Site(m.here.path, result)))
+    if params or returns:
+        m.state_fact(Signed(site=site, function=function, params=params, returns=returns))
+
+
+def _signatures(m: Machine, annotation: Expr, subject: str, site: Site) -> Iterator[Signature]:
+    def read(ann: Ann, certain: bool) -> Iterator[Signature]:
+        if ann.kind == "tensor" and ann.axes is not None:
+            yield Signature(subject, ann.axes, site, certain)
+        for item in ann.items:
+            yield from read(item, certain and ann.kind == "tuple")
+
+    yield from read(from_annotation(annotation, aliases(m, m.here.path)), True)
 
 
 def docstring_shapes(m: Machine, function: Function) -> dict[str, Written]:
