@@ -180,7 +180,7 @@ def fuzz_module():
 def test_jaxtyping_and_beartype_judge_alike():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tally = fuzz_module().fuzz(cases=2500, seed=20240123)
+        tally = fuzz_module().fuzz(cases=1500, seed=20240123)
     assert tally.disagreements == []
-    assert tally.counts["accepted"] > 800
-    assert tally.counts["rejected"] > 800
+    assert tally.counts["accepted"] > 500
+    assert tally.counts["rejected"] > 500
