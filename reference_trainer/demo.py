@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .report import History, read_history, write_report
 
-STEPS = 60
+STEPS = 100
 RUNS = {
     "in-batch": ("loss.mode=in-batch",),
     "preset": ("loss.mode=preset",),
@@ -25,6 +25,7 @@ RUNS = {
 COMMON = (
     "model.name=static", "train.learning_rate=0.005", "train.warmup=5", "train.batch=128", f"train.steps={STEPS}",
     f"train.eval_every={STEPS}", "train.log_every=5", "train.chunk_tokens=4096",
+    "train.threads=1",
 )  # fmt: skip
 
 
