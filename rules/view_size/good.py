@@ -32,5 +32,5 @@ def stretched(q: Float[Tensor, "B D"], groups: int) -> Tensor:
     return q[:, None].expand(-1, groups, -1).reshape(q.size(0) * groups, -1)
 
 
-def halves(x: Float[Tensor, "B 2*D"]) -> Tensor:
+def halves(x: Float[Tensor, "B 6"]) -> Tensor:
     return x.view(x.size(0), 2, -1)

@@ -42,6 +42,9 @@ def members_of(m: Machine, source: Value) -> tuple[list[Value] | None, Value]:
             return None, item
         case Mapping(items=items, rest=None, kind="dict"):
             return [Lit(k) for k, _ in items], Unknown("str")
+        case Mapping(items=items, rest=None, kind="namedtuple"):  # `values, indices = x.max(dim=1)`
+            members = [v for _, v in items]
+            return members, _any(m, members)
         case Mapping():
             return None, Unknown("str")
         case Tensor():
