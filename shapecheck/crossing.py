@@ -244,13 +244,13 @@ def outer(fact: Broadcasted) -> Outer | None:
         return None
     batch = row.axes[0].size
     offset = len(column.axes) - len(row.axes)
-    if offset < 1 or isinstance(batch, int) or batch not in (column.axes[0].size, _picked_from(column)):
+    if offset < 1 or isinstance(batch, int) or batch not in (column.axes[0].size, picked_from(column)):
         return None
     # where the row's batch axis lies, the column has the 1 that is stretched
     return Outer(fact, column, row, batch) if column.axes[offset].size == 1 else None
 
 
-def _picked_from(column: Tensor) -> Size | None:
+def picked_from(column: Tensor) -> Size | None:
     """The rows of the tensor that `gather` picked from: torch lets an index have fewer, code has as many."""
     made = base(column, IN_PLACE_ORDER | {"same"}).made
     source = None if made is None or made.op != "gather" else made.args.get("input")

@@ -71,3 +71,12 @@ def first_feature(hidden):
     _batch, _seq, _dim = hidden.shape
     weight = hidden[:, 0, :1]
     return (weight * hidden.mean(dim=(1, 2))).sum()  # expect: SC102
+
+
+# run: attack_margin(logits=[B, C], label=1); differ: B=3, C=4; equal: B=1, C=4
+def attack_margin(logits, label):
+    _batch, _classes = logits.shape
+    best = logits.argsort(dim=1, descending=True)
+    second = (best[:, 0] == label).long()
+    rival = best.gather(1, second.view(-1, 1))
+    return F.softplus(logits[:, label] - logits.gather(1, rival)).mean()  # expect: SC102

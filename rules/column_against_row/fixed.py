@@ -64,3 +64,11 @@ def first_feature(hidden):
     _batch, _seq, _dim = hidden.shape
     weight = hidden[:, 0, :1]
     return (weight.squeeze(1) * hidden.mean(dim=(1, 2))).sum()
+
+
+def attack_margin(logits, label):
+    _batch, _classes = logits.shape
+    best = logits.argsort(dim=1, descending=True)
+    second = (best[:, 0] == label).long()
+    rival = best.gather(1, second.view(-1, 1))
+    return F.softplus(logits[:, label] - logits.gather(1, rival).squeeze(1)).mean()

@@ -53,3 +53,9 @@ def column_and_column(predicted, target):
         target: (batch,)
     """
     return F.mse_loss(predicted, target.unsqueeze(1)), F.mse_loss(predicted.squeeze(-1), target)
+
+
+def chosen_columns(logits, wanted):
+    batch, _ = logits.shape
+    positive = logits.gather(1, torch.zeros(batch, 1, dtype=torch.long))
+    return (logits[:, wanted] - positive).clamp(min=0).mean()

@@ -14,11 +14,13 @@ from shapecheck.crossing import (
     meets_matrix,
     needless_column,
     outer,
+    picked_from,
 )
-from shapecheck.dataflow import base, blame
+from shapecheck.dataflow import IN_PLACE_ORDER, base, blame
 from shapecheck.dims import Size
 from shapecheck.facts import Broadcasted, Called, Facts
 from shapecheck.labels import operand_sites
+from shapecheck.program import Index, Name, Op, Slice
 from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
 from shapecheck.values import Partial, Site, Tensor
 
@@ -150,6 +152,59 @@ def _as_meant(column: Tensor, row: Tensor, result: Tensor) -> tuple[Tensor, Tens
         return column, result
     first = row.axes[0]
     return column.with_(shape=(first, *column.axes[1:])), result.with_(shape=(first, *result.axes[1:]))
+
+
+@META.on(Called)
+def check_picked_column(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`x[:, k] - x.gather(1, i)`: a k that is compared with a row of labels picks one column, `[B]`, or makes a matrix;
+    against `[B, 1]` both cross."""
+    left, right = fact.args.get("input"), fact.args.get("other")
+    if fact.op not in ELEMENTWISE or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        return
+    for column, row in ((left, right), (right, left)):
+        made = base(row, IN_PLACE_ORDER | {"same"}).made
+        if row.rank is not None or column.rank != 2 or made is None or column_on_purpose(column):
+            continue
+        source, node = made.args.get("input"), made.site.node
+        if not isinstance(source, Tensor) or source.rank != 2 or not isinstance(node, Index) or not column.axes:
+            continue
+        match node.items:
+            case (Slice(lower=None, upper=None, step=None), Name(id=picked)):
+                pass
+            case _:
+                continue
+        rows = source.axes[0] if source.axes else column.axes[0]
+        if column.axes[1].size != 1 or isinstance(rows.size, int) or not _compared_with_row(picked, fact, facts):
+            continue
+        if rows.size not in (column.axes[0].size, picked_from(column)):
+            continue
+        names = facts.names()
+        batch = names.axis(rows)
+        tall = f"[{batch}, 1]"
+        yield META.finding(
+            blame(fact, [column, row], facts.path),
+            f"[{batch}], the column that {picked} picks, against {tall} computes [{batch}, {batch}]: every row meets "
+            f"every one of the {batch} rows, where row should meet row",
+            Severity.WARNING,
+            labels=_labels(fact.site, column, row, facts, tall, f"[{batch}]"),
+            notes=(Note(f"one number for {picked} leaves [{batch}] here", made.site),),
+            condition=f"{batch} = 1",
+            help="drop the column's axis with `.squeeze(1)`",
+            fix=_fix(fact.site, fact.site, column, row, facts, safe=False),
+            covers=COVERS,
+        )
+
+
+def _compared_with_row(name: str, fact: Called, facts: Facts) -> bool:
+    """Is the variable compared, in this function, with a tensor of rank 1?"""
+    for f in facts.of(Called):
+        if f.op not in ("eq", "ne") or f.activation != fact.activation or not isinstance(f.site.node, Op):
+            continue
+        if any(isinstance(o, Name) and o.id == name for o in f.site.node.operands):
+            sides = (f.args.get("input"), f.args.get("other"))
+            if any(isinstance(s, Tensor) and s.rank == 1 for s in sides):
+                return True
+    return False
 
 
 def _of_one_tensor(column: Tensor, row: Tensor) -> bool:
