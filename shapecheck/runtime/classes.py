@@ -9,9 +9,13 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+
 from shapecheck.runtime.build import ENFORCED, Builder, record_of
 from shapecheck.runtime.contract import Record, hold, tensors
 from shapecheck.runtime.errors import ContractError, ShapeError
+from shapecheck.runtime.failing import failing
+from shapecheck.runtime.guards import Crooked, Guards
 from shapecheck.runtime.modes import Options
 from shapecheck.runtime.report import Entry, record
 from shapecheck.runtime.scope import Scope
@@ -90,10 +94,34 @@ def _has_tensors(contract: Any) -> bool:
     return bool(tensors(contract)) or isinstance(contract, Record)
 
 
-def _verify(fields: Record, value: Any) -> None:
-    mismatch = hold(fields, value, Scope(), fields.cls.__name__)
-    if mismatch is not None:
-        raise ShapeError.of(mismatch)
+def _verifier(fields: Record) -> Callable[[Any], None]:
+    """The check of a whole record: straight lines where they can be written, the reference otherwise."""
+
+    def by_reference(value: Any) -> None:
+        mismatch = hold(fields, value, Scope(), fields.cls.__name__)
+        if mismatch is not None:
+            raise ShapeError.of(mismatch)
+
+    guards = Guards("_sc_", ())
+    site = guards.site(fields.cls.__name__, fields)
+    try:
+        guards.check(fields, "value", site, "value", fields.cls.__name__)
+    except Crooked:
+        return by_reference
+    constants = {**guards.constants, "_sc_fail": failing(guards.sites, guards.by, "", reference=False)}
+    lines = [f"def factory({', '.join(constants)}):", "    def straight(value):"]
+    lines += [f"        {line}" for line in guards.lines or ["pass"]]
+    scope: dict[str, Any] = {}
+    exec("\n".join([*lines, "    return straight"]), scope)
+    straight = scope["factory"](**constants)
+
+    def verify(value: Any) -> None:
+        try:
+            straight(value)
+        except AttributeError:  # a field that `__init__` left out
+            by_reference(value)
+
+    return verify
 
 
 def _complete(value: Any, names: set[str]) -> bool:
@@ -106,11 +134,16 @@ def _enforce_fields(cls: Any, fields: Record) -> None:
     """A dataclass: judged when `__init__` is done, and after each assignment to a field, which is undone if wrong."""
     if ENFORCED in vars(cls):
         return
-    names = {part.name for part in fields.fields}
-    init, assign = cls.__init__, cls.__setattr__
+    names, verify, compiling = {part.name for part in fields.fields}, _verifier(fields), torch.compiler.is_compiling
+    init, own, assign = cls.__init__, "__setattr__" in vars(cls), cls.__setattr__
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if compiling():
+            init(self, *args, **kwargs)
+            if type(self) is cls:
+                verify(self)
+            return
         outermost = id(self) not in _building
         _building.add(id(self))
         try:
@@ -119,17 +152,20 @@ def _enforce_fields(cls: Any, fields: Record) -> None:
             if outermost:
                 _building.discard(id(self))
         if outermost:
-            _verify(fields, self)
+            verify(self)
 
     @functools.wraps(assign)
     def __setattr__(self: Any, name: str, value: Any) -> None:
+        if compiling() and not own:
+            super(cls, self).__setattr__(name, value)
+            return
         if name not in names or id(self) in _building or not _complete(self, names):
             assign(self, name, value)
             return
         before = getattr(self, name, _MISSING)
         assign(self, name, value)
         try:
-            _verify(fields, self)
+            verify(self)
         except ShapeError:
             if before is not _MISSING:
                 assign(self, name, before)
@@ -148,7 +184,7 @@ def _enforce_fields(cls: Any, fields: Record) -> None:
             before = self.get(name, _MISSING)
             put(self, name, value)
             try:
-                _verify(fields, self)
+                verify(self)
             except ShapeError:
                 if before is not _MISSING:
                     put(self, name, before)
@@ -162,18 +198,18 @@ def _enforce_tuple(cls: Any, fields: Record) -> None:
     """A NamedTuple: judged when it is made, by its constructor, `_make` or `_replace`."""
     if ENFORCED in vars(cls):
         return
-    new, make = cls.__new__, vars(cls)["_make"].__func__
+    new, make, verify = cls.__new__, vars(cls)["_make"].__func__, _verifier(fields)
 
     @functools.wraps(new)
     def __new__(kind: type, *args: Any, **kwargs: Any) -> Any:
         made = new(kind, *args, **kwargs)
-        _verify(fields, made)
+        verify(made)
         return made
 
     @functools.wraps(make)
     def _make(kind: type, iterable: Any) -> Any:
         made = make(kind, iterable)
-        _verify(fields, made)
+        verify(made)
         return made
 
     cls.__new__ = __new__

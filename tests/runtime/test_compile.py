@@ -159,3 +159,26 @@ def test_export_keeps_the_result(q, p):
 
     program = torch.export.export(Wrapped(), (q, p))
     torch.testing.assert_close(program.module()(q, p), score(q, p))
+
+
+@shaped
+@dataclass
+class CheckedPair:
+    q: Float[Tensor, "B D"]
+    p: Float[Tensor, "B D"]
+
+
+def test_a_checked_dataclass_is_made_within_compiled_code():
+    def product(q, p):
+        pair = CheckedPair(q, p)
+        pair.q = q + 1
+        return pair.q * pair.p
+
+    torch._dynamo.reset()
+    compiled = torch.compile(product, backend="eager", fullgraph=True)
+    assert compiled(R(2, 3), R(2, 3)).shape == (2, 3)
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="CheckedPair"):
+        compiled(R(2, 3), R(1, 3))
+    torch._dynamo.reset()
+    with pytest.raises(ShapeError, match="CheckedPair.p: axis 0"):
+        torch.compile(product, backend="eager")(R(2, 3), R(1, 3))
