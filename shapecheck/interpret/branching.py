@@ -128,6 +128,8 @@ def _equal(m: Machine, a: Value, b: Value) -> None:
             m.kit.rank(Tensor(Partial(key=key[5:])), rank)
         case Unknown(key=str(key)), (Lit() | Num()) as known if not key.startswith("rank "):
             m.state.narrowed[key] = known
+        case (Lit() | Num()) as known, Unknown(key=str(key)) if not key.startswith("rank "):
+            m.state.narrowed[key] = known
         case Num(size=x), Num(size=y):
             m.kit.agree(x, y)
         case Items(items=xs), Items(items=ys) if len(xs) == len(ys):

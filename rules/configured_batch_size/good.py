@@ -1,0 +1,39 @@
+"""Batch sizes that hold."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Trainer:
+    def __init__(self, args):
+        self.args = args
+        self.steps = torch.zeros(args.batch_size)
+
+    def loader(self, data):
+        return torch.utils.data.DataLoader(data, batch_size=self.args.batch_size, drop_last=True)
+
+    def loss(self, queries, passages):
+        batch_size = queries.size(0)
+        target = torch.arange(batch_size)
+        return F.cross_entropy(torch.mm(queries, passages.t()), target)
+
+    def checked(self, queries, passages):
+        assert queries.size(0) == self.args.batch_size
+        target = torch.arange(self.args.batch_size)
+        return F.cross_entropy(torch.mm(queries, passages.t()), target)
+
+
+def grouped(scores, batch_size: int):
+    """The caller says how many rows there are."""
+    return scores.view(batch_size, -1)
+
+
+class Queue(nn.Module):
+    def __init__(self, batch_size: int, width: int):
+        super().__init__()
+        self.batch_size = batch_size
+        self.state = nn.Linear(width, width)
+
+    def start(self):
+        return torch.zeros(self.batch_size, self.state.out_features)
