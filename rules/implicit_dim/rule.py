@@ -9,7 +9,7 @@ from shapecheck.batch import uses
 from shapecheck.facts import Called, Facts
 from shapecheck.program import Arg, Call
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Axis, Partial, Site, Tensor
+from shapecheck.values import Axis, Partial, Site, Tensor, Unknown
 
 META = Rule(
     "SC401",
@@ -114,7 +114,9 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
     names = facts.names()
     wide = left if len(left.axes) >= len(right.axes) else right
     axis = (wide.axes or ())[1]
-    if not (_features_last(left) or _features_last(right) or (left.axes[-1].size == right.axes[-1].size != axis.size)):
+    seconds = {t.axes[1].size for t in (left, right) if len(t.axes) > 2}
+    stretched = len(seconds) == 2 and 1 in seconds
+    if not (stretched or _features_last(left) or _features_last(right)):
         return
     yield META.finding(
         fact.site,
@@ -170,16 +172,15 @@ def _more_than_two(fact: Called, x: Tensor, facts: Facts) -> bool:
 
 
 def _same(a: object, b: Tensor) -> bool:
+    if isinstance(a, Unknown):
+        return isinstance(b.shape, Partial) and a.key is not None and a.key == b.shape.key
     if not isinstance(a, Tensor):
         return False
     if a.made is not None or b.made is not None:
         return a.made is b.made
-    return (
-        isinstance(a.shape, Partial)
-        and isinstance(b.shape, Partial)
-        and a.shape.key is not None
-        and a.shape.key == b.shape.key
-    )
+    if not isinstance(a.shape, Partial) or not isinstance(b.shape, Partial):
+        return False
+    return a.shape.key is not None and a.shape.key == b.shape.key
 
 
 # ------------------------------------------------------------- argmax without dim
@@ -218,6 +219,8 @@ def _subject(fact: Called, facts: Facts, ops: frozenset[str]) -> Tensor | None:
     if fact.op not in ops or fact.site.path != facts.path:
         return None
     x = fact.args.get("input")
+    if isinstance(x, Unknown) and x.hint == "":
+        return Tensor(Partial(key=x.key))
     return x if isinstance(x, Tensor) else None
 
 

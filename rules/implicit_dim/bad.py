@@ -1,0 +1,76 @@
+"""SC401: dims left to torch, or written for another rank."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Pooling(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+        self.softmax = nn.Softmax()
+
+    def forward(self, tokens):
+        weight = self.softmax(self.score(tokens))  # expect: SC401
+        return torch.sum(tokens * weight, dim=-2)
+
+
+# run: attend(scores=[B, N, S]); differ: B=3, N=2, S=4
+def attend(scores):
+    batch, heads, length = scores.shape
+    return F.softmax(scores)  # expect: SC401
+
+
+# run: Reduce(D, 4)([B, S, D]); differ: B=2, S=3, D=5
+# run: Reduce(D, 4)([B, D]); equal: B=2, D=5
+class Reduce(nn.Module):
+    def __init__(self, width: int, out: int):
+        super().__init__()
+        self.fc = nn.Linear(width, out)
+
+    def forward(self, x):
+        x = self.fc(x)
+        return F.normalize(x)  # expect: SC401
+
+
+# run: Tokens(D)([B, S, D]); differ: B=2, S=3, D=5
+class Tokens(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.dense = nn.Linear(width, 128)
+
+    def forward(self, hidden):
+        batch, length, width = hidden.shape
+        return nn.functional.normalize(self.dense(hidden), p=2)  # expect: SC401
+
+
+# run: pairwise(a=[B, S, D], b=[B, S, D]); differ: B=2, S=3, D=5; differ: B=1, S=3, D=5
+def pairwise(a, b):
+    batch, length, width = a.shape
+    rows, count, dim = b.shape
+    return F.cosine_similarity(a[:, :1, :], b)  # expect: SC401
+
+
+# run: hits(logits=[B, C], labels=ints(C, B)); differ: B=64, C=3; equal: B=1, C=3
+def hits(logits, labels):
+    batch, classes = logits.shape
+    count = (logits.argmax() == labels.view(batch)).float().mean()  # expect: SC401
+    return count
+
+
+def confidence(model, images):
+    logits = model(images)
+    _, label = torch.max(logits, dim=1)
+    weight = torch.max(F.softmax(logits, dim=-1))  # expect: SC401
+    return label.view(-1), weight
+
+
+class Gate(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.gate = nn.Linear(width, 1)
+
+    def forward(self, fields):
+        alpha = torch.softmax(self.gate(fields), dim=-1)  # expect: SC401
+        return (alpha * fields).sum(1)

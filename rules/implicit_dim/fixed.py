@@ -1,0 +1,70 @@
+"""bad.py with every dim said."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Pooling(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+        self.softmax = nn.Softmax(dim=-2)
+
+    def forward(self, tokens):
+        weight = self.softmax(self.score(tokens))
+        return torch.sum(tokens * weight, dim=-2)
+
+
+def attend(scores):
+    batch, heads, length = scores.shape
+    return F.softmax(scores, dim=-1)
+
+
+class Reduce(nn.Module):
+    def __init__(self, width: int, out: int):
+        super().__init__()
+        self.fc = nn.Linear(width, out)
+
+    def forward(self, x):
+        x = self.fc(x)
+        return F.normalize(x, dim=-1)
+
+
+class Tokens(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.dense = nn.Linear(width, 128)
+
+    def forward(self, hidden):
+        batch, length, width = hidden.shape
+        return nn.functional.normalize(self.dense(hidden), p=2, dim=-1)
+
+
+def pairwise(a, b):
+    batch, length, width = a.shape
+    rows, count, dim = b.shape
+    return F.cosine_similarity(a[:, :1, :], b, dim=-1)
+
+
+def hits(logits, labels):
+    batch, classes = logits.shape
+    count = (logits.argmax(dim=-1) == labels.view(batch)).float().mean()
+    return count
+
+
+def confidence(model, images):
+    logits = model(images)
+    _, label = torch.max(logits, dim=1)
+    weight = torch.max(F.softmax(logits, dim=1))
+    return label.view(-1), weight
+
+
+class Gate(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.gate = nn.Linear(width, 1)
+
+    def forward(self, fields):
+        alpha = torch.softmax(self.gate(fields), dim=1)
+        return (alpha * fields).sum(1)

@@ -1,0 +1,56 @@
+"""Dims that are said, or that torch picks rightly."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def rows_of(x):
+    batch, width = x.shape
+    return F.normalize(x)
+
+
+def pairs(a, b):
+    n, width = a.shape
+    m, width = b.shape
+    return F.cosine_similarity(a.unsqueeze(1), b.unsqueeze(0), dim=-1)
+
+
+class Weights(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, fields):
+        batch, count, width = fields.shape
+        alpha = torch.softmax(self.score(fields), dim=1)
+        return (alpha * fields).sum(dim=1)
+
+
+class Head(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.fc = nn.Linear(width, 64)
+
+    def forward(self, x):
+        z = F.normalize(self.fc(x))
+        return z @ z.t()
+
+
+def channels(maps):
+    batch, channel, height, width = maps.shape
+    return F.normalize(maps)
+
+
+def both_ways(image, text):
+    sim = image @ text.t()
+    return F.softmax(sim, dim=1), sim.argmax(dim=0), F.softmax(sim, dim=0)
+
+
+def best(scores):
+    return scores.flatten().argmax()
+
+
+def classes(logits, labels):
+    batch, count = logits.shape
+    return (logits.argmax(dim=1) == labels).float().mean(), F.log_softmax(logits, dim=-1)
