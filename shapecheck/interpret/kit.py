@@ -180,6 +180,8 @@ class Learner:
 
     def broadcast(self, op: str, *tensors: Tensor) -> Shape:
         tensors = tuple(self._recall(t) for t in tensors)
+        if not tensors:
+            return ()
         if any(t.rank is None for t in tensors):
             return self._broadcast_partial(tensors)
         rank = max(t.rank or 0 for t in tensors)
