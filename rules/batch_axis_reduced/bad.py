@@ -1,0 +1,60 @@
+"""SC402: numbers of one example normalised over the batch."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+# run: likelihood(logits=[B, C], labels=ints(C, B)); differ: B=3, C=5
+def likelihood(logits, labels):
+    batch, classes = logits.shape
+    scores = F.log_softmax(logits, dim=0)  # expect: SC402
+    return F.nll_loss(scores, labels.view(batch))
+
+
+# run: retrieve(q=[B, D], p=[N, D]); differ: B=3, N=4, D=5
+def retrieve(q, p):
+    batch, width = q.shape
+    count, width = p.shape
+    q = F.normalize(q, dim=0)  # expect: SC402
+    return torch.matmul(q, F.normalize(p, dim=-1).t())
+
+
+class Attention(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.query = nn.Linear(width, width)
+
+    def forward(self, hidden):
+        batch, length, width = hidden.shape
+        scores = torch.bmm(self.query(hidden), hidden.transpose(1, 2))
+        weights = torch.softmax(scores, dim=0)  # expect: SC402
+        return torch.bmm(weights, hidden)
+
+
+# run: pooled(scores=[B, S], hidden=[B, S, D]); differ: B=3, S=4, D=5
+def pooled(scores, hidden):
+    batch, length = scores.shape
+    b, s, d = hidden.shape
+    weights = F.softmax(scores, dim=0)  # expect: SC402
+    return (weights.unsqueeze(-1) * hidden).sum(dim=1)
+
+
+class Voter(nn.Module):
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        self.head = nn.Linear(width, classes)
+        self.log_probs = nn.LogSoftmax(dim=0)
+        self.criterion = nn.NLLLoss()
+
+    def forward(self, x, y):
+        rows, width = x.shape
+        scores = self.log_probs(self.head(x))  # expect: SC402
+        return self.criterion(scores, y)
+
+
+# run: similar(z=[N, D]); differ: N=3, D=5
+def similar(z):
+    n, width = z.shape
+    unit = torch.nn.functional.normalize(z, p=2.0, dim=0)  # expect: SC402
+    return unit @ unit.T
