@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shapecheck import packs
-from shapecheck.cache import Cache, digest, own_text
+from shapecheck.cache import Cache, digest, own_state
 from shapecheck.diagnostic import Diagnostic, Problem
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def make_check(options: Options) -> Check:
 def setting(options: Options, found: Sequence[packs.Pack]) -> str:
     """What the cache's answers depend on beside the files."""
     version = ".".join(map(str, sys.version_info[:3]))
-    return digest(repr(options).encode(), own_text().encode(), packs.fingerprint(found).encode(), version.encode())
+    return digest(repr(options).encode(), own_state().encode(), packs.fingerprint(found).encode(), version.encode())
 
 
 def _results(
