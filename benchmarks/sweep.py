@@ -1,10 +1,10 @@
 """Never a crash, never slow: reads every .py file of the given folders and times each against `ast.parse`.
 
-    python benchmarks/sweep.py DIR... [--limit SECONDS] [--largest N] [--top N]
+    python benchmarks/sweep.py DIR... [--limit SECONDS] [--largest N] [--every N] [--top N]
 
-Prints, for each folder: files, those that the prefilter leaves out, those refused (nested too deeply, not Python), exceptions
-that left the engine, files over the limit of CPU seconds, the slowest with the function that took most of the steps,
-and seconds per MB of source as a multiple of what `ast.parse` takes for the same text in the same run.
+Prints, for each folder: files, those that the prefilter leaves out, those refused (nested too deeply, not Python),
+exceptions that left the engine, files over the limit of CPU seconds, the slowest with the function that took most of
+the steps, and the time taken as a multiple of what `ast.parse` needs for the same text in the same run.
 Exit status 1 where anything crashed or went over the limit.
 """
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck.facts import Contract, Crashed, Facts
+from shapecheck.facts import Assigned, Contract, Crashed, Facts
 from shapecheck.imports import Project
 from shapecheck.interpret import analyze, reveal
 from shapecheck.lower import Unreadable, parse
+from shapecheck.values import Tensor
 
 HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nimport torch.distributed as dist\n"
 
@@ -58,6 +59,13 @@ CASES = [
     ("try and with", "def f(x):\n  b, d = x.shape\n  with torch.no_grad():\n    try:\n      y = x.t()\n    except ValueError:\n      raise\n", "y", "[d, b]"),
     ("group size by floor division", "def f(q, p):\n  b, d = q.shape\n  n, _ = p.shape\n  g = n // b\n  y = p.view(b, g, -1)\n", "y", "[b, g, N]"),
     ("all_gather into a list", "def f(x):\n  b, d = x.shape\n  out = [torch.empty_like(x) for _ in range(dist.get_world_size())]\n  dist.all_gather(out, x)\n  y = torch.cat(out)\n", "y", "[b*world_size, d]"),
+    ("a named tuple unpacks in order", "def f(x):\n  b, n = x.shape\n  v, i = x.max(1, keepdim=True)\n  y = i\n", "y", "[b, 1]"),
+    ("sort gives values and indices", "def f(x):\n  b, n = x.shape\n  v, i = torch.sort(x, dim=-1)\n  y = i\n", "y", "[b, n]"),
+    ("a sum begun with a number", "def f(x, ks):\n  b, n = x.shape\n  y = 0.0\n  for k in ks:\n    y += x.mean(1)\n  z = y\n", "z", "[b]"),
+    ("numpy's max is one array", "def f(x):\n  b, n = x.shape\n  a = x.cpu().numpy()\n  y = torch.from_numpy(a.max(0))\n", "y", "[...]"),
+    ("numpy's root of a number is one", "import numpy as np\ndef f(x):\n  b, n = x.shape\n  y = x / np.sqrt(n)\n", "y", "[b, n]"),
+    ("an unknown divided by a number may be a tensor", "def f(x, y):\n  z = torch.floor((x - 0.5) / 2.0)\n", "z", "[...]"),
+    ("the last k may be all", "def f(x, k):\n  b, n = x.shape\n  y = x[-k:]\n  z = y.t() @ y\n", "y", "[n, n']"),
 ]  # fmt: skip
 
 
@@ -148,3 +156,24 @@ def test_unknown_is_silent() -> None:
 
 def test_recursion_and_endless_loops_end() -> None:
     facts("def f(x):\n  return f(x.unsqueeze(0))\ndef g(x):\n  while True:\n    x = x.unsqueeze(0)\n")
+
+
+def test_a_run_out_of_steps_takes_back_names_of_half_run_statements(monkeypatch: pytest.MonkeyPatch) -> None:
+    from shapecheck.interpret import machine
+
+    body = """
+        def f(x, flag):
+            b, d = x.shape
+            y = x.sum(0) if flag else x
+            z = y.exp()
+    """
+    said = {(f.name, shapes_of(f)) for f in facts(body).of(Assigned)}
+    assert len({s for n, s in said if n == "y"}) == 2
+    for budget in range(1, 60):
+        monkeypatch.setattr(machine, "STEPS_PER_ENTRY", budget)
+        found = {shapes_of(f) for f in facts(body).of(Assigned) if f.name == "y"}
+        assert len(found) in (0, 2)
+
+
+def shapes_of(fact: Assigned) -> object:
+    return fact.value.rank if isinstance(fact.value, Tensor) else None

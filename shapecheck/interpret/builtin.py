@@ -95,7 +95,15 @@ def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Va
         return _isinstance(m, args[0], Extern("torch.Tensor"))
     if name in ("collections.defaultdict", "collections.OrderedDict"):
         return Mapping(tuple(kwargs.items()), None if last == "OrderedDict" and not args else m.unknown())
+    if name.startswith("numpy."):
+        plain = bool(args) and all(
+            isinstance(a, (Num, Lit)) or (isinstance(a, Unknown) and a.hint == "float") for a in args
+        )
+        return Unknown("float" if plain and last in _NUMBERS else "array", m.fresh())
     return Unknown(key=f"{m.fresh()}")
+
+
+_NUMBERS = frozenset({"sqrt", "log", "log2", "log10", "exp", "power", "cos", "sin", "tan", "abs", "float32", "float64"})
 
 
 def by_name(m: Machine, dotted: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value | None:

@@ -215,7 +215,7 @@ def call_tensor_method(
         case "item":
             if owner.content is not None and owner.content.stride == 0:
                 return Num(owner.content.offset)
-            return Unknown("int" if owner.dtype == "int" else "", m.fresh())
+            return Unknown(owner.dtype if owner.dtype in ("int", "float", "bool") else "", m.fresh())
         case "tolist" | "numpy" if name == "tolist":
             return Many(m.unknown(), owner.axes[0].size if owner.axes else None)
         case "__len__":

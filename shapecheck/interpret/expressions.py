@@ -379,7 +379,9 @@ def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
             return Lit(float(known[0] / known[1]))  # type: ignore[operator]
         if op == "u-" and isinstance(known[0], float):
             return Lit(-known[0])
-        return Unknown("float", m.fresh())
+        # an unknown operand that nothing calls a number may be a tensor or an array
+        sure = all(not isinstance(v, Unknown) or _numberish(v) or _sizelike(v) for v in values)
+        return Unknown("float", m.fresh()) if sure else m.unknown()
     if not all(isinstance(v, (Num, Unknown)) or v in (TRUE, FALSE) for v in values):
         return m.unknown()
     sizes = [m.kit.size(v) for v in values]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from shapecheck.dims import Size
-from shapecheck.facts import Fact, Facts, Frame, Returned
+from shapecheck.facts import Assigned, Fact, Facts, Frame, Returned
 from shapecheck.imports import Project
 from shapecheck.intent import Written
 from shapecheck.interpret.kit import Learner
@@ -180,6 +180,10 @@ class Machine:
             replace(fact, stack=tuple(self.stack), activation=self.here.id, path=tuple(self.state.path.items()))
         )
 
+    def unsay(self, mark: int) -> None:
+        """Take back the names given since `mark`: shown alone they would pass for all that a line can give."""
+        self.facts.items[mark:] = [f for f in self.facts.items[mark:] if not isinstance(f, Assigned)]
+
     def resolve(self, value: Value) -> Value:
         return self.state.value(value)
 
@@ -202,11 +206,14 @@ class Machine:
         done: list[Outcome] = []
         here = self.here
         outer = here.live
+        mark, waiting = len(self.facts.items), 0
         try:
             for stmt, read_later in zip(body, self.read_after(body)):
                 here.live = outer | read_later if outer is not None else None
                 after: list[State] = []
+                mark, waiting = len(self.facts.items), len(live)
                 for st in live:
+                    waiting -= 1
                     for outcome in self.run_statement(stmt, st):
                         if outcome.signal.kind == "next":
                             after.append(outcome.state)
@@ -215,6 +222,10 @@ class Machine:
                 live = self.fewer(after)
                 if not live:
                     break
+        except OutOfBudget:
+            if waiting:  # other ways through this statement were never run: what these gave is not all
+                self.unsay(mark)
+            raise
         finally:
             here.live = outer
         return [*done, *(Outcome(s) for s in live)]
@@ -248,6 +259,7 @@ class Machine:
         outer = self.oracle
         outcomes: list[Outcome] = []
         pending: list[tuple[int, ...]] = [()]
+        mark = len(self.facts.items)
         try:
             while pending:
                 self.oracle = Oracle(pending.pop())
@@ -260,6 +272,10 @@ class Machine:
                     outcomes.append(Outcome(self.state, Signal("raise")))
                 room = MAX_CHOICES[min(len(self.stack), 3)] - len(outcomes) - len(pending)
                 pending += list(self.oracle.others())[: max(room, 0)]
+        except OutOfBudget:
+            if outcomes or pending or next(self.oracle.others(), None) is not None:
+                self.unsay(mark)
+            raise
         finally:
             self.oracle = outer
         return outcomes

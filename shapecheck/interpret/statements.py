@@ -45,6 +45,7 @@ from shapecheck.values import (
     ClassVal,
     Closure,
     Items,
+    Lit,
     Many,
     Mapping,
     Num,
@@ -309,11 +310,22 @@ def _loop(m: Machine, stmt: Loop) -> list[Outcome]:
     once = _iterate(m, stmt, [start.copy()], member, done)
     if not once:
         return done + _after_loop(m, stmt, [start])
-    merged = m.joined([start.copy(), *once])
+    merged = m.joined([_summed(start.copy(), once, m.here.frame), *once])
     again = _iterate(m, stmt, [merged.copy()], _refreshed(m, member), done)
     if again:
         merged = join_state(merged, m.joined(again), m.fresh)
     return done + _after_loop(m, stmt, [merged])
+
+
+def _summed(start: State, after: list[State], frame: int) -> State:
+    """`total = 0` before a loop that adds tensors to it: the loop is there to run, so the sum is a tensor behind it."""
+    names = start.frames.get(frame, {})
+    for name, value in list(names.items()):
+        if isinstance(value, Num) or (isinstance(value, Lit) and isinstance(value.value, float)):
+            later = [s.frames.get(frame, {}).get(name) for s in after]
+            if later and all(isinstance(v, Tensor) for v in later):
+                names[name] = later[0]  # type: ignore[assignment]
+    return start
 
 
 def _refreshed(m: Machine, member: Value) -> Value:

@@ -315,9 +315,15 @@ def item(kit: Kit, input: Value) -> Value:
     return Unknown({"int": "int", "float": "float", "bool": "bool"}.get(as_tensor(input).dtype or "", ""))
 
 
-@op("Tensor.tolist", "Tensor.numpy")
+@op("Tensor.tolist")
 def outside(kit: Kit, input: Value, *more: Any, **settings: Any) -> Value:
     return UNKNOWN
+
+
+@op("Tensor.numpy", "Tensor.__array__")
+def array(kit: Kit, input: Value, *more: Any, **settings: Any) -> Value:
+    """numpy's methods differ from torch's (`a.max(0)` is one array), so an array never passes for a tensor."""
+    return Unknown("array")
 
 
 @op("torch.is_grad_enabled", "torch.cuda.is_available")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from shapecheck.dims import NEVER, Size, exact_div, maximum, minimum, nonnegative, positive
+from shapecheck.dims import NEVER, Size, exact_div, maximum, minimum, nonnegative, positive, symbols
 from shapecheck.ops import layout
 from shapecheck.ops.axes import is_none, reach, require
 from shapecheck.ops.kit import Kit
@@ -266,6 +266,8 @@ def _length(size: Size, lower: Size, upper: Size | None) -> Size | None:
             return maximum(end - start, 0) if isinstance(end, int) and isinstance(start, int) else None
         return maximum(end - start, 0)
     if upper is None:
+        if any(name.startswith("$") for name in symbols(lower)):
+            return None  # `x[-k:]` of a configured k is all of x where k is 0
         return minimum(0 - lower, size)
     start = maximum(size + lower, 0)
     return maximum(end - start, 0)
