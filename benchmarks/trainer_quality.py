@@ -23,7 +23,7 @@ def main() -> None:
     losses = {name: [] for name in RUNS}
     for seed in map(int, options.seeds.split(",")):
         with tempfile.TemporaryDirectory() as folder:
-            outcomes = run_demo(Path(folder), lambda text: None, seed)
+            outcomes = run_demo(Path(folder), lambda text, seed=seed: print(f"seed {seed}: {text}", flush=True), seed)
         for name, outcome in outcomes.items():
             steps = outcome.history.steps
             losses[name].append((steps[0]["loss"], steps[-1]["loss"], steps[-1]["level"]))
