@@ -114,7 +114,7 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
     names = facts.names()
     wide = left if len(left.axes) >= len(right.axes) else right
     axis = (wide.axes or ())[1]
-    seconds = {t.axes[1].size for t in (left, right) if len(t.axes) > 2}
+    seconds = {axes[1].size for axes in (left.axes, right.axes) if len(axes) > 2}
     stretched = len(seconds) == 2 and 1 in seconds
     if not (stretched or _features_last(left) or _features_last(right)):
         return

@@ -51,9 +51,10 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         fact.site,
         message,
         None if factor is not None else Severity.WARNING,
-        notes=_notes(columns, names, fact),
+        notes=_notes(matrix, names, fact),
         condition=verdict.when(names.symbol),
         help=help,
+        covers=("SC801",),
     )
 
 
@@ -124,8 +125,16 @@ def _named(size: Size, facts: Facts) -> bool:
     return bool(parts) and all(not p.startswith("?") or p in facts.authored for p in parts)
 
 
-def _notes(columns: Axis, names: Names, fact: Called) -> tuple[Note, ...]:
-    origin = columns.origin
-    if origin is None or origin.site is None or origin.site.node is fact.site.node:
-        return ()
-    return (Note(f"the {names.axis(columns)} columns come from here", origin.site),)
+def _notes(matrix: Tensor, names: Names, fact: Called) -> tuple[Note, ...]:
+    """Where the columns come from, and for a diagonal that is read where the matrix does."""
+    notes: list[Note] = []
+    columns = (matrix.axes or ())[1]
+    if (
+        columns.origin is not None
+        and columns.origin.site is not None
+        and columns.origin.site.node is not fact.site.node
+    ):
+        notes.append(Note(f"the {names.axis(columns)} columns come from here", columns.origin.site))
+    if fact.op in READS and matrix.made is not None:
+        notes.append(Note("the matrix is made here", matrix.made.site))
+    return tuple(notes)
