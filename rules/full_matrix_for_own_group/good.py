@@ -43,3 +43,10 @@ def chosen_by_data(q, p, labels):
 def own_group(q, p):
     batch, dim = q.shape
     return torch.einsum("bd,bgd->bg", q, p.view(batch, -1, dim))
+
+
+def squared_distances(x):
+    _batch, _dim = x.shape
+    products = x @ x.T
+    norms = products.diag()
+    return norms.unsqueeze(0) - 2.0 * products + norms.unsqueeze(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crossing import ALL_PAIRS, row_operands, uses
+from shapecheck.crossing import ALL_PAIRS, operands_of, row_operands, uses
 from shapecheck.dataflow import NEUTRAL, ancestors, blame
 from shapecheck.facts import Assigned, Called, Facts, Returned
 from shapecheck.labels import operand_sites
@@ -31,7 +31,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     pair = row_operands(fact)
     if pair is None or any(isinstance(size, int) for size in result.sizes):
         return
-    taken = [f for f, _ in uses(result, facts) if f.op not in PASSES_ON]
+    taken = [f for f, _ in uses(result, facts) if not _passes_on(f)]
     reads = [f for f in taken if _reads_own(f, result)]
     if not reads or len(reads) < len(taken) or _escapes(result, taken, facts):
         return
@@ -54,6 +54,11 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         "`torch.einsum('bd,bgd->bg', q, p.view(q.size(0), -1, p.size(-1)))`",
         fix=_fix(reads[0], fact) if diagonal and len(reads) == 1 else None,
     )
+
+
+def _passes_on(fact: Called) -> bool:
+    """A cast or a scaling: the result is the matrix still. Arithmetic with another tensor is a use."""
+    return fact.op in PASSES_ON and len([t for t in operands_of(fact) if t.rank is None or t.rank > 0]) == 1
 
 
 def _reads_own(fact: Called, result: Tensor) -> bool:
@@ -82,7 +87,7 @@ def _counted(index: Tensor) -> bool:
 
 def _escapes(result: Tensor, taken: list[Called], facts: Facts) -> bool:
     """Is the matrix handed to anyone else: returned to the outside, kept in an attribute, named elsewhere?"""
-    passed = [f.result for f, _ in uses(result, facts) if f.op in PASSES_ON]
+    passed = [f.result for f, _ in uses(result, facts) if _passes_on(f)]
     chain = {id(t.made) for t in (result, *passed) if isinstance(t, Tensor)}
     if any(not f.stack and _holds(f.value, chain) for f in facts.of(Returned)):
         return True
