@@ -51,6 +51,17 @@ class Siamese(nn.Module):
         return self.head(self.trunk(first).squeeze()), self.head(self.trunk(second).squeeze())  # expect: SC601, SC601
 
 
+class Probe(nn.Module):
+    def __init__(self, trunk: nn.Module, classes: int):
+        super().__init__()
+        self.trunk = trunk
+        self.classify = nn.Linear(512, classes)
+
+    def forward(self, image):
+        pooled = torch.squeeze(self.trunk(image))  # expect: SC601
+        return self.classify(pooled)
+
+
 class PairLoss:
     def __init__(self):
         self.criterion = nn.BCEWithLogitsLoss()

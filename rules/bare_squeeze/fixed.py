@@ -48,6 +48,17 @@ class Siamese(nn.Module):
         return self.head(self.trunk(first).flatten(1)), self.head(self.trunk(second).flatten(1))
 
 
+class Probe(nn.Module):
+    def __init__(self, trunk: nn.Module, classes: int):
+        super().__init__()
+        self.trunk = trunk
+        self.classify = nn.Linear(512, classes)
+
+    def forward(self, image):
+        pooled = self.trunk(image).flatten(1)
+        return self.classify(pooled)
+
+
 class PairLoss:
     def __init__(self):
         self.criterion = nn.BCEWithLogitsLoss()

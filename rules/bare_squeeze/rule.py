@@ -34,8 +34,8 @@ RESTORING = frozenset({"view", "reshape", "view_as", "reshape_as", "item", "flat
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if fact.op != "squeeze" or "dim" in fact.given or not isinstance(fact.result, Tensor):
         return
-    x = fact.args.get("input")
-    if not isinstance(x, Tensor) or fact.site.path != facts.path or _harmless(fact, facts):
+    x = _operand(fact)
+    if x is None or fact.site.path != facts.path or _harmless(fact, facts):
         return
     found = _broken_use(fact, facts)
     axes = x.axes
@@ -51,6 +51,16 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
                            help=f"name the axis: {_written(fact, '.squeeze(-1)')}")  # fmt: skip
     else:
         yield from _of_unknown(fact, facts, x)
+
+
+def _operand(fact: Called) -> Tensor | None:
+    match fact.args.get("input"):
+        case Tensor() as x:
+            return x
+        case Unknown(hint="", key=key):
+            return Tensor(Partial(key=key))
+        case _:
+            return None
 
 
 def _of_known(
@@ -116,8 +126,8 @@ def _of_unknown(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
 
 def _applied(fact: Called, facts: Facts) -> Applied | None:
     """The call of a member (a backbone handed in) on a batch that this squeezes the result of."""
-    x = fact.args["input"]
-    if x.made is not None or not isinstance(x.shape, Partial) or x.shape.key is None:
+    x = _operand(fact)
+    if x is None or x.made is not None or not isinstance(x.shape, Partial) or x.shape.key is None:
         return None
     for f in facts.of(Applied):
         if f.member and isinstance(f.result, Unknown) and f.result.key == x.shape.key:
