@@ -129,7 +129,7 @@ def _finding(
         labels=tuple(Label(p[0], names.shape(t)) for p, t in zip(places, pair) if p is not None),
         notes=notes,
         help=text,
-        fix=_fix(fact, site, [p and p[0] for p in places], wanted),
+        fix=_fix(fact, site, wanted),
         covers=COVERS,
     )
 
@@ -149,19 +149,14 @@ def _called(fact: Called) -> str:
             return fact.op
 
 
-def _fix(fact: Called, site: Site, places: list[Site | None], wanted: int) -> Fix | None:
+def _fix(fact: Called, site: Site, wanted: int) -> Fix | None:
     """A row-wise cosine becomes one of all pairs by an axis of its own for the first operand."""
-    left, right = places if len(places) == 2 else (None, None)
-    if (
-        fact.op != "cosine_similarity"
-        or wanted != 2
-        or site.node is not fact.site.node
-        or left is None
-        or right is None
-    ):
+    node = fact.site.node
+    if fact.op != "cosine_similarity" or wanted != 2 or site.node is not node or not isinstance(node, Call):
         return None
-    if not isinstance(site.node, Call):
+    if len(node.args) < 2 or any(arg.keyword or arg.star for arg in node.args[:2]):
         return None
+    left, right = (Site(site.path, arg.value) for arg in node.args[:2])
     text = "{function}({left}.unsqueeze(1), {right}, dim=-1)"
-    parts = (("function", Site(site.path, site.node.func)), ("left", left), ("right", right))
+    parts = (("function", Site(site.path, node.func)), ("left", left), ("right", right))
     return Fix("compare every row with every row", (Edit(site, text, parts),))
