@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from shapecheck.dims import as_symbol, symbols
-from shapecheck.facts import Contract, Facts
+from shapecheck.dataflow import operands
+from shapecheck.dims import as_symbol, compare, symbols
+from shapecheck.facts import Assigned, Beside, Contract, Facts
 from shapecheck.naming import Names
-from shapecheck.program import Function, Param
+from shapecheck.program import Function, Param, walk
 from shapecheck.rule import Finding, Note, Rule
-from shapecheck.values import Partial, Site
+from shapecheck.values import Partial, Site, Tensor
 
 NAMED_FOR = {"comment": "comment", "docstring": "docstring", "annotation": "annotation", "assert": "assertion"}
 
@@ -32,6 +33,36 @@ def contradicted(fact: Contract, facts: Facts) -> bool:
         for other in facts.of(Contract)
         if _from(other) == _from(fact)
     )
+
+
+def alone(fact: Beside, facts: Facts) -> bool:
+    """Whether the comment can speak of nothing else nearby: not of an operand of the statement, nor of any value that
+    the function gives a name to, nor of an adjacent one of unknown shape."""
+    contract = fact.contract
+    if not contradicted(contract, facts):
+        return False
+    own = contract.value.made
+    if own is not None and any(_may_be(contract, t) for t in operands(own)):
+        return False
+    named = [f for f in facts.of(Assigned) if f.activation == fact.activation]
+    if any(f.value.rank is not None and _may_be(contract, f.value) for f in named if isinstance(f.value, Tensor)):
+        return False
+    inside = {id(node) for node in walk(contract.declared.site.node)}
+    at = next((i for i, f in enumerate(named) if id(f.site.node) in inside), None)
+    if at is None:
+        return False
+    adjacent = [f.value for f in (*named[max(at - 1, 0) : at], *named[at + 1 : at + 2])]
+    return not any(isinstance(v, Tensor) and v.rank is None for v in adjacent)
+
+
+def _may_be(contract: Contract, tensor: Tensor) -> bool:
+    """Could this tensor have the written shape?"""
+    sizes = contract.declared.sizes
+    if tensor.sizes is None:
+        return True
+    if len(tensor.sizes) != len(sizes):
+        return False
+    return not any(s is not None and compare(s, have).never for s, have in zip(sizes, tensor.sizes))
 
 
 def _from(fact: Contract) -> list[int]:
@@ -119,4 +150,4 @@ def _count(fact: Contract) -> str:
     return "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
 
 
-__all__ = ["contradicted", "finding", "place"]
+__all__ = ["alone", "contradicted", "finding", "place"]

@@ -159,6 +159,14 @@ class Contract(Fact):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Beside(Fact):
+    """A comment on a line of its own tells a shape that the statement below it does not have. It may speak of a
+    neighbour: `contract` holds only where no neighbour has that shape either."""
+
+    contract: Contract
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Returned(Fact):
     """A project function returned to its caller (or the file's own entry run ended)."""
 
@@ -193,6 +201,7 @@ __all__ = [
     "Applied",
     "Assigned",
     "Axis",
+    "Beside",
     "Broadcasted",
     "Called",
     "Contract",

@@ -71,6 +71,14 @@ def asserted(q: Tensor, p: Tensor) -> Tensor:
     return losses
 
 
+# run: prepared(positive=[B, 1]); differ: B=3
+def prepared(positive: Tensor) -> Tensor:
+    batch, _ = positive.shape
+    # prepare for broadcasting, shape: (batch, 1, 3)
+    positive = positive.view(batch, 1).unsqueeze(dim=1)  # expect: SC701
+    return positive
+
+
 # run: stacked(a=[N, D], b=[N, D]); differ: N=3, D=4
 def stacked(a: Tensor, b: Tensor) -> Tensor:
     n, d = a.shape

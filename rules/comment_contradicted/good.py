@@ -41,8 +41,21 @@ def of_the_step_before(labels: Tensor, q: Tensor, p: Tensor) -> Tensor:
     # (B, N)
     scores = q @ p.view(-1, D).T
     # (B,)
-    picked = scores.gather(1, targets[:, None])
-    return picked
+    picked = scores.logsumexp(dim=1, keepdim=True)
+    return picked + targets[:, None]
+
+
+def above_its_own(q: Tensor, p: Tensor) -> Tensor:
+    B, D = q.shape
+    # Shape: [B, D]
+    q = F.normalize(q.view(B, D), dim=-1)
+    # pair all of them, shape: (B, B)
+    sims = q @ q.T
+    # the loss needs logits of shape (B, B)
+    target = torch.arange(B)
+    # features, shape: (B, D)
+    mean = q.mean(dim=1)
+    return F.cross_entropy(sims, target) + mean.sum()
 
 
 def symbols_of_ones_own(features: Tensor, group_size: int) -> Tensor:

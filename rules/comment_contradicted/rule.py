@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.contradiction import contradicted, finding
-from shapecheck.facts import Contract, Facts
+from shapecheck.contradiction import alone, contradicted, finding
+from shapecheck.facts import Beside, Contract, Facts
 from shapecheck.rule import Finding, Rule, Severity
 
 META = Rule(
@@ -20,3 +20,9 @@ META = Rule(
 def check(fact: Contract, facts: Facts) -> Iterator[Finding]:
     if fact.declared.source != "annotation" and contradicted(fact, facts):
         yield finding(META, fact, facts, facts.names())
+
+
+@META.on(Beside)
+def check_line_above(fact: Beside, facts: Facts) -> Iterator[Finding]:
+    if alone(fact, facts):
+        yield finding(META, fact.contract, facts, facts.names())

@@ -109,7 +109,8 @@ def _above(item: Written, part: str, targets: Sequence[str], alone: bool) -> Wri
         sure = item.certain and alone and not all(axis.isdigit() for axis in item.axes)
         return replace(item, subject=None if len(targets) == 1 else item.subject, certain=sure)
     arrow = item.subject is None and alone and len(targets) == 1 and _ARROW.search(part) is not None
-    return replace(item, certain=item.certain and arrow)
+    beside = item.subject is None and alone and len(targets) == 1 and (item.certain or item.beside) and not arrow
+    return replace(item, certain=item.certain and arrow, beside=beside)
 
 
 def _one(text: str, targets: Sequence[str]) -> list[Written]:
@@ -302,6 +303,7 @@ def _dtype(text: str, at: int) -> tuple[str | None, int]:
 # --------------------------------------------------------------------- inside
 
 _SPOKEN = re.compile(r"(?:shapes?|torch\.Size)\s*(?:of|is|are|:|=|==|will be|should be|becomes)*\s*\Z")
+_PURPOSE = re.compile(r"\bfor \w+ing\b")  # `prepare for broadcasting, shape: (B, 1, N)`
 _OTHER = re.compile(
     r"\b(?:input|inputs|original|before|from|expected|expects?|target|each|every|lists?|tuples?|per|instead|not|same|"
     r"if|when|for|either|any|dict|old|consists?|contains?|clamps?|clip|broadcast|previous|should|must|assume[sd]?|requires?|need|items|where)\b",
@@ -315,12 +317,13 @@ def _inside(text: str, targets: Sequence[str]) -> list[Written]:
     pieces = [p for p in pieces if len(p.items) > 1 or p.trailing_comma]
     if len(pieces) != 1 or not _ENDS.match(text[pieces[0].end :]):
         return []
-    lead = text[: pieces[0].start]
+    lead = _PURPOSE.sub("", text[: pieces[0].start])
     if _OTHER.search(lead) or _CONTAINER.search(lead) or _VALUES.search(lead) or "=" in lead or len(lead) > 80:
         return []
     if not _SPOKEN.search(lead) and not likely(pieces[0], False):
         return []
-    return _records([(None, pieces[0], False)], text, targets)
+    spoken = bool(_SPOKEN.search(lead))
+    return [replace(record, beside=spoken) for record in _records([(None, pieces[0], False)], text, targets)]
 
 
 # -------------------------------------------------------------------- records

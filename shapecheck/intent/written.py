@@ -17,6 +17,7 @@ class Written:
     `axes`: one axis text of the spec language for each axis, outermost first ("B", "2*N-1", "...", "_").
     `text`: the piece as written, at `column` of the text that was read.
     `certain`: False for a form that may mean something else; a hint for names, no ground for a finding.
+    `beside`: a shape for sure, on a line of its own: whether of the statement below, nobody knows.
     """
 
     subject: str | None
@@ -25,6 +26,7 @@ class Written:
     certain: bool = True
     dtype: str | None = None
     column: int = 0
+    beside: bool = False
 
     @property
     def variadic(self) -> bool:

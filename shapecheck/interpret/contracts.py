@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shapecheck import spec
 from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, Verdict, as_symbol, maximum, minimum, symbol
-from shapecheck.facts import Contract, Declared, Signature, Signed
+from shapecheck.facts import Beside, Contract, Declared, Signature, Signed
 from shapecheck.intent import RETURN, Ann, Written, from_annotation, from_assert, from_comment, from_docstring
 from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.kit import is_free_name
@@ -75,11 +75,43 @@ def on_assign(m: Machine, stmt: Stmt, subject: str, value: Value, *, named_only:
         for written in _comment(text, names, above):
             if written.subject is None and (named_only or (len(names) > 1 and not isinstance(stmt, Return))):
                 continue
+            if written.beside and isinstance(stmt, Bind):
+                _state_beside(m, written, value, subject, stmt)
             if written.subject in (None, last) or (isinstance(stmt, Return) and written.subject in RESULTS):
                 value = declare(m, written, value, subject, "comment", Site(m.here.path, stmt))
             elif above and written.subject is not None:
                 _declare_variable(m, written, stmt)
     return value
+
+
+def _state_beside(m: Machine, written: Written, value: Value, subject: str, stmt: Bind) -> None:
+    """Compare with a comment that may as well speak of another statement: nothing is learned from it."""
+    tensor = as_tensor(value)
+    tensor = None if tensor is None else m.state.tensor(tensor)
+    axes = [_axis_text(a) for a in written.axes]
+    if tensor is None or tensor.axes is None or written.variadic or not all(axes):
+        return
+    names = m.state.axes.get(m.here.id, {})
+    sizes = tuple(None if a is None else _size_of(m, a, names) for a in axes)
+    axis = None
+    if len(sizes) == len(tensor.axes):
+        never = (i for i, s in enumerate(sizes) if s is not None and m.kit.compare(tensor.axes[i].size, s).never)
+        axis = next(never, None)
+        if axis is None:
+            return
+    site = Site(m.here.path, stmt)
+    declared = Declared("comment", written.text, tuple(written.axes), sizes, site)
+    contract = Contract(
+        site=m.site,
+        stack=tuple(m.stack),
+        activation=m.here.id,
+        subject=subject,
+        declared=declared,
+        value=tensor,
+        verdict=NEVER,
+        axis=axis,
+    )
+    m.state_fact(Beside(site=m.site, contract=contract))
 
 
 def _targets(stmt: Stmt) -> tuple[str, ...]:
