@@ -14,10 +14,15 @@ The code under judgement is run here, on purpose, by this benchmark alone: the l
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.util
+import re
 import sys
 import threading
+import types
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,10 +83,13 @@ def tracing(wanted: Callable[[str], bool]) -> Iterator[Seen]:
 # -------------------------------------------------------------------- engine
 
 
+PROJECT = Project(parse, (Unreadable,))
+
+
 def told(path: str) -> dict[tuple[int, int, str], list[Shape]]:
     """What the engine says: (first row, last row, name) of the statement -> every shape it found there."""
     program = parse(Path(path).read_bytes(), path)
-    facts = run(program, Project(parse, (Unreadable,))).facts
+    facts = run(program, PROJECT).facts
     places = spans(program)
     out: dict[tuple[int, int, str], list[Shape]] = defaultdict(list)
     for fact in facts.of(Assigned):
@@ -229,7 +237,7 @@ def lightly() -> None:
         ("frossl_loss", "FroSSLLoss", ([x, y],)),
         ("swav_loss", "SwaVLoss", ([x, y], [torch.randn(6, 8)])),
     ]:
-        with attempted(f"lightly {name}"):
+        with attempted(f"lightly {name}"), _stand_in_for_torchvision():
             loss = getattr(importlib.import_module(f"lightly.loss.{module}"), name)
             (loss(loss_dim=4) if name == "DirectCLRLoss" else loss())(*args)
 
@@ -250,12 +258,56 @@ def open_clip() -> None:
         module.CoCaLoss(1.0, 1.0)(x, y, torch.randn(6, 5, 9), torch.randint(0, 9, (6, 5)), torch.tensor(3.0))
 
 
+def reference_trainer() -> None:
+    from reference_trainer import modes
+
+    q, p, groups = torch.randn(4, 8), torch.randn(12, 8), torch.randn(4, 3, 8)
+    target = modes.in_batch_target(4, 3)
+    modes.in_batch_scores(q, p)
+    scores = modes.preset_scores(q, groups)
+    modes.preset_target(4)
+    modes.duplicates_of_positive(torch.arange(12) // 2, target)
+    for name, args in (("info_nce", (scores, modes.preset_target(4), 0.1)), ("margin_mse", (scores, scores * 2))):
+        with attempted(f"reference_trainer {name}"):
+            getattr(modes, name)(*args)
+
+
+def rule_samples() -> None:
+    """Every `# run:` of the rules' samples, at the first of its sizes."""
+    sys.path.append(str(ROOT / "tests"))
+    import twins
+
+    for path in sorted((ROOT / "rules").glob("*/*.py")):
+        if path.name not in ("bad.py", "good.py", "fixed.py"):
+            continue
+        text = path.read_text(encoding="utf-8")
+        with attempted(f"{path.parent.name}/{path.name}"):
+            module, found = twins.load(path, text), twins.cases(text)
+            for case in found:
+                kind, sizes = case.runs[0]
+                with attempted(f"{path.parent.name}/{path.name} {case.name}"), refused(kind == "raises"):
+                    twins.run(module, case.call, sizes)
+
+
+@contextmanager
+def refused(expected: bool) -> Iterator[None]:
+    """A sample that torch is meant to refuse is no failure of its driver."""
+    try:
+        yield
+    except Exception:
+        if not expected:
+            raise
+
+
+ROOT = Path(__file__).resolve().parents[1]
 DRIVERS: dict[str, tuple[Callable[[], None], str]] = {
     "transformers BERT": (bert, "/transformers/models/bert/modeling_bert.py"),
     "sentence-transformers losses": (sentence_transformers_losses, "/sentence_transformers/"),
     "pytorch-metric-learning losses": (metric_learning, "/pytorch_metric_learning/"),
     "lightly losses": (lightly, "/lightly/"),
     "open_clip loss": (open_clip, "/open_clip/loss.py"),
+    "reference trainer": (reference_trainer, "/reference_trainer/modes.py"),
+    "rule samples": (rule_samples, str(ROOT / "rules")),
 }
 
 FAILED: list[str] = []
@@ -273,55 +325,99 @@ def attempted(what: str) -> Iterator[None]:
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--path", action="append", default=[], help="a folder to import public code from")
+    ap.add_argument("--only", default="", help="only drivers whose title has this in it")
     ap.add_argument("-v", action="store_true", help="name every line without a known shape")
     options = ap.parse_args()
     sys.path[:0] = options.path
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    totals = [0, 0, 0, 0]
+    totals = [0] * 7
     for title, (drive, part) in DRIVERS.items():
+        if options.only and options.only not in title:
+            continue
         with tracing(lambda name, part=part: part in name) as seen, attempted(title):  # type: ignore[misc]
             drive()
         counts, contradictions = judge(seen, options.v)
         totals = [a + b for a, b in zip(totals, [*counts, len(contradictions)])]
-        lines, ranks, shapes = counts
-        if lines:
-            print(
-                f"{title}: {lines} tensor lines, rank known {ranks / lines:.0%}, shape known {shapes / lines:.0%}, "
-                f"contradictions {len(contradictions)}"
-            )
+        if counts[0]:
+            print(f"{title}: {shares(counts)}, contradictions {len(contradictions)}", flush=True)
         else:
             print(f"{title}: nothing traced")
         for text in contradictions:
             print("  CONTRADICTION", text)
-    lines, ranks, shapes, wrong = totals
-    print(
-        f"all: {lines} tensor lines, rank {ranks / max(lines, 1):.1%}, shape {shapes / max(lines, 1):.1%}, "
-        f"contradictions {wrong}"
-    )
+    print(f"all: {shares(totals[:6])}, contradictions {totals[6]}")
     for text in FAILED:
         print("left out:", text)
 
 
+def shares(counts: list[int]) -> str:
+    lines, ranks, shapes, told_lines, told_ranks, told_shapes = counts
+    text = f"{lines} tensor lines, rank known {ranks / max(lines, 1):.1%}, shape known {shapes / max(lines, 1):.1%}"
+    if told_lines:
+        text += f"; {told_lines} of them with evidence: {told_ranks / told_lines:.1%}, {told_shapes / told_lines:.1%}"
+    return text
+
+
+@contextmanager
+def _stand_in_for_torchvision() -> Iterator[None]:
+    """lightly's losses import a package whose other modules ask for torchvision; none of what runs here uses it."""
+    if importlib.util.find_spec("torchvision") is not None:
+        yield
+        return
+
+    class Anything(types.ModuleType):
+        __version__ = "0.0"
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (torch.nn.Module,), {})
+
+    class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+        def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+            if name.split(".")[0] in ("torchvision", "PIL") and name not in sys.modules:
+                return importlib.machinery.ModuleSpec(name, self, is_package=True)
+            return None
+
+        def create_module(self, spec: Any) -> types.ModuleType:
+            return Anything(spec.name)
+
+        def exec_module(self, module: types.ModuleType) -> None:
+            pass
+
+    finder = Finder()
+    sys.meta_path.append(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [n for n in sys.modules if n.split(".")[0] in ("torchvision", "PIL")]:
+            if isinstance(sys.modules[name], Anything):
+                del sys.modules[name]
+
+
 def judge(seen: Seen, verbose: bool) -> tuple[list[int], list[str]]:
-    """[lines, with known rank, with known shape], and what contradicts."""
-    counts = [0, 0, 0]
+    """[lines, with known rank, with known shape, the same three where there is evidence], and what contradicts."""
+    counts = [0] * 6
     wrong: list[str] = []
     by_file: dict[str, list[tuple[int, str, set[tuple[int, ...]]]]] = defaultdict(list)
     for (path, row, name), shapes in seen.items():
         by_file[path].append((row, name, shapes))
     for path, rows in by_file.items():
         engine = told(path)
+        spoken_for = evidenced(path)
         for row, name, shapes in sorted(rows, key=lambda r: r[:2]):
             said = [
                 s for (first, last, n), found in engine.items() if n == name and first <= row <= last for s in found
             ]
             if not said and not _bound_here(path, row, name):
                 continue
-            counts[0] += 1
             known = [s for s in said if isinstance(s, tuple)]
-            counts[1] += bool(known)
-            counts[2] += bool(known) and any(fits(s, real) for s in known for real in shapes)
+            right = bool(known) and any(fits(s, real) for s in known for real in shapes)
+            has_evidence = any(first <= row <= last for first, last in spoken_for)
+            row_counts = [1, bool(known), right]
+            for i, got in enumerate([*row_counts, *(has_evidence and c for c in row_counts)]):
+                counts[i] += got
             for real in shapes:
                 if said and not any(fits(s, real) for s in said):
                     names = Names({}, {})
@@ -330,18 +426,72 @@ def judge(seen: Seen, verbose: bool) -> tuple[list[int], list[str]]:
                         + " | ".join(sorted({names.shape(s) for s in said}))
                     )
             if verbose and not known:
-                print(f"  unknown {path}:{row} {name} {sorted(shapes)[:2]}")
+                print(f"  unknown{' with evidence' if has_evidence else ''} {path}:{row} {name} {sorted(shapes)[:2]}")
     return counts, wrong
+
+
+def evidenced(path: str) -> list[tuple[int, int]]:
+    """(first row, last row) of each function whose text tells anything of its parameters' shapes: an annotation with
+    axes, a shape in its docstring or in a comment, an einsum, sizes unpacked or asked for, or an assertion on them."""
+    text = Path(path).read_text(encoding="utf-8")
+    lines = text.split("\n")
+    found = []
+    for node in ast.walk(_tree(path)):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        names = {a.arg for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]} - {"self", "cls"}
+        body = lines[node.lineno - 1 : node.end_lineno]
+        if _tells(node, names) or any(_SHAPE_COMMENT.search(line) for line in body):
+            found.append((node.lineno, node.end_lineno or node.lineno))
+    return found
+
+
+def _tells(function: ast.FunctionDef | ast.AsyncFunctionDef, names: set[str]) -> bool:
+    if _SHAPE_WORDS.search(ast.get_docstring(function) or ""):
+        return True
+    for node in ast.walk(function):
+        match node:
+            case ast.Subscript(value=ast.Name(id="Float" | "Int" | "Bool" | "Shaped")):
+                return True
+            case ast.Call(func=ast.Attribute(attr="einsum") | ast.Name(id="einsum" | "rearrange")):
+                return True
+            case ast.Assert() if any(_is_shape_of(n, names) for n in ast.walk(node)):
+                return True
+            case ast.Assign(targets=[ast.Tuple()], value=value) if _asks(value, names):
+                return True
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="size")) if name in names:
+                return True
+            case ast.Subscript(value=ast.Attribute(value=ast.Name(id=name), attr="shape")) if name in names:
+                return True
+    return False
+
+
+def _asks(value: ast.expr, names: set[str]) -> bool:
+    """`x.shape` or `x.size()` of a parameter."""
+    return _is_shape_of(value.func if isinstance(value, ast.Call) else value, names)
+
+
+def _is_shape_of(node: ast.AST, names: set[str]) -> bool:
+    match node:
+        case ast.Attribute(value=ast.Name(id=name), attr="shape" | "size" | "dim" | "ndim"):
+            return name in names
+        case _:
+            return False
+
+
+_SHAPE_COMMENT = re.compile(r"#.*[\[(] *\w+ *(?:,|x) *[\w*+-]+[^#]*[\])]")
+_SHAPE_WORDS = re.compile(r"(?i)shape[^\n]{0,20}[\[(`]|[\[(](?:[A-Z]|batch\w*|\w+_size|n|bsz) *, *[\w .*+,-]+[\])]")
+
+
+def _tree(path: str) -> ast.Module:
+    if path not in _TREES:
+        _TREES[path] = ast.parse(Path(path).read_bytes())
+    return _TREES[path]
 
 
 def _bound_here(path: str, row: int, name: str) -> bool:
     """Does the statement that begins at that line assign the name? (Loop targets and arguments are not counted.)"""
-    import ast
-
-    tree = _TREES.get(path)
-    if tree is None:
-        tree = _TREES[path] = ast.parse(Path(path).read_bytes())
-    for node in ast.walk(tree):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)) and node.lineno <= row <= (
             node.end_lineno or row
         ):
@@ -351,7 +501,7 @@ def _bound_here(path: str, row: int, name: str) -> bool:
     return False
 
 
-_TREES: dict[str, Any] = {}
+_TREES: dict[str, ast.Module] = {}
 
 if __name__ == "__main__":
     main()
