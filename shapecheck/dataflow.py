@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from shapecheck.facts import Fact
+from shapecheck.facts import Fact, Facts
 from shapecheck.values import Items, Made, Many, Site, Tensor
 
 # ops that hand on their first argument's rows: shape up to order of axes, and meaning, stay
@@ -114,6 +114,23 @@ def ancestors(tensor: Tensor, limit: int = 200) -> Iterator[Tensor]:
             queue += operands(t.made)
 
 
+def lifted(site: Site, fact: Fact, facts: Facts) -> Site:
+    """A place as seen from the function that the fact is stated in: what a helper did, at the call of the helper."""
+    depth = len(fact.stack)
+    found = site
+    for other in facts.items:
+        if other is fact:
+            break
+        inside = other.activation > fact.activation and len(other.stack) > depth
+        if inside and other.site.node is site.node and _same_calls(other, fact, depth):
+            found = other.stack[depth].site  # the latest one before the fact
+    return found
+
+
+def _same_calls(a: Fact, b: Fact, depth: int) -> bool:
+    return all(x.activation == y.activation for x, y in zip(a.stack[:depth], b.stack[:depth]))
+
+
 def blame(fact: Fact, values: list[Tensor], path: str) -> Site:
     """The place that answers for what the fact states: the op itself, or the call that handed it operands made
     elsewhere. A helper that only combines its parameters is innocent; its caller chose them.
@@ -137,4 +154,4 @@ def blame(fact: Fact, values: list[Tensor], path: str) -> Site:
     return site
 
 
-__all__ = ["IN_PLACE_ORDER", "NEUTRAL", "ancestors", "base", "blame", "operands"]
+__all__ = ["IN_PLACE_ORDER", "NEUTRAL", "ancestors", "base", "blame", "lifted", "operands"]

@@ -58,7 +58,8 @@ Layout: TypeAlias = Merged | Joined | None
 class Axis:
     """One axis: its size; outside equality, its memory layout, where it came from, and a role.
 
-    `role`: "" or one of "batch", "rank" (process rank after a gather), "block" (index of a `cat`/`stack` member).
+    `role`: "" or one of "batch" (first axis of an input), "rank" (process rank after a gather), "block" (index of a
+    `cat`/`stack` member), "copy" (equal elements, of `expand` or `repeat`).
     """
 
     size: Size
@@ -145,13 +146,13 @@ class Tensor:
 @dataclass(frozen=True, slots=True)
 class Num:
     """A Python int whose value is a size (known or symbolic). `of`: the tensor that has it as the size of its axis
-    `at`; `ratio`: the two numbers whose floor quotient it is."""
+    `at`; `ratio`: the two numbers whose floor quotient it is, and where."""
 
     size: Size
     origin: Origin | None = field(default=None, compare=False, repr=False)
     of: Tensor | None = field(default=None, compare=False, repr=False)
     at: int = field(default=0, compare=False, repr=False)
-    ratio: tuple[Num, Num] | None = field(default=None, compare=False, repr=False)
+    ratio: tuple[Num, Num, Site] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,7 +361,7 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
     if len(values) == 2 and op in ("==", "!=", "<", "<=", ">", ">="):
         truth = branching.compare_values(m, op, values[0], values[1])
         return Unknown("bool", m.fresh()) if truth is None else (TRUE if truth else FALSE)
-    return arithmetic(m, op, values)
+    return arithmetic(m, op, values, expr)
 
 
 def _operand(v: Value) -> Value:
@@ -370,7 +370,7 @@ def _operand(v: Value) -> Value:
     return Unknown("float", v.key) if _numberish(v) and v.hint == "" else v if _numberish(v) else Tensor(dtype=None)
 
 
-def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
+def arithmetic(m: Machine, op: str, values: list[Value], node: Expr | None = None) -> Value:
     """Numbers: sizes stay symbolic, floats are unknown unless both are literals."""
     floats = [v for v in values if (isinstance(v, Lit) and isinstance(v.value, float)) or _is_float(v)]
     if floats or op == "/":
@@ -398,7 +398,7 @@ def arithmetic(m: Machine, op: str, values: list[Value]) -> Value:
     origin = next((v.origin for v in values if isinstance(v, Num) and v.origin), None)
     match op, values:
         case "//", [Num() as left, Num() as right]:
-            return Num(result, origin, ratio=(left, right))
+            return Num(result, origin, ratio=(left, right, m.site if node is None else m.at(node)))
     return Num(result, origin)
 
 

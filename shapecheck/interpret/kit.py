@@ -175,7 +175,9 @@ class Learner:
                 keep = s.head + s.tail[len(s.tail) - (rank - len(s.head)) :] if rank > len(s.head) else s.head[:rank]
                 return self.refine(tensor, keep)
             return tensor
-        middle = tuple(Axis(self.fresh("")) for _ in range(rank - s.min_rank))
+        middle = tuple(
+            Axis(self.fresh(""), role="" if i or s.head or rank < 2 else "batch") for i in range(rank - s.min_rank)
+        )
         return self.refine(tensor, s.head + middle + s.tail)
 
     def broadcast(self, op: str, *tensors: Tensor) -> Shape:
@@ -184,7 +186,7 @@ class Learner:
             return ()
         if any(t.rank is None for t in tensors):
             return self._broadcast_partial(tensors)
-        rank = max(t.rank or 0 for t in tensors)
+        rank = max((t.rank or 0 for t in tensors), default=0)
         stretched: list[tuple[int, int]] = []
         absent: list[tuple[int, int]] = []
         out: list[Axis] = []

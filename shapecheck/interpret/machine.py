@@ -42,6 +42,9 @@ class Oracle:
 
     prefix: tuple[int, ...] = ()
     taken: list[tuple[int, int]] = field(default_factory=list)
+    # how the calls of this statement ended, by the decisions before them: a replay comes to the same ends
+    ended: dict[tuple[object, ...], list[tuple[list[State], Value]]] = field(default_factory=dict)
+    calls: int = 0
 
     def choose(self, ways: int) -> int:
         at = len(self.taken)
@@ -260,9 +263,10 @@ class Machine:
         outcomes: list[Outcome] = []
         pending: list[tuple[int, ...]] = [()]
         mark = len(self.facts.items)
+        ended: dict[tuple[object, ...], list[tuple[list[State], Value]]] = {}
         try:
             while pending:
-                self.oracle = Oracle(pending.pop())
+                self.oracle = Oracle(pending.pop(), ended=ended)
                 self.state = state.copy()
                 depth = (len(self.stack), len(self.activations))
                 try:
@@ -345,14 +349,32 @@ class Machine:
             self.site, self.op_name = site, op_name
 
     def _body(self, closure: Closure, activation: Activation) -> Value:
-        from shapecheck.interpret.contracts import on_return
-
         function = closure.node
         if isinstance(function, Lambda):
             return self.eval(function.body)
         oracle = self.oracle
+        at = (id(function), oracle.calls, *(choice for choice, _ in oracle.taken))
+        oracle.calls += 1
+        groups = oracle.ended.get(at)
+        if groups is None:
+            groups = self._ends(function, activation)
+            self.oracle = oracle
+            oracle.ended[at] = groups
+        if not groups:
+            return self.unknown()
+        pick = self.oracle.choose(min(len(groups), 4)) if len(groups) > 1 else 0
+        states, value = groups[pick]
+        if len(groups) > 4 and pick == 3:  # too many: the rest as one
+            for more, v in groups[4:]:
+                states, value = [*states, *more], join_value(value, v, self.fresh)
+        self.state = self.joined([s.copy() for s in states])
+        return value
+
+    def _ends(self, function: Function, activation: Activation) -> list[tuple[list[State], Value]]:
+        """Run a body: the different results, each with the states that end in it. None at all: every way raises."""
+        from shapecheck.interpret.contracts import on_return
+
         outcomes = self.run_block(function.body, self.state.copy())
-        self.oracle = oracle
         results: list[tuple[State, Value]] = []
         for out in outcomes:
             if out.signal.kind == "raise":
@@ -367,7 +389,7 @@ class Machine:
             results.append((out.state, value))
         if not results:  # every way raises: what comes after is never reached
             self.state = outcomes[0].state if outcomes else self.state
-            return self.unknown()
+            return []
         if any(isinstance(v, (Tensor, Items, Mapping)) for _, v in results):
             # None beside tensors is the answer to a missing input; its callers test for it or crash
             results = [(st, v) for st, v in results if v != NONE]
@@ -381,19 +403,12 @@ class Machine:
                     break
             else:
                 groups.append(([st], value))
-        pick = self.oracle.choose(min(len(groups), 4)) if len(groups) > 1 else 0
-        if len(groups) > 4 and pick == 3:  # too many: the rest as one
-            rest = groups[3:]
-            value = rest[0][1]
-            for _, v in rest[1:]:
-                value = join_value(value, v, self.fresh)
-            self.state = self.joined([s for states, _ in rest for s in states])
-            return value
-        states, value = groups[pick]
-        if len(states) > 1 and isinstance(value, Tensor):
-            value = _merge_made(value, [v for s, v in results if alike(v, value)])
-        self.state = self.joined(states)
-        return value
+        return [
+            (states, _merge_made(value, [v for _, v in results if alike(v, value)]))
+            if len(states) > 1 and isinstance(value, Tensor)
+            else (states, value)
+            for states, value in groups
+        ]
 
     def _leave(self, state: State, activation: Activation) -> None:
         """Forget the frame, unless a function defined in it may still look there."""

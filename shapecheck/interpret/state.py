@@ -315,7 +315,11 @@ def alike(a: Value, b: Value) -> bool:
         case Unknown(), Unknown():
             return a.hint == b.hint
         case Tensor(), Tensor():
-            return a.shape == b.shape
+            return (
+                a.shape == b.shape
+                and a.content == b.content
+                and (a.axes is None or _same_order(a.axes, b.axes or ()))
+            )
         case Lit(value=float()), Lit(value=float()):
             return True
         case Items(), Items():
@@ -326,8 +330,6 @@ def alike(a: Value, b: Value) -> bool:
             return len(a.items) == len(b.items) and all(
                 k == j and alike(v, w) for (k, v), (j, w) in zip(a.items, b.items)
             )
-        case Tensor(), Tensor():
-            return a == b and a.content == b.content and (a.axes is None or _same_order(a.axes, b.axes or ()))
         case _:
             return a == b
 

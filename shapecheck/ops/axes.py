@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shapecheck.dims import NEVER, Size, symbol, symbols
+from shapecheck.dims import NEVER, Size, exact_div, symbol, symbols
 from shapecheck.ops.kit import Kit
 from shapecheck.values import Axis, Extern, Items, Lit, Many, Mapping, Num, Partial, Shape, Tensor, Unknown, Value
 
@@ -227,7 +227,7 @@ def wrong_dim(kit: Kit, op: str, tensor: Tensor, dim: int, extra: int = 0) -> No
 def require(kit: Kit, kind: str, op: str, operands: Sequence[Tensor], a: Size, b: Size, detail: str = "") -> bool:
     """torch needs a == b: learn it, or state the crash. False when they are never equal."""
     verdict = kit.agree(a, b)
-    if verdict.never or (verdict.sometimes and not is_open(kit, a) and not is_open(kit, b)):
+    if verdict.never or (verdict.sometimes and not _unsettled(kit, a, b)):
         kit.crash(kind, op, operands, a, b, verdict, detail)
     return not verdict.never
 
@@ -235,6 +235,15 @@ def require(kit: Kit, kind: str, op: str, operands: Sequence[Tensor], a: Size, b
 def is_open(kit: Kit, size: Size) -> bool:
     """Does the size depend on one that nothing is known of, or that is configured ("$")?"""
     return any(name.startswith("$") or kit.is_free(symbol(name)) for name in symbols(kit.resolve(size)))
+
+
+def _unsettled(kit: Kit, a: Size, b: Size) -> bool:
+    """May two sizes be equal for all that is known? W*N and N may not, whatever N is: they are W = 1 apart."""
+    for whole, part in ((kit.resolve(a), kit.resolve(b)), (kit.resolve(b), kit.resolve(a))):
+        times = exact_div(whole, part)
+        if times is not None and not is_open(kit, times):
+            return False
+    return is_open(kit, a) or is_open(kit, b)
 
 
 def same_axis(kit: Kit, a: Axis, b: Axis) -> Axis:

@@ -48,14 +48,16 @@ def expanded(kit: Kit, tensor: Tensor, wanted: Sequence[Size | None]) -> Tensor:
         if own is None:
             if size == -1:
                 kit.crash("expand", "expand", (tensor,), -1, None, NEVER, "-1 for an axis that is new")
-            axes.append(kit.axis(kit.fresh("n") if size is None or size == -1 else size, "expand"))
+            axes.append(_copy(kit, kit.fresh("n") if size is None or size == -1 else size))
         elif size == -1 or (size is None and own.size != 1 and not kit.is_free(own.size)):
             axes.append(own)
         elif size is None:
             axes.append(kit.axis(kit.fresh("n"), "expand"))
         elif layout.equal(kit, own.size, size):
             axes.append(own)
-        elif own.size == 1 or kit.is_free(own.size):
+        elif own.size == 1:
+            axes.append(_copy(kit, size))
+        elif kit.is_free(own.size):
             axes.append(kit.axis(size, "expand"))
         else:
             if not require(kit, "expand", "expand", (tensor,), own.size, size):
@@ -63,6 +65,11 @@ def expanded(kit: Kit, tensor: Tensor, wanted: Sequence[Size | None]) -> Tensor:
                 continue
             axes.append(own if kit.is_free(size) else kit.axis(size, "expand"))
     return Tensor(tuple(axes), tensor.dtype)
+
+
+def _copy(kit: Kit, size: Size) -> Axis:
+    """An axis along which every element is the same."""
+    return replace(kit.axis(size, "expand"), role="copy")
 
 
 @op("Tensor.repeat")
@@ -108,7 +115,7 @@ def _copies(kit: Kit, count: Size | None, axis: Axis, outer: bool) -> Axis:
     made = kit.axis(count * axis.size, why)
     if axis.size == 1:
         return made
-    copies = kit.axis(count, why)
+    copies = replace(kit.axis(count, why), role="copy")
     inside = layout.factors(axis)
     return replace(made, layout=Merged((copies, *inside) if outer else (*inside, copies)))
 

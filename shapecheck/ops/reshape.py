@@ -81,7 +81,13 @@ def _guessless(kit: Kit, tensor: Tensor, sizes: Sequence[Size | None]) -> tuple[
     """The shape of a view where the total or a size is unknown: what is given is sure, the rest is new."""
     if tensor.axes is not None and len(sizes) == 1 and sizes[0] in (-1, None):
         return (layout.merge(kit, tensor.axes, "view"),)
-    return tuple(kit.axis(kit.fresh("n") if s is None or s == -1 else s, "view") for s in sizes)
+    made = [kit.axis(kit.fresh("n") if s is None or s == -1 else s, "view") for s in sizes]
+    head = tensor.shape.head if isinstance(tensor.shape, Partial) else tensor.shape
+    for i, (own, size) in enumerate(zip(head, sizes)):  # leading axes that stay are themselves
+        if size is None or size == -1 or not layout.equal(kit, own.size, size):
+            break
+        made[i] = own
+    return tuple(made)
 
 
 def _cancel(kit: Kit, have: Sequence[Size], given: Sequence[Size]) -> tuple[list[Size], list[Size]]:
