@@ -1,0 +1,62 @@
+"""Two matrices of pairs meet, one of them transposed."""
+
+import torch
+import torch.nn.functional as F
+
+
+# run: distances(feat_one=[N, D], feat_two=[N, D], pos_one=[N], pos_two=[N]); differ: N=4, D=3; equal: N=1, D=3
+def distances(feat_one, feat_two, pos_one, pos_two):
+    n, d = feat_one.shape
+    feats_one, feats_two = feat_one.view(n, d), feat_two.view(n, d)
+    xs_one, xs_two = pos_one.view(n), pos_two.view(n)
+    sim = feats_one @ feats_two.T  # expect: SC203
+    near = (xs_two[:, None] - xs_one[None, :]).abs()
+    return sim * near
+
+
+def masked_pairs(q, k, q_ids, k_ids):
+    n, d = q.shape
+    q_rows, k_rows = F.normalize(q, dim=1), F.normalize(k.view(n, d), dim=1)
+    q_names, k_names = q_ids.view(n), k_ids.view(n)
+    scores = torch.matmul(q_rows, k_rows.transpose(0, 1))  # expect: SC203
+    same = k_names.unsqueeze(1) == q_names.unsqueeze(0)
+    return scores.masked_fill(~same, 0.0)
+
+
+def flat_pairs(a_points, b_points, a_feats, b_feats):
+    n, d = a_feats.shape
+    a_xy, b_xy = a_points.view(n, 2), b_points.view(n, 2)
+    a_flat = a_xy[None, :].expand(n, n, -1).reshape(n * n, 2)
+    b_flat = b_xy[:, None].expand(n, n, -1).reshape(n * n, 2)
+    far = F.pairwise_distance(a_flat, b_flat).reshape(n, n)  # expect: SC203
+    a_unit, b_unit = F.normalize(a_feats, dim=-1), F.normalize(b_feats.view(n, d), dim=-1)
+    sims = F.cosine_similarity(a_unit[:, None, :], b_unit[None, :, :], dim=-1)
+    return sims * far
+
+
+def weighted(img, txt, img_time, txt_time):
+    n, d = img.shape
+    img_vec, txt_vec = img.view(n, d), txt.view(n, d)
+    img_at, txt_at = img_time.view(n), txt_time.view(n)
+    logits = img_vec @ txt_vec.t()  # expect: SC203
+    gap = txt_at.unsqueeze(1) - img_at.unsqueeze(0)
+    weight = torch.exp(-gap.abs())
+    return logits * weight
+
+
+def turned(z1, z2, y1, y2):
+    n, d = z1.shape
+    h1, h2 = z1.view(n, d), z2.view(n, d)
+    c1, c2 = y1.view(n), y2.view(n)
+    sim = (h1 @ h2.T).T  # expect: SC203
+    agree = (c1[:, None] == c2[None, :]).float()
+    return sim * agree
+
+
+def selected(src, dst, src_id, dst_id):
+    n, d = src.shape
+    src_emb, dst_emb = src.view(n, d), dst.view(n, d)
+    src_key, dst_key = src_id.view(n), dst_id.view(n)
+    sim = src_emb @ dst_emb.T  # expect: SC203
+    match = torch.eq(dst_key.unsqueeze(1), src_key.unsqueeze(0))
+    return sim.masked_select(match)

@@ -1,0 +1,43 @@
+"""Pairs that stand alike, or whose names tell nothing."""
+
+import torch
+import torch.nn.functional as F
+
+
+def in_order(feat_one, feat_two, pos_one, pos_two):
+    n, d = feat_one.shape
+    feats_one, feats_two = feat_one.view(n, d), feat_two.view(n, d)
+    xs_one, xs_two = pos_one.view(n), pos_two.view(n)
+    near = (xs_one[:, None] - xs_two[None, :]).abs()
+    return (feats_one @ feats_two.T) * near
+
+
+def turned_to_fit(z1, z2, y1, y2):
+    n, d = z1.shape
+    h1, h2 = z1.view(n, d), z2.view(n, d)
+    c1, c2 = y1.view(n), y2.view(n)
+    agree = (c2[:, None] == c1[None, :]).float()
+    return (h1 @ h2.T) * agree.T
+
+
+def one_label_vector(z1, z2, labels):
+    n, d = z1.shape
+    h1, h2 = z1.view(n, d), z2.view(n, d)
+    own = labels.view(n)
+    same = own.unsqueeze(0) == own.unsqueeze(1)
+    return (h1 @ h2.T) * same
+
+
+def differences(x):
+    n, d = x.shape
+    return x.unsqueeze(0) - x.unsqueeze(1)
+
+
+def flat_in_order(a_points, b_points, a_feats, b_feats):
+    n, d = a_feats.shape
+    a_xy, b_xy = a_points.view(n, 2), b_points.view(n, 2)
+    a_flat = a_xy[:, None].expand(n, n, -1).reshape(n * n, 2)
+    b_flat = b_xy[None, :].expand(n, n, -1).reshape(n * n, 2)
+    far = F.pairwise_distance(a_flat, b_flat).reshape(n, n)
+    a_unit, b_unit = F.normalize(a_feats, dim=-1), F.normalize(b_feats.view(n, d), dim=-1)
+    return torch.einsum("nd,md->nm", a_unit, b_unit) * far

@@ -1,0 +1,61 @@
+"""Offsets that go with their gather."""
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+
+
+def gather_rows(x):
+    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x)
+    return torch.cat(parts, dim=0)
+
+
+def both_under_one_condition(z1, z2, gather_across=False):
+    n, d = z1.shape
+    others = z2.view(n, d)
+    labels = torch.arange(n)
+    if gather_across:
+        others = gather_rows(others)
+        labels = labels + dist.get_rank() * n
+    return F.cross_entropy(z1 @ others.T, labels)
+
+
+def shared_part_of_a_condition(z1, z2, gather_across, world_size):
+    n, d = z1.shape
+    others = z2.view(n, d)
+    if gather_across and world_size > 1:
+        others = gather_rows(others)
+    logits = z1 @ others.T
+    labels = torch.arange(n)
+    if gather_across:
+        labels = labels + dist.get_rank() * n
+    return F.cross_entropy(logits, labels)
+
+
+def both_sides_gathered(q, k):
+    b, d = q.shape
+    rows, columns = gather_rows(q), gather_rows(k.view(b, d))
+    return F.cross_entropy(rows @ columns.T, torch.arange(rows.size(0)))
+
+
+def rank_or_zero(q, k):
+    n, d = q.shape
+    rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+    logits = q @ gather_rows(k.view(n, d)).T
+    return F.cross_entropy(logits, torch.arange(n) + n * rank)
+
+
+def stride_and_offset(q, p):
+    b, g, d = p.shape
+    columns = gather_rows(p.reshape(b * g, d))
+    scores = q.view(b, d) @ columns.T
+    return F.cross_entropy(scores, torch.arange(b) * g + dist.get_rank() * b * g)
+
+
+def own_rows_of_gathered_labels(q, k):
+    b, d = q.shape
+    rank = dist.get_rank()
+    columns = gather_rows(k.view(b, d))
+    every = torch.arange(columns.size(0))
+    return F.cross_entropy(q @ columns.T, every[b * rank : b * (rank + 1)])

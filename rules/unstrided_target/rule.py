@@ -1,0 +1,98 @@
+"""SC302: `arange(B)` as labels where each row owns a block of G neighbouring columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shapecheck.dataflow import blame
+from shapecheck.dims import Size
+from shapecheck.facts import Called, Facts
+from shapecheck.program import Attr, Call, Expr, Name
+from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.targets import Labelled, factors, labelled, multiple, product_behind
+from shapecheck.values import Affine, Joined, Site, Tensor
+
+META = Rule(
+    "SC302",
+    "unstrided-target",
+    Severity.ERROR,
+    "labels count 0, 1, 2, ... over columns that come in one block for each row",
+)
+
+
+@META.on(Called)
+def check(fact: Called, facts: Facts) -> Iterator[Finding]:
+    loss = labelled(fact)
+    if loss is None or loss.content != Affine(0, 1) or isinstance(loss.rows.size, int):
+        return
+    product = product_behind(loss.scores)
+    if product is None or product.made is None:
+        return
+    group, why = _group(loss, facts)
+    if group is None:
+        return
+    names = facts.names()
+    b, g = names.size(loss.rows.size), names.size(group)
+    notes = [Note(f"{names.shape(loss.scores)}: all pairs, {g} columns for each row", product.made.site)]
+    if why is not None:
+        notes.append(Note(f"here the columns come in blocks of {g}, one block for each of the {b} rows", why))
+    if loss.target.made is not None:
+        notes.append(Note("the labels are made here", loss.target.made.site))
+    yield META.finding(
+        blame(fact, [loss.scores, loss.target], facts.path),
+        f"the labels are 0, 1, ..., {b} - 1, but in these scores {names.shape(loss.scores)} row i owns the columns "
+        f"from i * {g} on: the label i names a column of row i // {g}",
+        notes=tuple(notes),
+        condition=f"{g} = 1",
+        help=f"multiply the labels by the group size: `torch.arange({b}) * {g}`",
+        fix=_fix(fact),
+    )
+
+
+def _group(loss: Labelled, facts: Facts) -> tuple[Size | None, Site | None]:
+    """How many neighbouring columns each row owns, and where that is seen."""
+    parts = factors(loss.columns)
+    total: Size = 1
+    for i, part in enumerate(parts[:-1]):
+        if part.role in ("block", "rank"):
+            return None, None
+        total = total * part.size
+        if total == loss.rows.size:
+            inner: Size = 1
+            for rest in parts[i + 1 :]:
+                inner = inner * rest.size
+            return inner, loss.columns.origin.site if loss.columns.origin else None
+    if len(parts) > 1 or isinstance(loss.columns.layout, Joined):
+        return None, None
+    group = multiple(loss.columns.size, loss.rows.size)
+    if group is None or group == 1:
+        return None, None
+    for f in facts.of(Called):
+        if f.op == "view" and isinstance(f.result, Tensor) and isinstance(given := f.args.get("input"), Tensor):
+            cut = f.result.sizes or ()
+            if cut[:2] == (loss.rows.size, group) and given.rank == len(cut) - 1:
+                return group, f.site
+    return None, None
+
+
+def _fix(fact: Called) -> Fix | None:
+    node = fact.site.node
+    if not isinstance(node, Call):
+        return None
+    plain = [a.value for a in node.args if a.keyword is None and not a.star]
+    named = {a.keyword: a.value for a in node.args if a.keyword}
+    scores = named.get("input", plain[0] if plain else None)
+    target = named.get("target", plain[1] if len(plain) > 1 else None)
+    if not _plain(scores) or target is None:
+        return None
+    path = fact.site.path
+    edit = Edit(
+        Site(path, target),
+        "{target} * ({scores}.size(1) // {scores}.size(0))",
+        (("target", Site(path, target)), ("scores", Site(path, scores))),  # type: ignore[arg-type]
+    )
+    return Fix("stride the labels by the group size", (edit,), safe=True)
+
+
+def _plain(expr: Expr | None) -> bool:
+    return isinstance(expr, Name) or (isinstance(expr, Attr) and _plain(expr.value))

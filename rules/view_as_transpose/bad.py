@@ -1,0 +1,55 @@
+"""Views that ask for the same axes in another order."""
+
+import torch
+from torch import nn
+
+
+# run: channels_first(x=[B, T, C]); differ: B=2, T=3, C=4; equal: B=2, T=1, C=4
+def channels_first(x):
+    b, t, c = x.shape
+    return x.view(b, c, t)  # expect: SC201
+
+
+# run: time_first(batch=[B, T, D]); differ: B=2, T=3, D=4; equal: B=1, T=3, D=4
+def time_first(batch):
+    size, steps, dim = batch.size()
+    return batch.reshape(steps, size, dim)  # expect: SC201
+
+
+# run: split_heads(x=[B, S, D]); differ: B=2, S=3, D=4; equal: B=2, S=1, D=4
+def split_heads(x, heads=2):
+    b, s, d = x.shape
+    return x.view(b, heads, s, d // heads)  # expect: SC201
+
+
+# run: pixels_last(images=[B, C, H, W]); differ: B=2, C=3, H=2, W=5; equal: B=2, C=1, H=2, W=5
+def pixels_last(images):
+    b, c, h, w = images.shape
+    return images.reshape(b, h * w, c)  # expect: SC201
+
+
+# run: stacked_views(a=[B, T, C], b=[B, T, C]); differ: B=2, T=3, C=4; equal: B=2, T=1, C=4
+def stacked_views(a, b):
+    n, t, c = a.shape
+    both = torch.cat([a, b], dim=0)
+    return both.view(n * 2, c, t)  # expect: SC201
+
+
+class Encoder(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv1d(channels, channels, kernel_size=3, padding=1)
+
+    def forward(self, series):
+        if series.ndim == 3:
+            n, window, features = series.shape
+        else:
+            n, window = series.shape
+            features = 1
+        return self.conv(series.reshape(n, features, window))  # expect: SC201
+
+
+# run: merged_states(h=[L, B, D]); differ: L=2, B=3, D=4; equal: L=1, B=3, D=4
+def merged_states(h):
+    layers, batch, dim = h.shape
+    return torch.reshape(h, (batch, layers * dim))  # expect: SC201

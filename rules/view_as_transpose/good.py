@@ -1,0 +1,53 @@
+"""Views that keep the order of memory, and one that moves it on purpose."""
+
+import torch
+import torch.nn.functional as F
+
+
+def heads(x, n_heads):
+    b, s, d = x.shape
+    return x.view(b, s, n_heads, d // n_heads).transpose(1, 2)
+
+
+def joined_heads(x):
+    b, h, s, d = x.shape
+    return x.transpose(1, 2).contiguous().view(b, s, h * d)
+
+
+def merged(x):
+    b, s, d = x.shape
+    return x.view(b * s, d).view(b, s, d)
+
+
+def groups(p, batch):
+    return p.view(batch, -1, p.size(-1))
+
+
+def moved_first(x):
+    b, t, c = x.shape
+    return x.permute(0, 2, 1).reshape(b, c, t)
+
+
+def with_channel(x):
+    b, w = x.shape
+    return x.view(b, 1, w)
+
+
+def relative_shift(scores):
+    b, h, q, k = scores.shape
+    padded = torch.cat([scores.new_zeros(b, h, q, 1), scores], dim=-1)
+    return padded.view(b, h, k + 1, q)[:, :, 1:].view(b, h, q, k)
+
+
+def one_number(n, m):
+    return torch.zeros(n, m).view(m, n)
+
+
+def square(x):
+    b, s, _ = x.shape
+    return x.view(b, s, s)
+
+
+def pooled(x):
+    b, c, h, w = x.shape
+    return F.adaptive_avg_pool2d(x, 1).view(b, c)

@@ -1,0 +1,63 @@
+"""Zeros as labels of scores between every query and every passage of the batch."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+# run: pairs_loss(q=[B, D], p=[B, D]); differ: B=3, D=4; equal: B=1, D=4
+def pairs_loss(q, p):
+    batch, dim = q.shape
+    p = p.view(batch, dim)
+    scores = q @ p.T
+    target = torch.zeros(batch, dtype=torch.long)
+    return F.cross_entropy(scores, target)  # expect: SC301
+
+
+# run: grouped_loss(queries=[B, D], passages=[B, G, D]); differ: B=3, G=2, D=4; equal: B=1, G=2, D=4
+def grouped_loss(queries, passages):
+    b, g, d = passages.shape
+    queries = queries.view(b, d)
+    logits = torch.matmul(queries, passages.reshape(b * g, d).transpose(0, 1))
+    labels = torch.zeros(logits.size(0), dtype=torch.long, device=logits.device)
+    return F.cross_entropy(logits / 0.05, labels)  # expect: SC301
+
+
+# run: einsum_loss(a=[N, D], c=[N, K, D]); differ: N=3, K=2, D=4; equal: N=1, K=2, D=4
+def einsum_loss(a, c):
+    n, k, d = c.shape
+    sim = torch.einsum("nd,md->nm", a.view(n, d), c.view(n * k, d))
+    return F.cross_entropy(sim, torch.zeros(n).long())  # expect: SC301
+
+
+# run: log_softmax_loss(q=[B, D], p=[B, G, D]); differ: B=3, G=2, D=4; equal: B=1, G=2, D=4
+def log_softmax_loss(q, p):
+    b, g, d = p.shape
+    scores = q.view(b, d).mm(p.flatten(0, 1).t())
+    first = torch.zeros((b,), dtype=torch.int64)
+    return F.nll_loss(F.log_softmax(scores, dim=-1), first)  # expect: SC301
+
+
+class Retriever(nn.Module):
+    def __init__(self, temperature=0.02):
+        super().__init__()
+        self.temperature = temperature
+        self.criterion = nn.CrossEntropyLoss()
+
+    def similarity(self, q, p):
+        return torch.matmul(q, p.transpose(0, 1))
+
+    def forward(self, query, passage):
+        rows, group, dim = passage.shape
+        scores = self.similarity(query.view(rows, dim), passage.view(-1, dim)) / self.temperature
+        target = query.new_zeros(rows, dtype=torch.long)
+        return self.criterion(scores, target)  # expect: SC301
+
+
+def self_similarity_loss(z, early=False):
+    n, d = z.shape
+    sim = F.normalize(z, dim=1) @ F.normalize(z, dim=1).T
+    if early:
+        return sim
+    wanted = torch.full((n,), 0)
+    return F.cross_entropy(input=sim, target=wanted)  # expect: SC301

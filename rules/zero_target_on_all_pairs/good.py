@@ -1,0 +1,45 @@
+"""Zeros that are right: the positive stands in column 0."""
+
+import torch
+import torch.nn.functional as F
+
+
+def positive_first(q, k, negatives):
+    b, d = q.shape
+    pos = (q * k.view(b, d)).sum(dim=1, keepdim=True)
+    neg = q @ negatives.T
+    logits = torch.cat([pos, neg], dim=1)
+    return F.cross_entropy(logits / 0.07, torch.zeros(b, dtype=torch.long))
+
+
+def positive_before_the_batch(q, p):
+    b, d = q.shape
+    own = (q * p.view(b, d)).sum(-1).unsqueeze(1)
+    scores = torch.cat([own, q @ p.T], dim=1)
+    return F.cross_entropy(scores, torch.zeros(b, dtype=torch.long))
+
+
+def own_group(queries, passages):
+    b, g, d = passages.shape
+    scores = torch.einsum("bd,bgd->bg", queries, passages)
+    return F.cross_entropy(scores, torch.zeros(b, dtype=torch.long))
+
+
+def queue_with_positive(q, k, queue):
+    pos = torch.einsum("nc,nc->n", q, k).unsqueeze(-1)
+    neg = torch.einsum("nc,ck->nk", q, queue)
+    logits = torch.cat([pos, neg], dim=1)
+    labels = torch.zeros(logits.shape[0], dtype=torch.long)
+    return F.cross_entropy(logits, labels)
+
+
+def candidates_of_unknown_order(query, documents):
+    scores = query @ documents.T
+    return F.cross_entropy(scores, torch.zeros(scores.size(0), dtype=torch.long))
+
+
+def picked_then_zeros(q, p):
+    b, g, d = p.shape
+    every = q.view(b, d) @ p.reshape(b * g, d).T
+    own = every.view(b, b, g)[torch.arange(b), torch.arange(b)]
+    return F.cross_entropy(own, torch.zeros(b, dtype=torch.long))
