@@ -46,7 +46,7 @@ def labelled(fact: Called) -> Labelled | None:
         return None
     if target.rank != 1 or not isinstance(scores.shape, tuple) or len(scores.shape) != 2:
         return None
-    return Labelled(scores, target, scores.axes[0], scores.axes[1], target.content)
+    return Labelled(scores, target, scores.shape[0], scores.shape[1], target.content)
 
 
 def product_behind(tensor: Tensor) -> Tensor | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from shapecheck.dataflow import ancestors, lifted
 from shapecheck.facts import Broadcasted, Called, Fact, Facts
+from shapecheck.naming import Names
 from shapecheck.order import Clash, clash, parts
 from shapecheck.rule import Finding, Note, Rule, Severity
 from shapecheck.targets import labelled, multiple, rank_step, rank_stride
@@ -88,8 +89,8 @@ def _report(fact: Fact, found: Clash, one: tuple[Tensor, Axis], two: tuple[Tenso
     )
 
 
-def _name(part: Axis, names: object) -> str:
-    shown = names.size(part.size)  # type: ignore[attr-defined]
+def _name(part: Axis, names: Names) -> str:
+    shown = names.size(part.size)
     return {"block": f"block ({shown})", "rank": f"rank ({shown})"}.get(part.role, shown)
 
 

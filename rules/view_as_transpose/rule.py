@@ -11,7 +11,7 @@ from shapecheck.facts import Called, Facts
 from shapecheck.ops.axes import product
 from shapecheck.program import Attr, Call
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Affine, Axis, Joined, Site, Tensor
+from shapecheck.values import Affine, Axis, Items, Joined, Num, Site, Tensor
 
 META = Rule(
     "SC201",
@@ -31,11 +31,15 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if isinstance(given.content, Affine) and given.content.stride == 0:  # all elements are one number
         return
     before, after = given.axes, fact.result.axes
+    if any(as_quotient(a.size) is not None and _solved(fact, i) for i, a in enumerate(after)):
+        return
     found = _as_found(before, after)
     moved = moved_axis(found, after) if found is not None else None
     if found is None or moved is None or _padded(before):
         return
     source, target = moved
+    if found is not before and _solved(fact, target):
+        return
     order = permutation(found, after)
     names = facts.names()
     have, asked = names.shape(given), names.shape(fact.result)
@@ -94,6 +98,13 @@ def _as_found(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> tuple[Axis, 
         return tuple(replace(a, size=product(new)) if i == lost[0] else a for i, a in enumerate(before))
     except TooComplex:
         return None
+
+
+def _solved(fact: Called, target: int) -> bool:
+    """Was this size left to torch, as -1, so that it is only what the others leave?"""
+    asked = fact.args.get("shape", ())
+    given = asked[0].items if len(asked) == 1 and isinstance(asked[0], Items) else asked
+    return target < len(given) and isinstance(given[target], Num) and given[target].size == -1
 
 
 def _total(axes: tuple[Axis, ...]) -> Size:
