@@ -96,10 +96,10 @@ def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Va
     if name in ("collections.defaultdict", "collections.OrderedDict"):
         return Mapping(tuple(kwargs.items()), None if last == "OrderedDict" and not args else m.unknown())
     if name.startswith("numpy."):
-        plain = bool(args) and all(
+        numbers = bool(args) and all(
             isinstance(a, (Num, Lit)) or (isinstance(a, Unknown) and a.hint == "float") for a in args
         )
-        return Unknown("float" if plain and last in _NUMBERS else "array", m.fresh())
+        return Unknown("float" if numbers and last in _NUMBERS else "array", m.fresh())
     return Unknown(key=f"{m.fresh()}")
 
 
