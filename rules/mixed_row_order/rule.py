@@ -8,7 +8,6 @@ from shapecheck.dataflow import ancestors, lifted
 from shapecheck.facts import Broadcasted, Called, Fact, Facts
 from shapecheck.naming import Names
 from shapecheck.order import Clash, clash, parts
-from shapecheck.naming import Names
 from shapecheck.rule import Finding, Note, Rule, Severity
 from shapecheck.targets import labelled, multiple, rank_step, rank_stride
 from shapecheck.values import Affine, Axis, Site, Tensor
