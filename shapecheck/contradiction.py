@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shapecheck.dataflow import operands
+from shapecheck.dataflow import ancestors
 from shapecheck.dims import as_symbol, compare, symbols
 from shapecheck.facts import Assigned, Beside, Contract, Facts
 from shapecheck.naming import Names
@@ -36,13 +36,12 @@ def contradicted(fact: Contract, facts: Facts) -> bool:
 
 
 def alone(fact: Beside, facts: Facts) -> bool:
-    """Whether the comment can speak of nothing else nearby: not of an operand of the statement, nor of any value that
+    """Whether the comment can speak of nothing else nearby: not of what went into the value, nor of any value that
     the function gives a name to, nor of an adjacent one of unknown shape."""
     contract = fact.contract
     if not contradicted(contract, facts):
         return False
-    own = contract.value.made
-    if own is not None and any(_may_be(contract, t) for t in operands(own)):
+    if any(t is not contract.value and _may_be(contract, t) for t in ancestors(contract.value)):
         return False
     named = [f for f in facts.of(Assigned) if f.activation == fact.activation]
     if any(f.value.rank is not None and _may_be(contract, f.value) for f in named if isinstance(f.value, Tensor)):

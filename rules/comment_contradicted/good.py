@@ -58,6 +58,13 @@ def above_its_own(q: Tensor, p: Tensor) -> Tensor:
     return F.cross_entropy(sims, target) + mean.sum()
 
 
+def of_the_value_before(mask: Tensor, x: Tensor) -> Tensor:
+    B, N = x.shape
+    # mask has shape (B, N)
+    mask = (~mask.view(B, N)).unsqueeze(1).expand(B, N, N)
+    return mask
+
+
 def symbols_of_ones_own(features: Tensor, group_size: int) -> Tensor:
     n = features.size(0) // group_size
     groups = features.view(n, group_size, -1)  # (batch_size, group, dim)

@@ -6,6 +6,7 @@ outcome. Where it is not known the declaration is taken for what it says: names 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.kit import is_free_name
 from shapecheck.interpret.modules import find_member
 from shapecheck.interpret.state import State
-from shapecheck.program import Assert, Bind, Expr, Function, Name, Return, Seq, Stmt
+from shapecheck.program import Assert, Bind, Expr, Function, Name, Return, Seq, Stmt, walk
 from shapecheck.values import (
     NONE,
     Axis,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from shapecheck.interpret.machine import Machine
 
 RESULTS = frozenset({RETURN, "result", "output", "out", "returns", "res"})
+
+
+_ARROW = re.compile(r"->|=>|→|⇒")
 
 
 @lru_cache(maxsize=4096)
@@ -77,11 +81,18 @@ def on_assign(m: Machine, stmt: Stmt, subject: str, value: Value, *, named_only:
                 continue
             if written.beside and isinstance(stmt, Bind):
                 _state_beside(m, written, value, subject, stmt)
+            if above and _reads_its_target(stmt, last) and not _ARROW.search(text):
+                continue  # `# mask has shape (B, N)` over `mask = ~mask[:, None]`: of the mask that was
             if written.subject in (None, last) or (isinstance(stmt, Return) and written.subject in RESULTS):
                 value = declare(m, written, value, subject, "comment", Site(m.here.path, stmt))
             elif above and written.subject is not None:
                 _declare_variable(m, written, stmt)
     return value
+
+
+def _reads_its_target(stmt: Stmt, target: str) -> bool:
+    value = stmt.value if isinstance(stmt, Bind) else None
+    return value is not None and any(isinstance(n, Name) and n.id == target for n in (value, *walk(value)))
 
 
 def _state_beside(m: Machine, written: Written, value: Value, subject: str, stmt: Bind) -> None:
