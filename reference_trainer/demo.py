@@ -1,7 +1,7 @@
 """In-batch, preset, and the bug that crossed them: three short runs of one model on one task, side by side.
 
 Each run is its own process, so that its peak memory is its own. The replayed bug is FlagEmbedding issue 450: nothing
-stops it and nothing warns, but its loss never comes down to log C, and neither does its quality come up.
+crashes, but its loss never comes down to log C, and its quality stays behind.
 """
 
 from __future__ import annotations
