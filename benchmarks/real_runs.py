@@ -267,7 +267,7 @@ def reference_trainer() -> None:
     scores = modes.preset_scores(q, groups)
     modes.preset_target(4)
     modes.duplicates_of_positive(torch.arange(12) // 2, target)
-    for name, args in (("info_nce", (scores, modes.preset_target(4), 0.1)), ("margin_mse", (scores, scores * 2))):
+    for name, args in (("info_nce", (scores, modes.preset_target(4))), ("margin_mse", (scores, scores * 2))):
         with attempted(f"reference_trainer {name}"):
             getattr(modes, name)(*args)
 
