@@ -19,7 +19,7 @@ def contradicted(fact: Contract, facts: Facts) -> bool:
         return False
     if fact.verdict.sometimes and not (_exchanged(fact, facts) or _declared(fact)):
         return False
-    if fact.verdict.never and fact.axis is not None and _an_example(fact):
+    if fact.verdict.never and _an_example(fact):
         return False
     if not _about_parameter(fact) and any(
         c.activation == fact.activation and _about_parameter(c) and not c.verdict.always for c in facts.of(Contract)
@@ -95,8 +95,9 @@ def _declared(fact: Contract) -> bool:
 
 
 def _an_example(fact: Contract) -> bool:
-    """`# (4, 8, 512)`: sizes of one run, written down as an example."""
-    return fact.declared.source != "annotation" and all(a.isdigit() for a in fact.declared.axes)
+    """`# (4, 8, 512)`, `# [4, 1, ...]`: sizes or values of one run, written down as an example."""
+    axes = fact.declared.axes
+    return fact.declared.source in ("comment", "docstring") and all(a.isdigit() or a == "..." for a in axes)
 
 
 def place(fact: Contract, facts: Facts) -> Site | None:
