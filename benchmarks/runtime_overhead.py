@@ -22,8 +22,8 @@ from torch import Tensor
 from shapecheck import shaped
 
 FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
-OUT = torch.randn(4, 8)
-FLAT = torch.randn(32)
+OUT = torch.randn(4, 8)  # shapecheck: ignore[SC702]
+FLAT = torch.randn(32)  # shapecheck: ignore[SC702]
 
 
 # names: f(q [B, D], p [B, G, D]) -> [B, G], no work in the body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.dataflow import blame, operands
-from shapecheck.dims import Size, TooComplex, nonnegative, substitute, symbol, symbols
+from shapecheck.dims import Size, TooComplex, compare, nonnegative, substitute, symbol, symbols
 from shapecheck.facts import Called, Facts
 from shapecheck.naming import Names
 from shapecheck.rule import Finding, Note, Rule, Severity
@@ -53,7 +53,9 @@ def _lookups(fact: Called) -> Iterator[tuple[Tensor, Axis, Tensor]]:
     """What is indexed, the axis, and the indices."""
     loss = labelled(fact)
     if loss is not None:
-        yield loss.scores, loss.columns, loss.target
+        assert isinstance(loss.target.shape, tuple)
+        if compare(loss.target.shape[0].size, loss.rows.size).always:  # another count of labels is a mistake of its own
+            yield loss.scores, loss.columns, loss.target
         return
     given, index = fact.args.get("input"), fact.args.get("index")
     if not isinstance(given, Tensor) or given.axes is None:

@@ -55,7 +55,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         condition=f"{rows} = 1" if contract is None else "",
         help=f"for each row's own group, give {flat} an axis of its own with `.unsqueeze(1)` before the product; for "
         f"all pairs, move the {rows} axis to the front before the view: `.transpose(0, 1)`",
-        covers=("SC701",),
+        covers=("SC701", "SC201"),
     )
 
 

@@ -21,6 +21,7 @@ def flattened_groups(queries, docs):
     return F.cross_entropy(sim / 0.02, torch.arange(n, device=sim.device))  # expect: SC302
 
 
+# run: GroupedRetriever().forward(q=[B, D], p=[B, G, D]); differ: B=3, G=2, D=4; equal: B=3, G=1, D=4
 class GroupedRetriever(nn.Module):
     def __init__(self):
         super().__init__()
@@ -36,6 +37,7 @@ class GroupedRetriever(nn.Module):
         return self.loss(scores, target)  # expect: SC302
 
 
+# run: two_uses(q_reps=[B, D], p_reps=[B*G, D]); differ: B=3, G=2, D=4
 def two_uses(q_reps, p_reps):
     (b, d), (n, _) = q_reps.shape, p_reps.shape
     group_size = p_reps.size(0) // q_reps.size(0)
@@ -46,6 +48,7 @@ def two_uses(q_reps, p_reps):
     return F.cross_entropy(scores, target) + spread  # expect: SC302
 
 
+# run: keyword_loss(q=[B, D], p=[B, G, D]); differ: B=3, G=2, D=4; equal: B=3, G=1, D=4
 def keyword_loss(q, p):
     b, g, d = p.shape
     flat = p.contiguous().view(-1, d)
@@ -53,6 +56,7 @@ def keyword_loss(q, p):
     return F.cross_entropy(target=torch.arange(b).long(), input=logits)  # expect: SC302
 
 
+# run: log_loss(q=[B, D], p=[B, G, D]); differ: B=3, G=2, D=4; equal: B=3, G=1, D=4
 def log_loss(q, p, smoothing=None):
     b, g, d = p.shape
     logits = q.view(b, d) @ p.reshape(b * g, d).transpose(-2, -1)

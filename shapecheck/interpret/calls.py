@@ -444,7 +444,8 @@ def instantiate(m: Machine, cls: ClassVal, args: list[Value], kwargs: dict[str, 
     if any(e.rsplit(".", 1)[-1].endswith("autograd.Function") for e in externals):
         return m.unknown()
     ref = Ref(m.serial())
-    m.state.heap[ref.id] = Instance(cls, {}, f"{cls.node.name}#{ref.id}")
+    key = f"{cls.node.name}#{ref.id}"
+    m.state.heap[ref.id] = Instance(cls, {}, key)
     init = find_member(m, cls, "__init__")
     if init is not None and isinstance(init[1], Function):
         closure = Closure(init[1], init[0].path, init[0].frame, ref, init[0], decorator_names(init[1]))
@@ -459,7 +460,7 @@ def instantiate(m: Machine, cls: ClassVal, args: list[Value], kwargs: dict[str, 
                 attrs[name] = given[name]
             elif default is not None:
                 attrs[name] = in_module(m, owner.path, owner.frame, default)
-        m.state.heap[ref.id] = Instance(cls, attrs, m.state.heap[ref.id].key)
+        m.state.heap[ref.id] = Instance(cls, attrs, key)
     return ref
 
 
