@@ -104,7 +104,8 @@ def _solved(fact: Called, target: int) -> bool:
     """Was this size left to torch, as -1, so that it is only what the others leave?"""
     asked = fact.args.get("shape", ())
     given = asked[0].items if len(asked) == 1 and isinstance(asked[0], Items) else asked
-    return target < len(given) and isinstance(given[target], Num) and given[target].size == -1
+    size = given[target] if target < len(given) else None
+    return isinstance(size, Num) and size.size == -1
 
 
 def _total(axes: tuple[Axis, ...]) -> Size:

@@ -8,9 +8,17 @@ from shapecheck.facts import Facts
 from shapecheck.imports import Project
 from shapecheck.interpret.calls import bind_parameters, instantiate
 from shapecheck.interpret.contracts import on_enter
-from shapecheck.interpret.machine import Activation, Machine, Oracle, OutOfBudget, PathEnds
+from shapecheck.interpret.machine import (
+    STEPS_PER_ENTRY,
+    STEPS_PER_INIT,
+    Activation,
+    Machine,
+    Oracle,
+    OutOfBudget,
+    PathEnds,
+)
 from shapecheck.interpret.modules import decorator_names, find_member, is_module_class, run_top_level
-from shapecheck.interpret.state import State
+from shapecheck.interpret.state import Instance, State
 from shapecheck.program import Attr, Branch, Class, Const, Function, Name, Node, Param, Program, Stmt, Try, With
 from shapecheck.values import NONE, ClassVal, Closure, Extern, Lit, Many, Num, Ref, Unknown, Value
 
@@ -149,21 +157,31 @@ def _receiver(m: Machine, cls: ClassVal, function: Function) -> Value | None:
     with m.silently():
         if function.name == "__init__":
             return _bare_instance(m, cls)
+        known = m.receivers.get(id(cls.node))
+        if known is not None:  # its other methods asked before
+            m.state = known[1].copy()
+            return known[0]
+        m.entry_limit = STEPS_PER_INIT
+        ref = _bare_instance(m, cls)
         try:
-            made = _instance(m, cls, function)
-        except (OutOfBudget, RecursionError, PathEnds):
+            made = _instance(m, cls, function, ref)
+            ref = made if isinstance(made, Ref) else ref
+        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
             m.stack = []
             m.activations = m.activations[:1]
-            return _bare_instance(m, cls)
-    return made if isinstance(made, Ref) else _bare_instance(m, cls)
+            m.state.heap.setdefault(ref.id, Instance(cls, {}, f"{cls.node.name}#{ref.id}"))
+        finally:
+            m.entry_limit = STEPS_PER_ENTRY
+        m.receivers[id(cls.node)] = (ref, m.state.copy())
+    return ref
 
 
-def _instance(m: Machine, cls: ClassVal, function: Function) -> Value:
+def _instance(m: Machine, cls: ClassVal, function: Function, ref: Ref | None = None) -> Value:
     found = find_member(m, cls, "__init__")
     if found is None or not isinstance(found[1], Function):
         return instantiate(m, cls, [], {}, function)
     owner, init = found[0], found[1]
-    ref = _bare_instance(m, cls)
+    ref = ref or _bare_instance(m, cls)
     _run_unknown(m, Closure(init, owner.path, owner.frame, ref, owner, decorator_names(init)), init, [ref], function)
     return ref
 
@@ -179,9 +197,7 @@ def _run_unknown(m: Machine, closure: Closure, function: Function, args: list[Va
     m.enter(closure, node, function.name, fill, as_entry=True)
 
 
-def _bare_instance(m: Machine, cls: ClassVal) -> Value:
-    from shapecheck.interpret.state import Instance
-
+def _bare_instance(m: Machine, cls: ClassVal) -> Ref:
     ref = Ref(m.serial())
     m.state.heap[ref.id] = Instance(cls, {}, f"{cls.node.name}#{ref.id}")
     return ref

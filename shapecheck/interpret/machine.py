@@ -18,13 +18,14 @@ from shapecheck.intent import Written
 from shapecheck.interpret.kit import Learner
 from shapecheck.interpret.state import State, alike, join_state, join_value, same_world
 from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
-from shapecheck.values import NONE, UNKNOWN, ClassVal, Closure, Items, Made, Mapping, Site, Tensor, Unknown, Value
+from shapecheck.values import NONE, UNKNOWN, ClassVal, Closure, Items, Made, Mapping, Ref, Site, Tensor, Unknown, Value
 
 MAX_STATES = (6, 4, 3, 2)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2)  # ways tried through one statement, likewise
 MAX_DEPTH = 9  # project calls inside project calls
 STEPS_PER_FILE = 120_000
 STEPS_PER_ENTRY = 24_000
+STEPS_PER_INIT = 10_000  # of the `__init__` behind a method that is run on its own
 STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors
 
 
@@ -121,6 +122,8 @@ class Machine:
         self.authored = self.facts.authored
         self.steps = 0
         self.entry_steps = 0
+        self.entry_limit = STEPS_PER_ENTRY
+        self.receivers: dict[int, tuple[Ref, State]] = {}  # class -> its instance with unknown arguments, for entries
         self.entry_facts = 0  # how many facts there were when the present entry began
         self.quiet = 0  # > 0: states no facts
         self.site = Site(path, _NOWHERE)
@@ -160,7 +163,7 @@ class Machine:
     def tick(self, cost: int = 1) -> None:
         self.steps += cost
         self.entry_steps += cost
-        if self.steps > STEPS_PER_FILE or self.entry_steps > STEPS_PER_ENTRY:
+        if self.steps > STEPS_PER_FILE or self.entry_steps > self.entry_limit:
             raise OutOfBudget
         if self.entry_steps > STEPS_WITHOUT_TENSORS and len(self.facts.items) == self.entry_facts and not self.quiet:
             raise OutOfBudget
