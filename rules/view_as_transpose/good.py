@@ -51,3 +51,19 @@ def square(x):
 def pooled(x):
     b, c, h, w = x.shape
     return F.adaptive_avg_pool2d(x, 1).view(b, c)
+
+
+def heads_of_a_joint_projection(x, num_heads):
+    """The front axes stay where they are; only the last is cut, however its parts divide."""
+    b, s, width = x.shape
+    return x.view(b, s, 3, num_heads, width // (3 * num_heads))
+
+
+def windows(x, size):
+    b, h, w, c = x.shape
+    return x.view(b, h // size, size, w // size, size, c)
+
+
+def heads_merged(x, dim):
+    b, s, heads, depth = x.shape
+    return x.reshape(b, s, dim)

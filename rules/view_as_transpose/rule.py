@@ -78,7 +78,10 @@ def moved_axis(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> tuple[int, 
             continue
         here = [j for j, a in enumerate(before) if compare(a.size, axis.size).always]
         there = [j for j, a in enumerate(after) if compare(a.size, axis.size).always]
-        if len(here) == len(there) == 1 and not compare(old[i], new[there[0]]).always and not _made_to_fit(axis):
+        if len(here) != 1 or len(there) != 1 or compare(old[i], new[there[0]]).always or _made_to_fit(axis):
+            continue
+        # a view keeps the number of elements: as many in front of the axis means as many behind it
+        if not compare(_total(before[:i]), _total(after[: there[0]])).always:
             return i, there[0]
     return None
 
