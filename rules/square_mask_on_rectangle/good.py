@@ -43,3 +43,13 @@ def in_pairs(first, second):
 def off_diagonal(z, n):
     sim = torch.cat([z, z]) @ torch.cat([z, z]).t()
     return torch.diag(sim, n)
+
+
+def views_one_after_the_other(features):
+    """Anchors are the first view, and the first block of columns is that same view."""
+    n, views, d = features.shape
+    columns = torch.cat(torch.unbind(features, dim=1), dim=0)
+    anchors = features[:, 0]
+    mask = torch.eye(n).repeat(1, views)
+    keep = torch.ones_like(mask).scatter_(1, torch.arange(n).view(-1, 1), 0)
+    return (anchors @ columns.T) * keep

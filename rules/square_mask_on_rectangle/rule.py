@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shapecheck.dataflow import ancestors
 from shapecheck.dims import Size, as_symbol, compare, exact_div, symbols
 from shapecheck.facts import Called, Facts
 from shapecheck.naming import Names
@@ -28,7 +29,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if matrix is None or matrix.axes is None or len(matrix.axes) != 2 or fact.site.path != facts.path:
         return
     rows, columns = matrix.axes
-    if not _differ(rows, columns, facts):
+    if not _differ(rows, columns, facts) or _own_block_first(matrix, rows, columns):
         return
     names = facts.names()
     shape, n, m = names.shape(matrix), names.axis(rows), names.axis(columns)
@@ -56,6 +57,17 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         help=help,
         covers=("SC801",),
     )
+
+
+def _own_block_first(matrix: Tensor, rows: Axis, columns: Axis) -> bool:
+    """Are the columns blocks of which the first is the rows themselves: views one after the other, not a gather?
+    A mask that was repeated for such blocks counts; scores against copies of the rows do not."""
+    match columns.layout:
+        case Merged(factors=(first, *_, last)) if last.size == rows.size:
+            scores = any(t.made is not None and t.made.op == "matmul" for t in ancestors(matrix, 8))
+            return first.role == "block" or (first.role == "copy" and not scores)
+        case _:
+            return False
 
 
 def _diagonal_of(fact: Called) -> Tensor | None:

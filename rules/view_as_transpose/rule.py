@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shapecheck.dataflow import blame
-from shapecheck.dims import Size, TooComplex, as_quotient, compare
+from shapecheck.dims import Size, TooComplex, as_quotient, as_symbol, compare
 from shapecheck.facts import Called, Facts
 from shapecheck.ops.axes import product
 from shapecheck.program import Attr, Call
@@ -34,7 +34,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if any(as_quotient(a.size) is not None and _solved(fact, i) for i, a in enumerate(after)):
         return
     found = _as_found(before, after)
-    moved = moved_axis(found, after) if found is not None else None
+    moved = moved_axis(found, after, facts) if found is not None else None
     if found is None or moved is None or _padded(before):
         return
     source, target = moved
@@ -68,7 +68,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     )
 
 
-def moved_axis(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> tuple[int, int] | None:
+def moved_axis(before: tuple[Axis, ...], after: tuple[Axis, ...], facts: Facts) -> tuple[int, int] | None:
     """An axis of symbolic size, alone of that size on both sides, that the view gives another stride."""
     old, new = _strides(before), _strides(after)
     if old is None or new is None:
@@ -81,9 +81,18 @@ def moved_axis(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> tuple[int, 
         if len(here) != 1 or len(there) != 1 or compare(old[i], new[there[0]]).always or _made_to_fit(axis):
             continue
         # a view keeps the number of elements: as many in front of the axis means as many behind it
-        if not compare(_total(before[:i]), _total(after[: there[0]])).always:
-            return i, there[0]
+        front = _total(before[:i]), _total(after[: there[0]])
+        open_ = any(isinstance(s, int) for s in front) and any(_unknown(s, facts) for s in front)
+        if open_ or compare(*front).always:
+            continue
+        return i, there[0]
     return None
+
+
+def _unknown(size: Size, facts: Facts) -> bool:
+    """A bare symbol of which nothing is known: it may well be the number that stands on the other side."""
+    name = as_symbol(size)
+    return name is not None and name.startswith("?") and name not in facts.authored
 
 
 def _as_found(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> tuple[Axis, ...] | None:
