@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -49,3 +50,7 @@ else:
             train(settings["ddp"], folder / "refused")
         except WrongLoss as error:
             (folder / "refused.txt").write_text(str(error))
+
+# all results are written: gloo's threads now and then abort an interpreter that ends around them
+sys.stdout.flush()
+os._exit(0)
