@@ -25,11 +25,6 @@ def _is_file(path: str) -> bool:
     return os.path.isfile(path)
 
 
-@lru_cache(maxsize=4096)
-def _is_dir(path: str) -> bool:
-    return os.path.isdir(path)
-
-
 @lru_cache(maxsize=1024)
 def roots_of(path: str) -> tuple[str, ...]:
     """The folders from which absolute imports in the file at `path` may be answered, nearest first.

@@ -26,7 +26,6 @@ from shapecheck.values import (
     Partial,
     Ref,
     ShapeOf,
-    Site,
     Tensor,
     Unknown,
     Value,
@@ -363,6 +362,3 @@ def _of_layer(m: Machine, layer: Layer, name: str) -> Value:
     if name in MOVES:
         return Method(layer, name)
     return Unknown(key=f"{layer.key or layer.name}.{name}") if layer.key else Method(layer, name)
-
-
-__all__ = ["Site", "as_tensor", "attribute"]

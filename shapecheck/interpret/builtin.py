@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, maximum, minimum, symbols
+from shapecheck.dims import Size, TooComplex, maximum, minimum
 from shapecheck.interpret import attributes, branching
 from shapecheck.interpret.attributes import as_tensor, attribute
 from shapecheck.interpret.iterating import members_of
 from shapecheck.interpret.modules import mro
-from shapecheck.interpret.state import join_value
 from shapecheck.ops import distributed, helpers
 from shapecheck.ops.kit import LAYERS, REGISTRY, OpSpec, bind, signature
 from shapecheck.program import Call, Node
@@ -464,6 +463,3 @@ def _math(m: Machine, name: str, args: list[Value]) -> Value:
             return Num(total)
         return m.unknown("int")
     return Unknown("int" if name in ("ceil", "floor", "gcd", "isqrt") else "float", m.fresh())
-
-
-__all__ = ["ALWAYS", "NEVER", "call_external", "compare", "join_value", "symbols"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shapecheck.dims import TooComplex, symbol
+from shapecheck.dims import TooComplex
 from shapecheck.facts import Applied, Called
 from shapecheck.interpret import attributes
-from shapecheck.interpret.attributes import as_tensor, attribute
+from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.modules import (
     decorator_names,
     external_bases,
@@ -20,7 +20,7 @@ from shapecheck.interpret.modules import (
 from shapecheck.interpret.state import Instance
 from shapecheck.ops import helpers
 from shapecheck.ops.kit import LAYERS, REGISTRY, OpSpec, bind
-from shapecheck.program import Attr, Bind, Call, Expr, Function, Index, Lambda, Name, Node, Param
+from shapecheck.program import Attr, Bind, Call, Expr, Function, Index, Name, Node, Param
 from shapecheck.values import (
     NONE,
     UNKNOWN,
@@ -503,6 +503,3 @@ def _call_instance(m: Machine, ref: Ref, args: list[Value], kwargs: dict[str, Va
     if isinstance(method, (Closure, Layer, Bound)):
         return call(m, method, args, kwargs, node)
     return m.unknown()
-
-
-__all__ = ["Lambda", "attribute", "call", "call_expression", "run_op", "symbol"]

@@ -18,7 +18,6 @@ from shapecheck.intent import RETURN, Ann, Written, from_annotation, from_assert
 from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.kit import is_free_name
 from shapecheck.interpret.modules import find_member
-from shapecheck.interpret.state import State
 from shapecheck.program import Assert, Bind, Expr, Function, Name, Return, Seq, Stmt, walk
 from shapecheck.values import (
     NONE,
@@ -559,6 +558,3 @@ def _state(
 ) -> None:
     declared = Declared(source, text, tuple(texts), tuple(sizes), site, variadic)
     m.state_fact(Contract(site=m.site, subject=subject, declared=declared, value=tensor, verdict=verdict, axis=axis))
-
-
-__all__ = ["State", "before", "declare", "on_assert", "on_assign", "on_enter", "on_return"]

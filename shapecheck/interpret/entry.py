@@ -201,6 +201,3 @@ def _bare_instance(m: Machine, cls: ClassVal) -> Ref:
     ref = Ref(m.serial())
     m.state.heap[ref.id] = Instance(cls, {}, f"{cls.node.name}#{ref.id}")
     return ref
-
-
-__all__ = ["analyze", "run"]

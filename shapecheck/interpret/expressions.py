@@ -27,7 +27,6 @@ from shapecheck.program import (
     Op,
     Opaque,
     Seq,
-    Slice,
     Star,
     Walrus,
     Yield,
@@ -37,11 +36,8 @@ from shapecheck.values import (
     NONE,
     TRUE,
     UNKNOWN,
-    Affine,
     Closure,
-    Extern,
     Items,
-    Layer,
     Lit,
     Many,
     Mapping,
@@ -493,6 +489,3 @@ def sizes_equal(m: Machine, a: Size, b: Size) -> bool | None:
     if any(s.startswith("$") for s in symbols(a) | symbols(b)):
         return None
     return True if verdict == ALWAYS else False if verdict == NEVER else None
-
-
-__all__ = ["Affine", "Extern", "Layer", "Slice", "apply", "evaluate", "sizes_equal"]

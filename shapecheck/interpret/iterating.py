@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.state import join_value
 from shapecheck.interpret.subscripts import of_tensor
 from shapecheck.values import (
-    Axis,
     Closure,
     Items,
     Layer,
@@ -16,7 +14,6 @@ from shapecheck.values import (
     Many,
     Mapping,
     Num,
-    Partial,
     Ref,
     ShapeOf,
     Tensor,
@@ -112,6 +109,3 @@ def unpack(m: Machine, value: Value, count: int, star: int | None) -> list[Value
         return None
     stop = len(known) - after
     return [*known[:star], Items("list", tuple(known[star:stop])), *known[stop:]]
-
-
-__all__ = ["Axis", "Partial", "as_tensor", "members_of", "unpack"]

@@ -311,5 +311,3 @@ def _source(tensor: Tensor) -> tuple[Tensor | None, int]:
 
 
 _MORE_AXES = {"unsqueeze": 1, "all_gather": 0, "normalize": 0, "Linear": 0, "softmax": 0, "cat": 0}
-
-__all__ = ["Learner", "is_free_name", "is_settable_name"]

@@ -18,7 +18,7 @@ from shapecheck.intent import Written
 from shapecheck.interpret.kit import Learner
 from shapecheck.interpret.state import State, alike, join_state, join_value, same_world
 from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
-from shapecheck.values import NONE, UNKNOWN, ClassVal, Closure, Items, Made, Mapping, Ref, Site, Tensor, Unknown, Value
+from shapecheck.values import NONE, ClassVal, Closure, Items, Made, Mapping, Ref, Site, Tensor, Unknown, Value
 
 MAX_STATES = (6, 4, 3, 2)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2)  # ways tried through one statement, likewise
@@ -482,5 +482,3 @@ def _generated(yields: list[Value], fresh: Callable[[str], str]) -> Value:
 
 
 _NOWHERE = Node()
-
-__all__ = ["UNKNOWN", "Activation", "Machine", "OutOfBudget", "Outcome", "Signal"]

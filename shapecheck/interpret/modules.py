@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shapecheck.interpret.state import State
-from shapecheck.program import Bind, Branch, Class, Expr, Function, Import, ImportName, Name, Node, Program, Stmt, Try
-from shapecheck.values import UNKNOWN, ClassVal, Closure, Extern, ModuleVal, Unknown, Value
+from shapecheck.program import Bind, Branch, Class, Expr, Function, Import, ImportName, Name, Program, Stmt, Try
+from shapecheck.values import ClassVal, Closure, Extern, ModuleVal, Unknown, Value
 
 if TYPE_CHECKING:
     from shapecheck.interpret.machine import Machine
@@ -291,6 +291,3 @@ def is_module_class(m: Machine, cls: ClassVal) -> bool:
     if find_member(m, cls, "__call__") is not None:
         return False
     return find_member(m, cls, "forward") is not None
-
-
-__all__ = ["UNKNOWN", "Imported", "Node", "find_member", "lookup", "module_attr", "module_env"]

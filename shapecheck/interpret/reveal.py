@@ -83,6 +83,3 @@ def _place(site: Site | None, path: str, row_of: Callable[[Node], int]) -> str:
     if site is None:
         return ""
     return f" (line {row_of(site.node)})" if site.path == path else f" ({site.path})"
-
-
-__all__ = ["Revealed", "reveal", "shapes_by_line"]

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from shapecheck.dims import as_symbol
 from shapecheck.facts import Assigned, Stored
 from shapecheck.interpret import branching
-from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.contracts import before, on_assert, on_assign
 from shapecheck.interpret.iterating import members_of, unpack
 from shapecheck.interpret.kit import is_settable_name
 from shapecheck.interpret.machine import NEXT, Machine, Outcome, Signal
-from shapecheck.interpret.modules import Imported, bind_import
+from shapecheck.interpret.modules import bind_import
 from shapecheck.interpret.state import join_state
 from shapecheck.interpret.subscripts import item_value, with_item
 from shapecheck.program import (
@@ -424,6 +423,3 @@ def match_(m: Machine, stmt: Match) -> list[Outcome]:
             return outcomes
         m.state = rest
     return [*outcomes, Outcome(m.state)]
-
-
-__all__ = ["Imported", "as_tensor", "assign", "execute"]

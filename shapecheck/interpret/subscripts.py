@@ -14,7 +14,6 @@ from shapecheck.ops.kit import Kit, OpSpec
 from shapecheck.program import Expr, Index, Node, Slice, Star
 from shapecheck.values import (
     NONE,
-    UNKNOWN,
     Axis,
     Closure,
     Extern,
@@ -217,6 +216,3 @@ def with_item(m: Machine, value: Value, items: list[Value], new: Value) -> Value
             return value.with_(content=None)
         case _:
             return value
-
-
-__all__ = ["UNKNOWN", "index", "of_tensor", "size_at", "with_item"]
