@@ -17,6 +17,7 @@ from shapecheck.intent import (
     from_comment,
     from_commented_assert,
     from_docstring,
+    from_phrases,
 )
 from shapecheck.intent.python import read_expression
 from shapecheck.lower import parse
@@ -654,3 +655,29 @@ def test_words_for_axes_rank_above_words_for_things() -> None:
 def test_a_written_shape_knows_whether_its_rank_is_told() -> None:
     assert Written(None, ("...", "D"), "(..., D)").variadic
     assert not Written(None, ("B", "D"), "(B, D)").variadic
+
+
+# -------------------------------------------------------------------- phrases
+
+NAMES = ("q", "p", "n", "x", "hidden", "mask", "gold")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hidden [B, S, D], mask [B, S]", {"hidden": "B S D", "mask": "B S"}),
+        ("q, p: [N, D]; gold: [N]", {"q": "N D", "p": "N D", "gold": "N"}),
+        ("Scores of rows.\n\nq and p are (B, D), n (B, K, D).", {"q": "B D", "p": "B D", "n": "B K D"}),
+        ("q [B, D], p [B, G, D] -> [B, G]", {"q": "B D", "p": "B G D", "return": "B G"}),
+        ("`x` of shape (batch_size, dim) is normalised", {"x": "batch_size dim"}),
+        ("multiplies q and p [B, D]", {"p": "B D"}),
+        ("a list of x (B, D)", {}),
+        ("x (N, C) or (N, C, H)", {}),
+        ("x (B, D) at first, x (D, B) at the end", {}),
+        ("x in [0, N]", {}),
+        ("the entry x[b, d]", {}),
+        ("other [B, D]", {}),
+    ],
+)
+def test_phrases_name_parameters(text: str, expected: dict[str, str]) -> None:
+    assert {name: " ".join(w.axes) for name, w in from_phrases(text, NAMES).items()} == expected

@@ -8,6 +8,7 @@ from shapecheck.intent.annotations import Ann, from_annotation
 from shapecheck.intent.asserts import Asserted, from_assert, from_commented_assert
 from shapecheck.intent.comments import from_comment
 from shapecheck.intent.docstrings import from_docstring
+from shapecheck.intent.phrases import from_phrases
 from shapecheck.intent.vocabulary import axis_score
 from shapecheck.intent.written import RETURN, Written
 
@@ -22,4 +23,5 @@ __all__ = [
     "from_comment",
     "from_commented_assert",
     "from_docstring",
+    "from_phrases",
 ]

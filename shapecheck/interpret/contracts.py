@@ -6,6 +6,7 @@ outcome. Where it is not known the declaration is taken for what it says: names 
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -14,7 +15,16 @@ from typing import TYPE_CHECKING
 from shapecheck import spec
 from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, Verdict, as_symbol, maximum, minimum, symbol
 from shapecheck.facts import Beside, Contract, Declared, Signature, Signed
-from shapecheck.intent import RETURN, Ann, Written, from_annotation, from_assert, from_comment, from_docstring
+from shapecheck.intent import (
+    RETURN,
+    Ann,
+    Written,
+    from_annotation,
+    from_assert,
+    from_comment,
+    from_docstring,
+    from_phrases,
+)
 from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.kit import is_free_name
 from shapecheck.interpret.modules import find_member
@@ -50,8 +60,15 @@ def _comment(text: str, targets: tuple[str, ...], above: bool) -> tuple[Written,
 
 
 @lru_cache(maxsize=2048)
-def _docstring(text: str) -> dict[str, Written]:
-    return from_docstring(text)
+def _docstring(text: str, names: frozenset[str]) -> dict[str, Written]:
+    """What sections and field lists say goes before what stands within sentences."""
+    return {**from_phrases(inspect.cleandoc(text), names), **from_docstring(text)}
+
+
+@lru_cache(maxsize=2048)
+def _opening(text: str, names: frozenset[str]) -> dict[str, Written]:
+    """The comment above a function's first statement, where it says the shapes of parameters."""
+    return from_phrases(text, names)
 
 
 @lru_cache(maxsize=4096)
@@ -216,6 +233,11 @@ def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> N
         if name in scope and name != RETURN:
             site = Site(m.here.path, function)
             scope[name] = declare(m, written, m.resolve(scope[name]), name, "docstring", site)
+    first = function.body[0] if function.body else None
+    if first is not None and first.above and not isinstance(first, Function):
+        for name, written in _opening(first.above, frozenset(scope)).items():
+            if name != RETURN:
+                scope[name] = declare(m, written, m.resolve(scope[name]), name, "comment", Site(m.here.path, first))
 
 
 def _state_signature(m: Machine, function: Function) -> None:
@@ -244,14 +266,15 @@ def _signatures(m: Machine, annotation: Expr, subject: str, site: Site) -> Itera
 
 def docstring_shapes(m: Machine, function: Function) -> dict[str, Written]:
     """The docstring's shapes; a method without a docstring has that of the method it overrides."""
+    names = frozenset(p.name for p in function.params)
     if function.docstring is not None:
-        return _docstring(function.docstring)
+        return _docstring(function.docstring, names)
     owner = m.here.owner
     if owner is not None:
         inherited = find_member(m, owner, function.name, after=owner)
         if inherited is not None and isinstance(inherited[1], Function) and inherited[1].docstring is not None:
-            names = {p.name for p in function.params} | {RETURN}
-            return {k: v for k, v in _docstring(inherited[1].docstring).items() if k in names}
+            told = _docstring(inherited[1].docstring, names)
+            return {k: v for k, v in told.items() if k in names or k == RETURN}
     return {}
 
 
