@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from shapecheck.interpret.modules import decorator_names, external_bases, find_member, is_module_class, module_attr
 from shapecheck.ops import helpers, huggingface, layers
 from shapecheck.ops.kit import REGISTRY
-from shapecheck.program import Bind, Class, Expr, Function
+from shapecheck.program import Arg, Attr, Bind, Class, Expr, Function, Name, Node, walk
 from shapecheck.values import (
     NONE,
     Bound,
@@ -212,6 +212,9 @@ def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
                 return _of_tensor(m, Tensor(Partial(key=key)), name, node)
             if f"Tensor.{name}" in REGISTRY and name not in _SHARED and value.hint == "":
                 return Method(value, name)
+            output = huggingface.customary(m.kit, value, name, told_around(m, node))
+            if output is not None:
+                return output
             # a stable key, so that two reads of `cfg.flag` are one unknown and tests on it correlate
             return Unknown(key=f"{key}.{name}") if key is not None else m.unknown()
         case Lit(value=None) if not name.startswith("__"):
@@ -222,6 +225,21 @@ def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
             return Method(value, name)
         case _:
             return m.unknown()
+
+
+def told_around(m: Machine, node: Node) -> str:
+    """The words that tell what a value is for: the expression, the function with its parameters, the class."""
+    function, owner = m.here.function, m.here.owner
+    words: list[str] = []
+    for part in (node, *walk(node)):
+        match part:
+            case Name(id=word) | Attr(name=word) | Arg(keyword=str(word)):
+                words.append(word)
+    if isinstance(function, Function):
+        words += [function.name, *(p.name for p in function.params)]
+    if owner is not None:
+        words.append(owner.node.name)
+    return " ".join(words)
 
 
 def _of_tensor(m: Machine, t: Tensor, name: str, node: Expr) -> Value:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 
 from shapecheck.facts import Assigned, Facts, Returned
 from shapecheck.imports import Project
 from shapecheck.interpret.entry import run
 from shapecheck.naming import Names
 from shapecheck.positions import spans
-from shapecheck.program import Node, Program
+from shapecheck.program import Branch, Class, Function, Node, Program, Stmt
 from shapecheck.values import Items, Many, Partial, Site, Tensor, Value
 
 Revealed = tuple[str, str, tuple[str, ...]]  # name, shape as shown, and for each axis where it came from
@@ -19,11 +20,30 @@ def reveal(program: Program, project: Project) -> dict[int, list[Revealed]]:
     """Every named tensor of the file by line. A line that different ways give different shapes shows each, up to
     three; where some call tells the shape, runs that know less are left out."""
     places = spans(program)
-    return shapes_by_line(run(program, project).facts, lambda node: places.span(node).row)
+
+    def row_of(node: Node) -> int:
+        return places.span(node).row
+
+    return shapes_by_line(run(program, project).facts, row_of, sorted(map(row_of, _functions(program.body))))
 
 
-def shapes_by_line(facts: Facts, row_of: Callable[[Node], int]) -> dict[int, list[Revealed]]:
-    names = Names(facts.authored, facts.hints)
+def _functions(body: Sequence[Stmt]) -> Iterator[Function]:
+    """Functions and methods, but not what is defined within them."""
+    for stmt in body:
+        match stmt:
+            case Function():
+                yield stmt
+            case Class(body=inner):
+                yield from _functions(inner)
+            case Branch(body=inner, orelse=other):
+                yield from _functions((*inner, *other))
+
+
+def shapes_by_line(
+    facts: Facts, row_of: Callable[[Node], int], starts: Sequence[int] = ()
+) -> dict[int, list[Revealed]]:
+    """`starts`: the rows on which functions begin, in order. Each function has a naming of its own."""
+    namings: dict[int, Names] = {}
     found: dict[tuple[int, str], dict[str, tuple[str, tuple[str, ...]]]] = {}
     for fact in facts.items:
         match fact:
@@ -35,9 +55,11 @@ def shapes_by_line(facts: Facts, row_of: Callable[[Node], int]) -> dict[int, lis
                 continue
         if fact.site.path != facts.path:
             continue
+        row = row_of(fact.site.node)
+        names = namings.setdefault(bisect_right(starts, row), Names(facts.authored, facts.hints))
         plain = text_of(value, Names({}, {}))  # the same for shapes that differ only in which unknown stands where
         if plain:
-            alternatives = found.setdefault((row_of(fact.site.node), name), {})
+            alternatives = found.setdefault((row, name), {})
             if plain not in alternatives:
                 alternatives[plain] = (text_of(value, names), why(value, names, facts.path, row_of))
     out: dict[int, list[Revealed]] = {}

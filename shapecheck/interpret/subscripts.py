@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shapecheck.dims import symbol
-from shapecheck.interpret.attributes import as_tensor, attribute
+from shapecheck.interpret.attributes import as_tensor, attribute, told_around
 from shapecheck.interpret.state import join_value
+from shapecheck.ops import huggingface
 from shapecheck.ops.index import index as index_tensor
 from shapecheck.ops.kit import Kit, OpSpec
 from shapecheck.program import Expr, Index, Node, Slice, Star
@@ -84,6 +85,9 @@ def of_value(m: Machine, value: Value, items: list[Value], node: Expr, *, is_tup
                 return of_tensor(m, tensor, items, node) if tensor is not None else m.unknown()
             if key is not None and isinstance(first, (Lit, Num)):
                 name = first.value if isinstance(first, Lit) else m.size(first.size)
+                output = huggingface.customary(m.kit, value, str(name), told_around(m, node))
+                if output is not None:
+                    return output
                 return m.resolve(Unknown(key=f"{key}[{name!r}]"))
             return m.unknown()
         case _:

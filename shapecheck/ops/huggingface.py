@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from shapecheck.dims import Size, symbol
@@ -227,6 +228,34 @@ def encode(
 @op("sentence_transformers.SentenceTransformer.get_sentence_embedding_dimension", parameters="self")
 def embedding_dimension(kit: Kit, self: Value) -> Value:
     return Num(symbol("$config.embedding_dim"))
+
+
+# What the outputs of encoders are called everywhere, whatever made them; the axes by role
+CUSTOMARY = {
+    "last_hidden_state": ("batch", "tokens", "hidden_size"),
+    "token_embeddings": ("batch", "tokens", "hidden_size"),
+    "pooler_output": ("batch", "hidden_size"),
+    "sentence_embedding": ("batch", "hidden_size"),
+    "text_embeds": ("batch", "projection_dim"),
+    "image_embeds": ("batch", "projection_dim"),
+}
+_PICTURES = re.compile(r"pixel|image|vision|visual|resnet|unet|vae", re.IGNORECASE)
+
+
+def customary(kit: Kit, value: Unknown, name: str, told: str) -> Tensor | None:
+    """`output.last_hidden_state` and its like of something unknown: [B, S, H].
+
+    `told`: the words around it. Where they speak of pictures nothing is said, since the outputs of convolutional
+    networks carry the same names with other ranks.
+    """
+    axes = CUSTOMARY.get(name)
+    if axes is None or value.hint or value.key is None or (name == "last_hidden_state" and _PICTURES.search(told)):
+        return None
+    tensor = kit.rank(Tensor(Partial(key=f"{value.key}.{name}"), "float"), len(axes))
+    if tensor.axes is None or any(axis.origin is not None for axis in tensor.axes):
+        return tensor
+    named = tuple(_named(axis.size, f"{role} of {name}") for axis, role in zip(tensor.axes, axes))
+    return tensor.with_(shape=named)
 
 
 def config(layer: Layer) -> Mapping | None:
