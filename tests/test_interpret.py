@@ -177,3 +177,29 @@ def test_a_run_out_of_steps_takes_back_names_of_half_run_statements(monkeypatch:
 
 def shapes_of(fact: Assigned) -> object:
     return fact.value.rank if isinstance(fact.value, Tensor) else None
+
+
+def test_each_function_names_its_own_sizes() -> None:
+    body = """
+        def first(hidden, mask):
+            'hidden [B, S, D], mask [B, S]'
+            one = hidden * mask.unsqueeze(-1)
+        class Model:
+            def second(self, hidden):
+                'hidden [B, S, D]'
+                two = hidden.transpose(1, 2)
+    """
+    assert lines(body) == {"one": "[B, S, D]", "two": "[B, D, S]"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("model(**tokens).last_hidden_state[:, 0]", "[N, M]"),
+        ("model(tokens)['sentence_embedding']", "[N, M]"),
+        ("model(pixel_values=tokens).last_hidden_state", None),
+        ("model(tokens).loss", None),
+    ],
+)
+def test_outputs_of_unknown_encoders_have_customary_ranks(expression: str, expected: str | None) -> None:
+    assert lines(f"def f(model, tokens):\n  y = {expression}\n").get("y") == expected

@@ -17,7 +17,7 @@ from shapecheck.crossing import (
     picked_from,
 )
 from shapecheck.dataflow import IN_PLACE_ORDER, base, blame
-from shapecheck.dims import Size
+from shapecheck.dims import Size, compare
 from shapecheck.facts import Broadcasted, Called, Facts
 from shapecheck.labels import operand_sites
 from shapecheck.program import Index, Name, Op, Slice
@@ -90,12 +90,10 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return
     for column, row in ((left, right), (right, left)):
-        shape = column.shape
-        if not isinstance(shape, Partial) or not shape.tail or shape.tail[-1].size != 1 or len(row.axes or ()) != 1:
-            continue
         made = base(column).made
-        assert row.axes is not None
-        if row.axes[0].size == 1 or made is None or made.op != "Linear":
+        if row.axes is None or len(row.axes) != 1 or row.axes[0].size == 1 or not _last_is_one(column):
+            continue
+        if made is None or made.op != "Linear" or _known_rows(column, row):
             continue
         site = blame(fact, [column, row], facts.path)
         names = facts.names()
@@ -111,6 +109,20 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
             help="give both one shape: `.squeeze(-1)` on the prediction, or `.unsqueeze(-1)` on the target",
             covers=COVERS,
         )
+
+
+def _last_is_one(column: Tensor) -> bool:
+    """`[..., 1]`, `[N, 1]`."""
+    axes = column.shape.tail if isinstance(column.shape, Partial) else column.shape[1:]
+    return bool(axes) and axes[-1].size == 1 and (column.rank or 2) == 2
+
+
+def _known_rows(column: Tensor, row: Tensor) -> bool:
+    """Are there as many rows on both sides, which `check` speaks of, or one, or never as many?"""
+    if column.axes is None or row.axes is None:
+        return False
+    verdict = compare(column.axes[0].size, row.axes[0].size)
+    return verdict.always or verdict.never or column.axes[0].size == 1
 
 
 @META.on(Called)

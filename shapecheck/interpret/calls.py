@@ -248,6 +248,10 @@ def run_op(m: Machine, public: str, args: list[Value], kwargs: dict[str, Value],
     return run_spec(m, public, spec, args, node, kwargs)
 
 
+# Class indices tell the rank of their scores: the fact shows the scores as known after the call, not before
+_TEACH_RANK = frozenset({"cross_entropy", "nll_loss"})
+
+
 def run_spec(
     m: Machine, public: str, spec: OpSpec, args: list[Value], node: Node, kwargs: dict[str, Value] | None = None
 ) -> Value:
@@ -275,6 +279,10 @@ def _run(m: Machine, public: str, spec: OpSpec, args: list[Value], kwargs: dict[
             result = m.unknown()
         given = frozenset(kwargs) | frozenset(p.name for p, _ in zip(spec.parameters, args))
         result = with_history(m, result, spec.name, values)
+        if spec.name in _TEACH_RANK:
+            values = {
+                k: m.state.tensor(v) if isinstance(v, Tensor) and v.rank is None else v for k, v in values.items()
+            }
         m.state_fact(Called(site=m.site, op=spec.name, name=public, args=values, result=result, given=given))
         return result
     finally:

@@ -57,6 +57,7 @@ def joined(kit: Kit, given: Sequence[Tensor], at: int) -> Shape:
     """The shape of these tensors one after the other along axis `at`."""
     known = [t for t in given if t.axes is not None]
     if not known:
+        given = [reach(kit, "cat", t, at) or t for t in given]
         ranks = max((t.shape for t in given if isinstance(t.shape, Partial)), key=lambda s: s.min_rank)
         column = [axis for t in given if (axis := take(t.shape, at)) is not None]
         whole = _join(kit, column) if len(column) == len(given) else Axis(kit.fresh("n"))

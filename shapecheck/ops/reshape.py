@@ -64,7 +64,7 @@ def reshaped(kit: Kit, name: str, tensor: Tensor, sizes: Sequence[Size | None]) 
     have = [kit.resolve(a.size) for a in tensor.axes]
     given = [kit.resolve(s) for s in given]
     if wild:
-        given[wild[0]] = _solve(kit, name, tensor, have, [s for s in given if s != -1])
+        given[wild[0]] = _solve(kit, name, tensor, have, given)
         if given[wild[0]] == -1:
             given[wild[0]] = kit.fresh("n")
             return Tensor(tuple(kit.axis(s, name) for s in given), tensor.dtype)
@@ -104,7 +104,7 @@ def _cancel(kit: Kit, have: Sequence[Size], given: Sequence[Size]) -> tuple[list
 
 def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Sequence[Size]) -> Size:
     """The size that -1 stands for; -1 when torch would refuse (stated)."""
-    left, right = _cancel(kit, have, given)
+    left, right = _cancel(kit, have, [s for s in given if s != -1])
     if not right:
         return product(left)
     total, rest = product(left), product(right)
@@ -123,7 +123,7 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
             multiple = kit.fresh("m")
             if kit.agree(free, multiple * needed).always:
                 return multiple
-    if len(have) > 1 and kit.is_free(have[0]) and have[0] in left and any(map(kit.is_free, right)):
+    if len(have) > 1 and given[0] != -1 and kit.is_free(have[0]) and have[0] in left and any(map(kit.is_free, right)):
         # `p.view(q.size(0), n, -1)`: rows are cut by another tensor's rows, the other axes stay whole
         kept = [s for s in left if s is not have[0]]
         if kit.agree(have[0], rest).always:
@@ -247,9 +247,10 @@ def t(kit: Kit, input: Value) -> Value:
 
 @op("Tensor.T", "Tensor.H", name="t")
 def reversed_axes(kit: Kit, input: Value) -> Value:
+    """All axes in reverse. An unknown tensor is taken to be a matrix: torch deprecates the rest."""
     tensor = as_tensor(input)
-    if isinstance(tensor.shape, Partial) and tensor.shape.min_rank == 2:
-        tensor = kit.rank(tensor, 2)  # other ranks are deprecated
+    if isinstance(tensor.shape, Partial) and tensor.shape.min_rank <= 2:
+        tensor = kit.rank(tensor, 2)
     if isinstance(tensor.shape, Partial):
         shape = Partial(tuple(reversed(tensor.shape.tail)), tuple(reversed(tensor.shape.head)))
         return Tensor(shape, tensor.dtype)
