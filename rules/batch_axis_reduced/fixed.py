@@ -54,3 +54,27 @@ def similar(z):
     n, width = z.shape
     unit = torch.nn.functional.normalize(z, p=2.0, dim=-1)
     return unit @ unit.T
+
+
+def distilled(student, teacher):
+    """student, teacher: [batch, candidates]"""
+    wanted = F.softmax(teacher, dim=-1)
+    scores = student.log_softmax(-1)
+    return F.kl_div(scores, wanted, reduction="batchmean")
+
+
+class Choice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.share = nn.Softmax(dim=-1)
+
+    def forward(self, queries, documents):
+        """queries (B, D), documents (B, G, D)"""
+        scores = torch.einsum("bd,bgd->bg", queries, documents)
+        return self.share(scores)
+
+
+def heads(q, k, v):
+    """q, k, v (B, H, S, D)"""
+    weights = (q @ k.transpose(-1, -2)).softmax(dim=-1)
+    return weights @ v

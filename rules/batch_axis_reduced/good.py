@@ -48,3 +48,27 @@ def likelihood(logits, labels):
 def images(logits, labels):
     batch, classes, height, width = logits.shape
     return F.nll_loss(F.log_softmax(logits, dim=1), labels)
+
+
+def columns_too(scores, chosen):
+    """scores [batch, batch]"""
+    return torch.softmax(scores, dim=0) + torch.softmax(scores, dim=1)
+
+
+def bag(scores, instances):
+    """scores (N, 1), instances (N, D): the N instances of one bag share one weight"""
+    weights = torch.softmax(scores, dim=0)
+    return (weights * instances).sum(dim=0)
+
+
+def over_examples(scores, hidden):
+    """scores [B, K], hidden [B, D]: K weighted means of the batch"""
+    shares = scores.softmax(dim=0)
+    return shares.t() @ hidden
+
+
+def slots(q, k, v):
+    """q (B, N, D), k (B, S, D), v (B, S, D): slots compete for each place"""
+    weights = (q @ k.transpose(-1, -2)).softmax(dim=1)
+    weights = weights / weights.sum(dim=-1, keepdim=True)
+    return weights @ v

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import back, dim_of, place
+from shapecheck.axes import back, dim_of, is_implicit, place
+from shapecheck.dataflow import ancestors
 from shapecheck.facts import Called, Facts
+from shapecheck.roles import counts_with, is_batch
 from shapecheck.rule import Finding, Note, Rule, Severity
 from shapecheck.values import Num, Tensor
 
@@ -16,7 +18,8 @@ META = Rule(
     "a softmax or norm runs over the batch where it should run within each example",
 )
 
-LIKELIHOOD = frozenset({"nll_loss", "NLLLoss", "kl_div", "KLDivLoss"})
+PRODUCTS = frozenset({"matmul", "bmm", "mm"})
+SOFT = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax"})
 
 
 @META.on(Called)
@@ -56,24 +59,78 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
         if made is None or dim is None or result.rank is None or result.axes is None:
             continue
         at = place(dim, result.rank)
-        if at == place_ or at != 0 or result.rank < 2 or made.site.path != facts.path:
+        # `attn.softmax(dim=1) @ v` of [B, H, S, S]: a product keeps the axes in front of its last two apart
+        beside = fact.op in PRODUCTS and made.op in SOFT and at < result.rank - 2
+        if at == place_ or (at != 0 and not beside) or result.rank < 2 or made.site.path != facts.path:
             continue
         names = facts.names()
-        batch, own = names.axis(result.axes[0]), names.axis(result.axes[place_])
+        apart, own = names.axis(result.axes[at]), names.axis(result.axes[place_])
         what = "norm" if made.op == "normalize" else "softmax"
+        over = (
+            f"axis 0, across {apart} examples"
+            if at == 0
+            else f"axis {at}, across the {apart} that the product keeps apart"
+        )
         yield META.finding(
             made.site,
-            f"this {what} of {names.shape(result)} runs over axis 0, across {batch} examples, but the sum "
-            f"that follows runs over {own}",
+            f"this {what} of {names.shape(result)} runs over {over}, but the sum that follows runs over {own}",
             notes=(Note(f"summed over {own} here", fact.site),),
             help=f"use `dim={place_ - result.rank}`",
         )
         return
 
 
+@META.on(Called)
+def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """A softmax over an axis that the author calls the batch, where no other axis counts with it."""
+    x = fact.args.get("input")
+    if fact.op not in SOFT or fact.site.path != facts.path or not isinstance(x, Tensor) or x.axes is None:
+        return
+    dim = dim_of(fact.args)
+    if dim is None or is_implicit(fact) or len(x.axes) < 2 or place(dim, len(x.axes)) != 0:
+        return
+    first, *others = x.axes
+    if not is_batch(first, facts) or first.size == 1 or any(counts_with(axis, first) for axis in others):
+        return
+    if all(axis.size == 1 for axis in others) or not isinstance(fact.result, Tensor):
+        return
+    if _used_otherwise(fact.result, facts):
+        return
+    names = facts.names()
+    batch, shown = names.axis(first), names.shape(x)
+    yield META.finding(
+        fact.site,
+        f"this softmax of {shown} runs over axis 0: the numbers of one example are made to sum to 1 with those of the "
+        f"other {batch} examples",
+        notes=(Note(f"{batch} is named here", first.origin.site),) if first.origin and first.origin.site else (),
+        condition=f"{batch} = 1",
+        help="use `dim=-1`",
+    )
+
+
+def _used_otherwise(result: Tensor, facts: Facts) -> bool:
+    """Does later code sum over axis 0, so that the norm over it is meant, or over another, which is told there?"""
+    made = result.made
+    for fact in facts.of(Called):
+        x = fact.args.get("input")
+        if not isinstance(x, Tensor):
+            continue
+        if fact.op in ("nll_loss", "NLLLoss") and x.made is made:
+            return True
+        for operand, axis in _summed(fact):
+            found = back(operand, axis)
+            if found is not None and found[0].made is made:
+                return True
+        if fact.op in ("sum", "mean", "einsum") and any(t.made is made for t in (x, *ancestors(x))):
+            dim = fact.args.get("dim")
+            if isinstance(dim, Num) and dim.size == 0:
+                return True
+    return made is None
+
+
 def _summed(fact: Called) -> list[tuple[Tensor, int]]:
     """The operands of a sum of products, each with the axis that is summed over."""
-    if fact.op in ("matmul", "bmm", "mm"):
+    if fact.op in PRODUCTS:
         left, right = fact.args.get("input"), fact.args.get("other", fact.args.get("mat2"))
         if isinstance(left, Tensor) and isinstance(right, Tensor) and left.rank and right.rank:
             return [(left, left.rank - 1), (right, max(right.rank - 2, 0))]

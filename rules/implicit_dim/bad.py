@@ -74,3 +74,14 @@ class Gate(nn.Module):
     def forward(self, fields):
         alpha = torch.softmax(self.gate(fields), dim=-1)  # expect: SC401
         return (alpha * fields).sum(1)
+
+
+def tokens(hidden):
+    """hidden: [batch, seq, dim]"""
+    hidden = F.normalize(hidden)  # expect: SC401
+    return hidden @ hidden.transpose(1, 2)
+
+
+def alike(a, b):
+    """a, b (B, S, D)"""
+    return F.cosine_similarity(a, b).mean()  # expect: SC401

@@ -68,3 +68,14 @@ class Gate(nn.Module):
     def forward(self, fields):
         alpha = torch.softmax(self.gate(fields), dim=1)
         return (alpha * fields).sum(1)
+
+
+def tokens(hidden):
+    """hidden: [batch, seq, dim]"""
+    hidden = F.normalize(hidden, dim=-1)
+    return hidden @ hidden.transpose(1, 2)
+
+
+def alike(a, b):
+    """a, b (B, S, D)"""
+    return F.cosine_similarity(a, b, dim=-1).mean()

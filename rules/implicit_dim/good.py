@@ -54,3 +54,13 @@ def best(scores):
 def classes(logits, labels):
     batch, count = logits.shape
     return (logits.argmax(dim=1) == labels).float().mean(), F.log_softmax(logits, dim=-1)
+
+
+def channels(feature_map):
+    """feature_map (N, C, H, W): the default axis is that of the channels"""
+    return F.normalize(feature_map)
+
+
+def stacked(a, b):
+    """a, b (B, D, S): the features stand second"""
+    return F.cosine_similarity(a, b).mean()

@@ -8,6 +8,7 @@ from shapecheck.axes import dim_of, is_implicit
 from shapecheck.batch import uses
 from shapecheck.facts import Called, Facts
 from shapecheck.program import Arg, Call
+from shapecheck.roles import is_features
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.values import Axis, Partial, Site, Tensor, Unknown
 
@@ -81,7 +82,7 @@ def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
     if x is None or "dim" in fact.given:
         return
     names = facts.names()
-    if x.axes is not None and len(x.axes) >= 3 and _features_last(x):
+    if x.axes is not None and len(x.axes) >= 3 and _features_last(x, facts):
         yield META.finding(
             fact.site,
             f"normalize runs over axis 1 by default: over the {names.axis(x.axes[1])} axis of {names.shape(x)}, not "
@@ -116,7 +117,7 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
     axis = (wide.axes or ())[1]
     seconds = {axes[1].size for axes in (left.axes, right.axes) if len(axes) > 2}
     stretched = len(seconds) == 2 and 1 in seconds
-    if not (stretched or _features_last(left) or _features_last(right)):
+    if not (stretched or _features_last(left, facts) or _features_last(right, facts)):
         return
     yield META.finding(
         fact.site,
@@ -229,8 +230,10 @@ def _last(x: Tensor) -> Axis | None:
     return axes[-1] if axes else None
 
 
-def _features_last(x: Tensor) -> bool:
+def _features_last(x: Tensor, facts: Facts) -> bool:
     last = _last(x)
+    if last is not None and is_features(last, facts):
+        return True
     if last is not None and last.origin is not None and any(word in last.origin.text for word in FEATURES):
         return True
     return _projected(x)

@@ -44,3 +44,31 @@ class Encoder(nn.Module):
 def merged_states(h):
     layers, batch, dim = h.shape
     return torch.reshape(h.transpose(0, 1), (batch, layers * dim))
+
+
+# run: two_views(z1=[B, D], z2=[B, D]); differ: B=3, D=2; equal: B=1, D=2
+def two_views(z1, z2):
+    """z1, z2 [B, D]"""
+    b, d = z1.shape
+    z = torch.cat([z1, z2])
+    return z.view(2, b, d).transpose(0, 1)
+
+
+# run: own_documents(q=[B, D], docs=[B*G, D]); differ: B=3, G=2, D=2; equal: B=1, G=2, D=2
+def own_documents(q, docs):
+    b, d = q.shape
+    n, d = docs.shape
+    g = n // b
+    q = q.repeat_interleave(g, dim=0)
+    own = (q * docs).sum(-1)
+    return own.view(b, g)
+
+
+# run: expanded(q=[B, D], docs=[B*G, D]); differ: B=3, G=2, D=2; equal: B=1, G=2, D=2
+def expanded(q, docs):
+    """q [B, D]; docs [B*G, D]"""
+    b = q.size(0)
+    g = docs.size(0) // b
+    q = q.unsqueeze(1).expand(-1, g, -1).reshape(b * g, -1)
+    own = (q * docs).sum(-1)
+    return own.reshape(b, g)

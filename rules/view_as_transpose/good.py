@@ -67,3 +67,29 @@ def windows(x, size):
 def heads_merged(x, dim):
     b, s, heads, depth = x.shape
     return x.reshape(b, s, dim)
+
+
+def blocks(z1, z2):
+    """z1, z2 [B, D]: the blocks stay outermost"""
+    b, d = z1.shape
+    return torch.cat([z1, z2]).view(2, b, d)
+
+
+def interleaved(z1, z2):
+    """z1, z2 [B, D]"""
+    b, d = z1.shape
+    return torch.stack([z1, z2], dim=1).view(b * 2, d).view(b, 2, d)
+
+
+def own_in_order(q, docs):
+    """q [B, D]; docs [B*G, D]"""
+    b = q.size(0)
+    g = docs.size(0) // b
+    return (q.repeat_interleave(g, dim=0) * docs).sum(-1).view(b, g)
+
+
+def copies_first(q, docs):
+    """q [B, D]; docs [G*B, D]"""
+    b = q.size(0)
+    g = docs.size(0) // b
+    return (q.repeat(g, 1) * docs).sum(-1).view(g, b).t()

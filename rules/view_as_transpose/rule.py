@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from shapecheck.dataflow import blame
 from shapecheck.dims import Size, TooComplex, as_quotient, as_symbol, compare
-from shapecheck.facts import Called, Facts
+from shapecheck.facts import Called, Crashed, Facts
 from shapecheck.ops.axes import product
+from shapecheck.order import parts
 from shapecheck.program import Attr, Call
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.values import Affine, Axis, Items, Joined, Num, Site, Tensor
@@ -35,7 +36,10 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     found = _as_found(before, after)
     moved = moved_axis(found, after, facts) if found is not None else None
-    if found is None or moved is None or _padded(before):
+    if _padded(before):
+        return
+    if found is None or moved is None:
+        yield from _cut_across(fact, before, after, facts)
         return
     source, target = moved
     if found is not before and _solved(fact, target):
@@ -66,6 +70,47 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         help=help_,
         fix=fix,
     )
+
+
+def _cut_across(
+    fact: Called, before: tuple[Axis, ...], after: tuple[Axis, ...], facts: Facts
+) -> Iterator[Finding]:
+    """A flat axis is cut into its parts in another order than they were put together: `cat([a, b]).view(B, 2, D)`."""
+    flat = [axis for axis in before if len(parts(axis)) > 1]
+    inner = tuple(part for axis in before for part in parts(axis))
+    moved = moved_axis(inner, after, facts) if flat else None
+    if moved is None or not (_as_many(inner, after) or _to_the_front(inner, after, moved)):
+        return
+    if any(crash.site.node is fact.site.node for crash in facts.of(Crashed)):
+        return
+    names = facts.names()
+    axis = next((a for a in flat if any(p is inner[moved[0]] for p in parts(a))), None)
+    made = axis.origin.site if axis is not None and axis.origin is not None else None
+    if axis is None or made is None or made.node is fact.site.node:
+        return
+    have, asked = names.shape(before), names.shape(after)
+    order = [f"{names.size(p.size)} blocks" if p.role in ("block", "copy") else names.size(p.size) for p in parts(axis)]
+    yield META.finding(
+        blame(fact, [fact.args["input"]], facts.path) if isinstance(fact.args["input"], Tensor) else fact.site,
+        f"this view of {have} as {asked} cuts the {names.axis(axis)} rows across their order in memory, which is "
+        f"{' of '.join(order)}: one row of the result takes its numbers from different rows",
+        notes=(Note(f"the rows are put together here, {' of '.join(order)}", made),),
+        condition=" or ".join(f"{names.size(p.size)} = 1" for p in parts(axis) if not isinstance(p.size, int)),
+        help="view them in the order in which they lie, and move the axes after: "
+        f"`.view({', '.join(names.size(p.size) for p in inner)}).transpose(0, 1)`",
+    )
+
+
+def _as_many(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> bool:
+    try:
+        return compare(_total(before), _total(after)).always
+    except TooComplex:
+        return False
+
+
+def _to_the_front(before: tuple[Axis, ...], after: tuple[Axis, ...], moved: tuple[int, int]) -> bool:
+    """Nothing stands in front of it on one side, so that whatever the view teaches, its place is another."""
+    return 0 in moved and moved[0] != moved[1] and len(before) == len(after)
 
 
 def moved_axis(before: tuple[Axis, ...], after: tuple[Axis, ...], facts: Facts) -> tuple[int, int] | None:

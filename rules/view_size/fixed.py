@@ -16,7 +16,7 @@ def groups(p: Float[Tensor, "B G D"]) -> Tensor:
 # run: both_views(z=[B, D]); raises: B=3, D=5
 def both_views(z: Float[Tensor, "B D"]) -> Tensor:
     features = torch.cat([z, z], dim=0)
-    return features.reshape(z.size(0), 2, z.size(1))
+    return features.reshape(2, z.size(0), z.size(1))
 
 
 # run: heads(hidden=[B, S, 96]); raises: B=2, S=3

@@ -466,7 +466,13 @@ def _named(m: Machine, axis: spec.Axis, names: dict[str, Size], source: str) -> 
         m.authored[key] = axis.name
         names[axis.name] = made = symbol(key)
         return made
-    return symbol(m.fresh())
+    if isinstance(axis, spec.Expr) and source != "annotation":
+        # `docs (B*G, D)`: names that nothing has bound yet are sizes of their own
+        for name in spec.tree_names(axis.tree):
+            if _size_of(m, spec.Named(name), names) is None:
+                _named(m, spec.Named(name), names, source)
+        size = _size_of(m, axis, names)
+    return symbol(m.fresh()) if size is None else size
 
 
 def _variable(m: Machine, name: str) -> Size | None:

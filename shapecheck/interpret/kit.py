@@ -240,6 +240,8 @@ class Learner:
                 open_ = any(map(is_settable_name, symbols(a.size) | symbols(best.size)))
                 if (verdict.never or (verdict.sometimes and not open_)) and clash is None:
                     clash = (best.size, a.size, verdict)
+                elif best.layout is None and a.layout is not None:
+                    best = a
         return best, clash
 
     def _may_be_one(self, size: Size) -> bool:
