@@ -72,3 +72,18 @@ def attack_margin(logits, label):
     second = (best[:, 0] == label).long()
     rival = best.gather(1, second.view(-1, 1))
     return F.softplus(logits[:, label] - logits.gather(1, rival).squeeze(1)).mean()
+
+
+class Grader(nn.Module):
+    """One number for each text, held against the grades that came with it."""
+
+    def __init__(self, encoder, width: int):
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.criterion = nn.MSELoss()
+
+    def forward(self, texts, grades):
+        """grades: (batch,)"""
+        first = self.encoder(**texts).last_hidden_state[:, 0]
+        return self.criterion(self.head(first).squeeze(-1), grades)

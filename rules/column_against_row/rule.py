@@ -32,6 +32,7 @@ META = Rule(
 )
 
 COVERS = ("SC701", "SC702", "SC105", "SC902", "SC104")
+HEADS = frozenset({"Linear", "linear", "Sequential"})
 ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "pow", "eq", "ne", "lt", "le", "gt", "ge", "where", "maximum"})
 
 
@@ -93,7 +94,7 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
         made = base(column).made
         if row.axes is None or len(row.axes) != 1 or row.axes[0].size == 1 or not _last_is_one(column):
             continue
-        if made is None or made.op != "Linear" or _known_rows(column, row):
+        if made is None or (column.rank is None and made.op not in HEADS) or _known_rows(column, row):
             continue
         site = blame(fact, [column, row], facts.path)
         names = facts.names()
