@@ -23,6 +23,7 @@ FLOORS = [
         "crossing",
         "crashes",
         "axes",
+        "roles",
         "batch",
         "contradiction",
         "targets",
