@@ -6,7 +6,7 @@ first), so that a rule can lay the blame where the operands were made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -175,6 +175,7 @@ class Returned(Fact):
 
 
 T = TypeVar("T", bound=Fact)
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -188,13 +189,31 @@ class Facts:
     hints: dict[str, str] = field(default_factory=dict)  # symbol -> a letter that fits
     counters: dict[str, tuple[Size, Size]] = field(default_factory=dict)  # loop variable -> (first, count)
     program: Program | None = None
+    _answers: dict[Any, Any] = field(default_factory=dict)  # of `once`, while there are as many facts as now
+    _counted: int = 0
 
     def names(self) -> Names:
         """A fresh naming for one message."""
         return Names(self.authored, self.hints)
 
-    def of(self, kind: type[T]) -> Iterator[T]:
-        return (f for f in self.items if isinstance(f, kind))
+    def of(self, kind: type[T]) -> Sequence[T]:
+        """All facts of this kind, in order."""
+        return self.once(_all_of, kind)
+
+    def once(self, make: Callable[..., R], *more: Any) -> R:
+        """`make(facts, *more)`, made once: rules ask the same for each of thousands of facts."""
+        if self._counted != len(self.items):
+            self._answers.clear()
+            self._counted = len(self.items)
+        key = (make, *more)
+        if key not in self._answers:
+            self._answers[key] = make(self, *more)
+        answer: R = self._answers[key]
+        return answer
+
+
+def _all_of(facts: Facts, kind: type[T]) -> list[T]:
+    return [f for f in facts.items if isinstance(f, kind)]
 
 
 __all__ = [

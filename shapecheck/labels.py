@@ -26,10 +26,7 @@ def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[t
     """For each tensor the expression in `site`'s call or operator that stands for it, and the form of the tensor that
     it stands for; None where that can't be told. Operands of an operator stand in order where none can be told."""
     written = list(_written(site.node))
-    given: dict[str, list[Made]] = {}
-    for fact in facts.of(Assigned):
-        if isinstance(fact.value, Tensor) and fact.value.made is not None:
-            given.setdefault(fact.name, []).append(fact.value.made)
+    given = facts.once(_given_to)
     found: list[tuple[Site, Tensor] | None] = []
     for tensor in tensors:
         found.append(None)
@@ -45,6 +42,15 @@ def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[t
     elif isinstance(site.node, Op) and not any(found) and len(written) == len(tensors):
         return [(Site(site.path, expr), tensor) for expr, tensor in zip(written, tensors)]
     return found
+
+
+def _given_to(facts: Facts) -> dict[str, list[Made]]:
+    """What each name was given."""
+    given: dict[str, list[Made]] = {}
+    for fact in facts.of(Assigned):
+        if isinstance(fact.value, Tensor) and fact.value.made is not None:
+            given.setdefault(fact.name, []).append(fact.value.made)
+    return given
 
 
 def _written(node: Node) -> Iterator[Expr]:

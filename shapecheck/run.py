@@ -20,6 +20,7 @@ from shapecheck.diagnostic import Diagnostic, Problem
 if TYPE_CHECKING:
     from shapecheck.check import Check, Options, Result
 
+GC_THRESHOLD = (100_000, 20, 100)  # trees and facts are many and live long: looking at them took a quarter of the time
 ALONE_BYTES = 200_000  # below this much source, starting workers costs more than it brings
 
 
@@ -154,6 +155,7 @@ def _results(
     small = sum(len(source) for _, source in tasks) < ALONE_BYTES
     if not small:
         gc.enable()  # `main` starts without it
+        gc.set_threshold(*GC_THRESHOLD)
     if small or jobs == 1 or len(tasks) == 1:
         done = []
         for number, (path, source) in enumerate(tasks, 1):

@@ -21,7 +21,7 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     matrices = [t for t in fact.operands if t.rank is not None and t.rank >= 2]
     if len(matrices) != 2:
         return
-    names = names_of(facts)
+    names = facts.once(names_of)
     one, two = (pairs_of(t, names) for t in matrices)
     if one is None or two is None or not exchanged(one, two):
         return

@@ -400,13 +400,14 @@ def call_closure(m: Machine, closure: Closure, args: list[Value], kwargs: dict[s
         return m.unknown()
 
     def fill(frame: int) -> None:
-        m.state.frames[frame].update(bind_parameters(m, closure, args, kwargs, node))
+        m.state.scope(frame).update(bind_parameters(m, closure, args, kwargs, node))
         if isinstance(function, Function):
             from shapecheck.interpret.contracts import on_enter
 
             on_enter(m, function, frame, as_entry=False)
 
-    return m.enter(closure, node, name, fill)
+    given = m.summaries.given(m, closure, args, kwargs) if isinstance(function, Function) else None
+    return m.enter(closure, node, name, fill, given=given)
 
 
 def bind_parameters(

@@ -162,7 +162,8 @@ def _declare_variable(m: Machine, written: Written, stmt: Stmt) -> None:
     for name in (written.subject, written.subject + "s", written.subject.removesuffix("s")):
         if name in frame:
             site = Site(m.here.path, stmt)
-            frame[name] = declare(m, written, m.resolve(frame[name]), name, "comment", site)
+            value = declare(m, written, m.resolve(frame[name]), name, "comment", site)
+            m.state.scope(m.here.frame)[name] = value
             return
 
 
@@ -215,7 +216,7 @@ def _text(expr: Expr) -> str:
 
 def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> None:
     """Parameters: what their annotations, comments and the docstring say. Runs with the new frame in place."""
-    scope = m.state.frames[frame]
+    scope = m.state.scope(frame)  # nothing below makes another state
     if as_entry:
         _state_signature(m, function)
     for p in function.params:

@@ -191,7 +191,7 @@ def _run_unknown(m: Machine, closure: Closure, function: Function, args: list[Va
 
     def fill(frame: int) -> None:
         arguments = _arguments(m, closure, args, function)  # may run an `__init__`, which replaces the state
-        m.state.frames[frame].update(arguments)
+        m.state.scope(frame).update(arguments)
         on_enter(m, function, frame, as_entry=True)
 
     m.enter(closure, node, function.name, fill, as_entry=True)

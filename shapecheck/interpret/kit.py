@@ -301,7 +301,7 @@ class Learner:
 def _source(tensor: Tensor) -> tuple[Tensor | None, int]:
     """The operand whose rank decides the tensor's, and by how much they differ."""
     made = tensor.made
-    if made is None or made.op not in _MORE_AXES:
+    if made is None or made.op not in MORE_AXES:
         return None, 0
     source = made.args.get("input", made.args.get("tensor", made.args.get("tensors")))
     match source:
@@ -309,7 +309,7 @@ def _source(tensor: Tensor) -> tuple[Tensor | None, int]:
             source = member
         case Items(items=(first, *_)):
             source = first
-    return (source if isinstance(source, Tensor) else None), _MORE_AXES[made.op]
+    return (source if isinstance(source, Tensor) else None), MORE_AXES[made.op]
 
 
-_MORE_AXES = {"unsqueeze": 1, "all_gather": 0, "normalize": 0, "Linear": 0, "softmax": 0, "cat": 0}
+MORE_AXES = {"unsqueeze": 1, "all_gather": 0, "normalize": 0, "Linear": 0, "softmax": 0, "cat": 0}

@@ -6,6 +6,7 @@ One recursive evaluator from `Program` to `Facts`: `expressions.py` and `stateme
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,15 +18,17 @@ from shapecheck.imports import Project
 from shapecheck.intent import Written
 from shapecheck.interpret.kit import Learner
 from shapecheck.interpret.state import State, alike, join_state, join_value, same_world
+from shapecheck.interpret.summaries import Ends, Given, Mark, Summaries
 from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
 from shapecheck.values import NONE, ClassVal, Closure, Items, Made, Mapping, Ref, Site, Tensor, Unknown, Value
 
-MAX_STATES = (6, 4, 3, 2)  # paths kept apart inside one function, by the depth of calls around it
-MAX_CHOICES = (8, 6, 4, 2)  # ways tried through one statement, likewise
+MAX_STATES = (6, 4, 3, 2, 1)  # paths kept apart inside one function, by the depth of calls around it
+MAX_CHOICES = (8, 6, 4, 2, 1)  # ways tried through one statement, likewise
+STRAINED = (1_500, 3_000, 5_000, 8_000)  # steps of an entry after which it is run as if one, two, ... deeper
 MAX_DEPTH = 9  # project calls inside project calls
-STEPS_PER_FILE = 120_000
-STEPS_PER_ENTRY = 24_000
-STEPS_PER_INIT = 10_000  # of the `__init__` behind a method that is run on its own
+STEPS_PER_FILE = 80_000
+STEPS_PER_ENTRY = 14_000
+STEPS_PER_INIT = 6_000  # of the `__init__` behind a method that is run on its own
 STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors
 
 
@@ -115,6 +118,7 @@ class Machine:
         self.read_cache: dict[int, tuple[frozenset[str], ...]] = {}
         self.nesting_cache: dict[int, bool] = {}
         self.inner_cache: dict[int, frozenset[str]] = {}
+        self.mention_cache: dict[int, frozenset[str]] = {}
         self.kept_alive: list[object] = []  # blocks whose identity is a key above
         self.alias_cache: dict[str, dict[str, Expr]] = {}
         self.outer_cache: dict[int, frozenset[str]] = {}
@@ -123,6 +127,7 @@ class Machine:
         self.steps = 0
         self.entry_steps = 0
         self.entry_limit = STEPS_PER_ENTRY
+        self.summaries = Summaries()
         self.receivers: dict[int, tuple[Ref, State]] = {}  # class -> its instance with unknown arguments, for entries
         self.entry_facts = 0  # how many facts there were when the present entry began
         self.quiet = 0  # > 0: states no facts
@@ -130,13 +135,29 @@ class Machine:
         self.op_name = ""
         self.frame_parents: dict[int, tuple[int, ...]] = {}
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
-        self._serial = 0
+        self.last_serial = 0
 
     # ---------------------------------------------------------------- services
 
     @property
+    def max_depth(self) -> int:
+        return MAX_DEPTH
+
+    @property
     def spent(self) -> bool:
         return self.steps > STEPS_PER_FILE
+
+    @property
+    def narrowness(self) -> int:
+        """How few ways are told apart: the deeper the call, and the more this entry has cost already, the fewer."""
+        strain = bisect_right(STRAINED, self.entry_steps)
+        return min(min(len(self.stack), 3) + strain, 4)
+
+    @property
+    def constructs(self) -> bool:
+        """Does an `__init__` run that some code calls? All its ways end in one object, so they are joined early."""
+        function = self.here.function
+        return bool(self.stack) and isinstance(function, Function) and function.name == "__init__"
 
     def outer_names(self, function: Function) -> frozenset[str]:
         """Names that the function declares `global` or `nonlocal`."""
@@ -147,8 +168,8 @@ class Machine:
 
     def fresh(self, hint: str = "") -> str:
         """A new free symbol, or key of an unknown value."""
-        self._serial += 1
-        name = f"?{self._serial}"
+        self.last_serial += 1
+        name = f"?{self.last_serial}"
         if hint:
             self.hints[name] = hint
         return name
@@ -157,8 +178,8 @@ class Machine:
         return Unknown(hint, self.fresh())
 
     def serial(self) -> int:
-        self._serial += 1
-        return self._serial
+        self.last_serial += 1
+        return self.last_serial
 
     def tick(self, cost: int = 1) -> None:
         self.steps += cost
@@ -245,6 +266,14 @@ class Machine:
             self.inner_cache[id(function)] = found
         return found
 
+    def mentioned(self, node: Node) -> frozenset[str]:
+        """Every name that a definition mentions."""
+        found = self.mention_cache.get(id(node))
+        if found is None:
+            found = self.mention_cache[id(node)] = frozenset(n.id for n in walk(node) if isinstance(n, Name))
+            self.kept_alive.append(node)
+        return found
+
     def read_after(self, body: Sequence[Stmt]) -> tuple[frozenset[str], ...]:
         """For each statement of a block: the names that the statements behind it mention."""
         found = self.read_cache.get(id(body))
@@ -277,7 +306,7 @@ class Machine:
                 except PathEnds:
                     del self.stack[depth[0] :], self.activations[depth[1] :]
                     outcomes.append(Outcome(self.state, Signal("raise")))
-                room = MAX_CHOICES[min(len(self.stack), 3)] - len(outcomes) - len(pending)
+                room = MAX_CHOICES[self.narrowness] - len(outcomes) - len(pending)
                 pending += list(self.oracle.others())[: max(room, 0)]
         except OutOfBudget:
             if outcomes or pending or next(self.oracle.others(), None) is not None:
@@ -299,7 +328,7 @@ class Machine:
                     break
             else:
                 kept.append(s)
-        while len(kept) > MAX_STATES[min(len(self.stack), 3)]:
+        while len(kept) > (1 if self.constructs else MAX_STATES[self.narrowness]):
             last = kept.pop()
             kept[-1] = join_state(kept[-1], last, self.fresh)
         return kept
@@ -313,18 +342,34 @@ class Machine:
     # -------------------------------------------------------------------- calls
 
     def enter(
-        self, closure: Closure, node: Node, name: str, bind: Callable[[int], None], *, as_entry: bool = False
+        self,
+        closure: Closure,
+        node: Node,
+        name: str,
+        bind: Callable[[int], None],
+        *,
+        as_entry: bool = False,
+        given: Given | None = None,
     ) -> Value:
         """Run a project function's body on the present state and come back with its value.
 
-        `bind` fills the new frame. Several different results are a choice of the calling statement.
+        `bind` fills the new frame. Several different results are a choice of the calling statement. A call that was
+        run before (`given` tells) is not run again: what it found is said of this one.
         """
         if (
             self.shallow
             or len(self.stack) >= MAX_DEPTH
             or sum(a.function is closure.node for a in self.activations) > 1
         ):
+            self.summaries.refused += 1
             return self.unknown()
+        if given is not None:
+            summary = self.summaries.find(self, given)
+            if summary is not None:
+                self.tick(1 + len(summary.facts or ()) // 2)
+                return self._ended(closure.node, lambda: self.summaries.repeat(self, summary, given, node, name))
+        mark = None if given is None else self.summaries.mark(self, given, node)
+        self.summaries.entered.append((id(closure.node), len(self.stack)))
         activation = Activation(
             self.serial(),
             self.serial(),
@@ -344,23 +389,34 @@ class Machine:
             self.state.frames[activation.frame] = {}
             self.state.axes[activation.id] = {}
             bind(activation.frame)
-            return self._body(closure, activation)
+            return self._body(closure, activation, mark)
         finally:
             self.activations.pop()
             if not as_entry:
                 self.stack.pop()
             self.site, self.op_name = site, op_name
 
-    def _body(self, closure: Closure, activation: Activation) -> Value:
+    def _body(self, closure: Closure, activation: Activation, mark: Mark | None) -> Value:
         function = closure.node
         if isinstance(function, Lambda):
             return self.eval(function.body)
+        if mark is not None and mark.taken != (len(self.oracle.taken), self.oracle.calls):
+            mark = None  # a default value was a choice of the calling statement
+
+        def run() -> Ends:
+            ends = self._ends(function, activation)
+            return ends if mark is None else self.summaries.record(self, mark, activation.id, ends)
+
+        return self._ended(function, run)
+
+    def _ended(self, function: Function | Lambda, run: Callable[[], Ends]) -> Value:
+        """The value of a call, on the state in which it ended: one of the ways in which `run` says that it may end."""
         oracle = self.oracle
         at = (id(function), oracle.calls, *(choice for choice, _ in oracle.taken))
         oracle.calls += 1
         groups = oracle.ended.get(at)
         if groups is None:
-            groups = self._ends(function, activation)
+            groups = run()
             self.oracle = oracle
             oracle.ended[at] = groups
         if not groups:
@@ -373,7 +429,7 @@ class Machine:
         self.state = self.joined([s.copy() for s in states])
         return value
 
-    def _ends(self, function: Function, activation: Activation) -> list[tuple[list[State], Value]]:
+    def _ends(self, function: Function, activation: Activation) -> Ends:
         """Run a body: the different results, each with the states that end in it. None at all: every way raises."""
         from shapecheck.interpret.contracts import on_return
 
@@ -396,7 +452,7 @@ class Machine:
         if any(isinstance(v, (Tensor, Items, Mapping)) for _, v in results):
             # None beside tensors is the answer to a missing input; its callers test for it or crash
             results = [(st, v) for st, v in results if v != NONE]
-        groups: list[tuple[list[State], Value]] = []
+        groups: Ends = []
         for st, value in results:
             self._leave(st, activation)
             for i, (states, have) in enumerate(groups):

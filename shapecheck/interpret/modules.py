@@ -70,13 +70,14 @@ def run_top_level(m: Machine, program: Program, env: dict[str, Any], *, shallow:
     """Run a module's top level, filling `env`. Shallow: states no facts and enters no function."""
     from shapecheck.interpret.machine import Activation, OutOfBudget
 
-    state, stack, entry = m.state, m.stack, m.entry_steps
+    state, stack, entry, before = m.state, m.stack, m.entry_steps, m.last_serial
     frame = m.serial()
     m.state = State(frames={frame: env}, heap=dict(state.heap))
     m.stack = []
     m.activations.append(Activation(m.serial(), frame, program.path, None, live=None))
     m.shallow += shallow
     m.quiet += shallow
+    m.summaries.closed += 1
     try:
         _declare(m, program.body, env, program.path)
         live = m.state
@@ -94,7 +95,9 @@ def run_top_level(m: Machine, program: Program, env: dict[str, Any], *, shallow:
         m.activations.pop()
         m.shallow -= shallow
         m.quiet -= shallow
+        m.summaries.closed -= 1
         top, m.state, m.stack, m.entry_steps = m.state, state, stack, entry
+    m.summaries.share(before, m.last_serial, top.heap)
     for k, v in top.heap.items():
         m.state.heap.setdefault(k, v)
     return top

@@ -54,17 +54,26 @@ class State:
     narrowed: dict[str, Value] = field(default_factory=dict)  # key of an unknown value -> what a test showed it to be
     path: dict[str, bool] = field(default_factory=dict)  # text of a test -> the branch taken
     axes: dict[int, dict[str, Size]] = field(default_factory=dict)  # activation -> axis names used in its comments
+    _own: set[int] = field(default_factory=set)  # frames that no other state shares
 
     def copy(self) -> State:
+        self._own.clear()
         return State(
-            {k: dict(v) for k, v in self.frames.items()},
-            dict(self.heap),
-            dict(self.sizes),
-            dict(self.shapes),
-            dict(self.narrowed),
-            dict(self.path),
-            {k: dict(v) for k, v in self.axes.items()},
+            self.frames.copy(),
+            self.heap.copy(),
+            self.sizes.copy(),
+            self.shapes.copy(),
+            self.narrowed.copy(),
+            self.path.copy(),
+            {k: v.copy() for k, v in self.axes.items()},
         )
+
+    def scope(self, frame: int) -> dict[str, Value]:
+        """The names of a frame, to write into; `frames` is for reading, since states share them."""
+        if frame not in self._own:
+            self._own.add(frame)
+            self.frames[frame] = dict(self.frames.get(frame, ()))
+        return self.frames[frame]
 
     # ------------------------------------------------------------- resolution
 
@@ -247,8 +256,13 @@ def _members(v: Items | Many) -> tuple[Value, ...]:
 def join_state(a: State, b: State, fresh: Fresh) -> State:
     """What holds in both states. Values are resolved first, so that facts learned on one path stay in its values."""
     out = State()
+    a._own.clear()
+    b._own.clear()
     for fid in a.frames.keys() & b.frames.keys():
         x, y = a.frames[fid], b.frames[fid]
+        if x is y:
+            out.frames[fid] = x
+            continue
         out.frames[fid] = {
             n: x[n]
             if n in x and n in y and x[n] is y[n]
@@ -259,7 +273,7 @@ def join_state(a: State, b: State, fresh: Fresh) -> State:
         }
     for oid in a.heap.keys() | b.heap.keys():
         p, q = a.heap.get(oid), b.heap.get(oid)
-        if p is None or q is None:
+        if p is None or q is None or p is q:
             kept = p or q
             assert kept is not None
             out.heap[oid] = kept
@@ -271,7 +285,8 @@ def join_state(a: State, b: State, fresh: Fresh) -> State:
                 attrs[n] = v if v is not None else w  # type: ignore[assignment]
             else:
                 attrs[n] = v if v is w else join_value(a.value(v), b.value(w), fresh)
-        out.heap[oid] = Instance(p.cls, attrs, p.key)
+        same = attrs.keys() == p.attrs.keys() and all(v is p.attrs[n] for n, v in attrs.items())
+        out.heap[oid] = p if same else Instance(p.cls, attrs, p.key)
     out.sizes = _common(a.sizes, b.sizes)
     out.shapes = _common(a.shapes, b.shapes)
     out.narrowed = _common(a.narrowed, b.narrowed)
@@ -300,11 +315,11 @@ def same_world(a: State, b: State, frame: int, live: frozenset[str] | None) -> b
     for fid in a.frames.keys() & b.frames.keys():
         if fid != frame and not _alike_all(a.frames[fid], b.frames[fid]):
             return False
-    return all(_alike_all(a.heap[k].attrs, b.heap[k].attrs) for k in a.heap.keys() & b.heap.keys())
+    return all(v is w or _alike_all(v.attrs, w.attrs) for k, v in a.heap.items() if (w := b.heap.get(k)) is not None)
 
 
 def _alike_all(x: dict[str, Value], y: dict[str, Value]) -> bool:
-    return x is y or (x.keys() == y.keys() and all(alike(v, y[n]) for n, v in x.items()))
+    return x is y or (x.keys() == y.keys() and all(v is y[n] or alike(v, y[n]) for n, v in x.items()))
 
 
 def alike(a: Value, b: Value) -> bool:
@@ -316,9 +331,7 @@ def alike(a: Value, b: Value) -> bool:
             return a.hint == b.hint
         case Tensor(), Tensor():
             return (
-                a.shape == b.shape
-                and a.content == b.content
-                and (a.axes is None or _same_order(a.axes, b.axes or ()))
+                a.shape == b.shape and a.content == b.content and (a.axes is None or _same_order(a.axes, b.axes or ()))
             )
         case Lit(value=float()), Lit(value=float()):
             return True

@@ -82,7 +82,7 @@ def execute(m: Machine, stmt: Stmt) -> list[Outcome]:
         case Class():
             assign(m, Name(stmt.name, cst=stmt.cst), ClassVal(stmt, m.here.path, _frame_of_definitions(m)), quiet=True)
         case Import():
-            scope: dict[str, Value] = m.state.frames.setdefault(m.here.frame, {})
+            scope: dict[str, Value] = m.state.scope(m.here.frame)
             bind_import(m, stmt, scope, m.here.path)
         case Assert():
             m.eval(stmt.test)
@@ -102,7 +102,7 @@ def execute(m: Machine, stmt: Stmt) -> list[Outcome]:
         case Jump(kind=kind):
             return [Outcome(m.state, NEXT if kind == "pass" else Signal(kind))]
         case Scope(kind="del", names=names):
-            frame = m.state.frames.get(m.here.frame, {})
+            frame = m.state.scope(m.here.frame)
             for n in names:
                 frame.pop(n, None)
     return [Outcome(m.state)]
@@ -213,10 +213,10 @@ def _set_name(m: Machine, name: str, value: Value) -> None:
         if name in declared:
             for frame in here.outer_frames:
                 if name in m.state.frames.get(frame, {}):
-                    m.state.frames[frame][name] = value
+                    m.state.scope(frame)[name] = value
                     return
             return  # a global: other code may set it too, so nothing is kept
-    m.state.frames.setdefault(here.frame, {})[name] = value
+    m.state.scope(here.frame)[name] = value
 
 
 def _learn_name(m: Machine, name: str, value: Value) -> None:
@@ -318,7 +318,7 @@ def _loop(m: Machine, stmt: Loop) -> list[Outcome]:
 
 def _summed(start: State, after: list[State], frame: int) -> State:
     """`total = 0` before a loop that adds tensors to it: the loop is there to run, so the sum is a tensor behind it."""
-    names = start.frames.get(frame, {})
+    names = start.scope(frame)
     for name, value in list(names.items()):
         if isinstance(value, Num) or (isinstance(value, Lit) and isinstance(value.value, float)):
             later = [s.frames.get(frame, {}).get(name) for s in after]
@@ -384,7 +384,7 @@ def try_(m: Machine, stmt: Try) -> list[Outcome]:
     for handler in stmt.handlers:
         st = start.copy()
         if handler.name:
-            st.frames.setdefault(m.here.frame, {})[handler.name] = m.unknown("other")
+            st.scope(m.here.frame)[handler.name] = m.unknown("other")
         outcomes += m.run_block(handler.body, st)
     if not stmt.final:
         return outcomes

@@ -152,9 +152,7 @@ def size_at(m: Machine, t: Tensor, at: int) -> Value:
         return m.unknown("int")
     head, tail = shape.head, shape.tail
     if at >= 0:
-        new_head = head + tuple(
-            Axis(symbol(m.fresh()), role="" if i else "batch") for i in range(len(head), at + 1)
-        )
+        new_head = head + tuple(Axis(symbol(m.fresh()), role="" if i else "batch") for i in range(len(head), at + 1))
         axis, found = new_head[at], len(new_head) != len(head)
         learned = Partial(new_head, tail, None)
     else:
