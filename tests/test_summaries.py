@@ -104,7 +104,7 @@ CASES = {
     "what was learned of the argument": (
         "def f(x):\n    return x.sum(-1)\n"
         "def g(x):\n    a = f(x)\n    b, s, d = x.shape\n    return f(x), a\n",
-        "g", "([b, s], ...)",
+        "g", "([b, s], [...])",
     ),
     "what was decided": (
         "def f(x, cfg):\n    return x.sum(1) if cfg.brief else x\n"

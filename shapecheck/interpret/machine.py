@@ -24,10 +24,10 @@ from shapecheck.values import NONE, ClassVal, Closure, Items, Made, Mapping, Ref
 
 MAX_STATES = (6, 4, 3, 2, 1)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2, 1)  # ways tried through one statement, likewise
-STRAINED = (1_500, 3_000, 5_000, 8_000)  # steps of an entry after which it is run as if one, two, ... deeper
+STRAINED = (1_000, 2_000, 3_500, 6_000)  # steps of an entry after which it is run as if one, two, ... deeper
 MAX_DEPTH = 9  # project calls inside project calls
-STEPS_PER_FILE = 80_000
-STEPS_PER_ENTRY = 14_000
+STEPS_PER_FILE = 60_000
+STEPS_PER_ENTRY = 10_000
 STEPS_PER_INIT = 6_000  # of the `__init__` behind a method that is run on its own
 STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors
 
@@ -94,6 +94,7 @@ class Activation:
     self_value: Value | None = None
     outer_frames: tuple[int, ...] = ()
     live: frozenset[str] | None = frozenset()  # names read after the block that runs; None: any may be
+    unrolled: int = 1  # how many runs of the loops around, together, the block that runs is one of
     yields: list[Value] = field(default_factory=list)
     result_comment: tuple[Written, Site] | None = None  # a comment in the body told the shape of the result
 

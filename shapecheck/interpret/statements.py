@@ -8,7 +8,7 @@ from shapecheck.dims import as_symbol
 from shapecheck.facts import Assigned, Stored
 from shapecheck.interpret import branching
 from shapecheck.interpret.contracts import before, on_assert, on_assign
-from shapecheck.interpret.iterating import members_of, unpack
+from shapecheck.interpret.iterating import UNROLL, members_of, unpack
 from shapecheck.interpret.kit import is_settable_name
 from shapecheck.interpret.machine import NEXT, Machine, Outcome, Signal
 from shapecheck.interpret.modules import bind_import
@@ -294,12 +294,17 @@ def _loop(m: Machine, stmt: Loop) -> list[Outcome]:
         source = m.resolve(m.eval(stmt.iter))
         known, member = members_of(m, source)
         start = m.state
-        if known is not None and len(known) <= 8:
+        unrolled = m.here.unrolled
+        if known is not None and len(known) * unrolled <= UNROLL:
             live = [start]
-            for value in known:
-                live = _iterate(m, stmt, live, value, done)
-                if not live:
-                    break
+            m.here.unrolled = unrolled * max(len(known), 1)
+            try:
+                for value in known:
+                    live = _iterate(m, stmt, live, value, done)
+                    if not live:
+                        break
+            finally:
+                m.here.unrolled = unrolled
             return done + _after_loop(m, stmt, live)
     else:
         assert stmt.test is not None

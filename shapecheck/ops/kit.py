@@ -236,11 +236,22 @@ def bind(parameters: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any])
         elif key not in _SHAPELESS:
             return None
     try:
-        bound = inspect.Signature(parameters, __validate_parameters__=False).bind(*args, **given)
+        bound = _signature_of(parameters).bind(*args, **given)
     except TypeError:
         return None
     bound.apply_defaults()
     return bound
+
+
+_SIGNATURES: dict[int, tuple[Parameters, inspect.Signature]] = {}  # by identity: a registered op keeps its own
+
+
+def _signature_of(parameters: Parameters) -> inspect.Signature:
+    found = _SIGNATURES.get(id(parameters))
+    if found is None:
+        made = inspect.Signature(parameters, __validate_parameters__=False)
+        found = _SIGNATURES[id(parameters)] = (parameters, made)
+    return found[1]
 
 
 def construct(name: str, args: Sequence[Value], kwargs: Mapping[str, Value], key: str = "") -> Layer | None:
