@@ -6,6 +6,7 @@ Only files below the project's import roots are read: never site-packages, never
 from __future__ import annotations
 
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,6 +18,7 @@ Parser = Callable[[bytes, str], Program]
 
 MAX_BYTES = 1_000_000  # an imported module larger than this is left unread
 MAX_PROGRAMS = 300  # parsed modules kept in memory
+INSTALLED = ("site-packages", "dist-packages")
 MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
@@ -38,7 +40,7 @@ def roots_of(path: str) -> tuple[str, ...]:
         folder = os.path.dirname(folder)
     found = [folder, own]
     here = folder
-    for _ in range(6):
+    for _ in range(0 if os.path.basename(folder) in INSTALLED else 6):
         if any(os.path.exists(os.path.join(here, m)) for m in MARKERS):
             found += [here, os.path.join(here, "src")]
             break
@@ -54,6 +56,26 @@ def roots_of(path: str) -> tuple[str, ...]:
             found.append(between)
             between = os.path.dirname(between)
     return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=4096)
+def _words(path: str) -> frozenset[str] | None:
+    """The words of a file, or None where it passes on what others define."""
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    return None if _PASSES_ON.search(text) else frozenset(_WORD.findall(text))
+
+
+_PASSES_ON = re.compile(r"^\s*from\s+[.\w]+\s+import\s*\(?\s*\*", re.MULTILINE)
+_WORD = re.compile(r"\b[A-Za-z]\w*")
+
+
+def _own_package(root: str, path: str) -> list[str]:
+    """The package below the root that the file belongs to: of what is installed, it alone is the project."""
+    inside = os.path.relpath(os.path.abspath(path), root).split(os.sep)
+    return [inside[0].removesuffix(".py")]
 
 
 class Project:
@@ -74,6 +96,8 @@ class Project:
                 base = os.path.dirname(base)
             return self._module_file(base, parts)
         for root in roots_of(importer):
+            if os.path.basename(root) in INSTALLED and parts[:1] != _own_package(root, importer):
+                continue
             found = self._module_file(root, parts)
             if found:
                 return found
@@ -94,6 +118,12 @@ class Project:
         if _is_file(init):
             return init
         return None
+
+    @staticmethod
+    def mentions(path: str, name: str) -> bool:
+        """Could the file at `path` give that name to `from path import *`? A look at the text, without reading it."""
+        words = _words(path)
+        return words is None or name in words
 
     def know(self, program: Program) -> None:
         """The file under analysis itself: imports that lead back to it need not read it again."""

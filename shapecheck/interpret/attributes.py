@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapecheck.interpret.modules import decorator_names, external_bases, find_member, is_module_class, module_attr
+from shapecheck.interpret.globals import module_attr
+from shapecheck.interpret.modules import decorator_names, external_bases, find_member, is_module_class
 from shapecheck.ops import helpers, huggingface, layers
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.program import Arg, Attr, Bind, Class, Expr, Function, Name, Node, walk
@@ -212,7 +213,7 @@ def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
                 return _of_tensor(m, Tensor(Partial(key=key)), name, node)
             if f"Tensor.{name}" in REGISTRY and name not in _SHARED and value.hint == "":
                 return Method(value, name)
-            output = huggingface.customary(m.kit, value, name, told_around(m, node))
+            output = huggingface.customary(m.kit, value, name, lambda: told_around(m, node))
             if output is not None:
                 return output
             # a stable key, so that two reads of `cfg.flag` are one unknown and tests on it correlate

@@ -71,8 +71,10 @@ def value_truth(m: Machine, value: Value) -> bool | None:
             return bool(items)
         case Mapping(items=items, rest=None):
             return bool(items)
-        case Closure() | ClassVal() | Layer() | ModuleVal() | Method() | Bound() | Ref() | Extern():
+        case Closure() | ClassVal() | Layer() | ModuleVal() | Method() | Bound() | Ref():
             return True
+        case Extern(name=name):  # a function, class or module is true; of another package's constant nothing is known
+            return True if name.startswith(("torch.", "builtins.")) else m.state.path.get("value " + name)
         case Unknown(key=str(key)):
             return m.state.path.get("value " + key)
         case _:
@@ -99,6 +101,8 @@ def decide(m: Machine, expr: Expr, outcome: bool) -> None:
             _decide_comparison(m, expr.op, a, b, outcome)
             return
     value = m.resolve(m.eval(expr))
+    if isinstance(value, Extern):
+        m.state.path["value " + value.name] = outcome
     if isinstance(value, Unknown) and value.key is not None:
         m.state.path["value " + value.key] = outcome
         if value.key.startswith("isinstance "):

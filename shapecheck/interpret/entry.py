@@ -8,6 +8,7 @@ from shapecheck.facts import Facts
 from shapecheck.imports import Project
 from shapecheck.interpret.calls import bind_parameters, instantiate
 from shapecheck.interpret.contracts import on_enter
+from shapecheck.interpret.globals import run_top_level
 from shapecheck.interpret.machine import (
     STEPS_PER_ENTRY,
     STEPS_PER_INIT,
@@ -17,7 +18,7 @@ from shapecheck.interpret.machine import (
     OutOfBudget,
     PathEnds,
 )
-from shapecheck.interpret.modules import decorator_names, find_member, is_module_class, run_top_level
+from shapecheck.interpret.modules import decorator_names, find_member, is_module_class
 from shapecheck.interpret.state import Instance, State
 from shapecheck.program import Attr, Branch, Class, Const, Function, Name, Node, Param, Program, Stmt, Try, With
 from shapecheck.values import NONE, ClassVal, Closure, Extern, Lit, Many, Num, Ref, Unknown, Value
@@ -85,7 +86,13 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
         m.oracle = Oracle()
         closure = Closure(function, m.path, 0, receiver, cls, decorator_names(function))
         args = [receiver] if receiver is not None else []
-        _run_unknown(m, closure, function, args, function)
+        try:
+            _run_unknown(m, closure, function, args, function)
+        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
+            m.stack = []
+        if function.name == "__init__" and cls is not None and isinstance(receiver, Ref):
+            m.state.heap.setdefault(receiver.id, Instance(cls, {}, f"{cls.node.name}#{receiver.id}"))
+            m.receivers.setdefault(id(cls.node), (receiver, m.state.copy()))
     except (OutOfBudget, RecursionError, PathEnds):
         m.stack = []
     finally:

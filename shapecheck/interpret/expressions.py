@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, symbols
 from shapecheck.interpret import attributes, branching, subscripts
-from shapecheck.interpret.modules import lookup
+from shapecheck.interpret.globals import lookup
 from shapecheck.interpret.state import join_value
 from shapecheck.ops import helpers
 from shapecheck.program import (

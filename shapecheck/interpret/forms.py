@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from shapecheck.dims import Size, Symbol
-from shapecheck.interpret.modules import Imported
+from shapecheck.interpret.globals import Imported, Later
 from shapecheck.interpret.state import Instance
 from shapecheck.program import Node
 from shapecheck.values import (
@@ -148,6 +148,8 @@ class Forms:
                 return ("K", id(node), path), ((Within(node, frame),) if frame else ())
             case Imported(module=module, attr=attr, level=level, importer=importer):
                 return ("import", module, attr, level, importer), ()
+            case Later(path=path, stmt=stmt):
+                return ("later", path, id(stmt)), ()
             case Bound(func=func, args=args, kwargs=kwargs):
                 return self._with(("B", len(args), *(k for k, _ in kwargs)), func, *args, *(v for _, v in kwargs))
             case ModuleVal(path=path, name=name):

@@ -113,6 +113,8 @@ class Machine:
         self.activations: list[Activation] = []
         self.modules: dict[str, dict[str, Any]] = {}
         self.base_cache: dict[tuple[str, int], list[Value]] = {}
+        self.mro_cache: dict[tuple[str, int, int], list[Value]] = {}
+        self.bases_open = 0  # classes whose bases are being found
         self.body_cache: dict[int, dict[str, Stmt]] = {}
         self.computed: dict[str, Size] = {}  # an unknown value's key -> the size that it is, if it is one
         self.spoken: dict[Size, str] = {}  # a compound size -> the variable that the author put it in
@@ -137,6 +139,7 @@ class Machine:
         self.frame_parents: dict[int, tuple[int, ...]] = {}
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
         self.last_serial = 0
+        self.source_read = 0  # characters of other modules
 
     # ---------------------------------------------------------------- services
 

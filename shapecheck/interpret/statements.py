@@ -8,10 +8,10 @@ from shapecheck.dims import as_symbol
 from shapecheck.facts import Assigned, Stored
 from shapecheck.interpret import branching
 from shapecheck.interpret.contracts import before, on_assert, on_assign
+from shapecheck.interpret.globals import bind_import
 from shapecheck.interpret.iterating import UNROLL, members_of, unpack
 from shapecheck.interpret.kit import is_settable_name
 from shapecheck.interpret.machine import NEXT, Machine, Outcome, Signal
-from shapecheck.interpret.modules import bind_import
 from shapecheck.interpret.state import join_state
 from shapecheck.interpret.subscripts import item_value, with_item
 from shapecheck.program import (

@@ -85,7 +85,7 @@ def of_value(m: Machine, value: Value, items: list[Value], node: Expr, *, is_tup
                 return of_tensor(m, tensor, items, node) if tensor is not None else m.unknown()
             if key is not None and isinstance(first, (Lit, Num)):
                 name = first.value if isinstance(first, Lit) else m.size(first.size)
-                output = huggingface.customary(m.kit, value, str(name), told_around(m, node))
+                output = huggingface.customary(m.kit, value, str(name), lambda: told_around(m, node))
                 if output is not None:
                     return output
                 return m.resolve(Unknown(key=f"{key}[{name!r}]"))

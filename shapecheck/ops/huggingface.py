@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from shapecheck.dims import Size, symbol
@@ -242,14 +243,14 @@ CUSTOMARY = {
 _PICTURES = re.compile(r"pixel|image|vision|visual|resnet|unet|vae", re.IGNORECASE)
 
 
-def customary(kit: Kit, value: Unknown, name: str, told: str) -> Tensor | None:
+def customary(kit: Kit, value: Unknown, name: str, told: Callable[[], str]) -> Tensor | None:
     """`output.last_hidden_state` and its like of something unknown: [B, S, H].
 
     `told`: the words around it. Where they speak of pictures nothing is said, since the outputs of convolutional
     networks carry the same names with other ranks.
     """
     axes = CUSTOMARY.get(name)
-    if axes is None or value.hint or value.key is None or (name == "last_hidden_state" and _PICTURES.search(told)):
+    if axes is None or value.hint or value.key is None or (name == "last_hidden_state" and _PICTURES.search(told())):
         return None
     tensor = kit.rank(Tensor(Partial(key=f"{value.key}.{name}"), "float"), len(axes))
     if tensor.axes is None or any(axis.origin is not None for axis in tensor.axes):
