@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shapecheck.crashes import meant_to_fail
 from shapecheck.dataflow import ancestors
 from shapecheck.dims import as_symbol, compare, symbols
 from shapecheck.facts import Assigned, Beside, Contract, Facts
@@ -15,7 +16,7 @@ NAMED_FOR = {"comment": "comment", "docstring": "docstring", "annotation": "anno
 
 def contradicted(fact: Contract, facts: Facts) -> bool:
     """Whether no way through the code makes the written shape true, by rank first, then by size."""
-    if fact.verdict.always or place(fact, facts) is None:
+    if fact.verdict.always or place(fact, facts) is None or meant_to_fail(fact, facts):
         return False
     if fact.verdict.sometimes and not (_exchanged(fact, facts) or _declared(fact)):
         return False

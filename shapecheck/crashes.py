@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from shapecheck.dataflow import base, blame
+from shapecheck.dataflow import ancestors, base, blame
 from shapecheck.dims import Dim, has_compound, symbols
-from shapecheck.facts import Called, Crashed, Facts
+from shapecheck.facts import Called, Contract, Crashed, Fact, Facts
 from shapecheck.labels import operand_labels
 from shapecheck.naming import Names
-from shapecheck.program import Attr, Call, Name, Node, Try, With, walk
+from shapecheck.program import Attr, Call, Function, Name, Node, Try, With, walk
 from shapecheck.rule import Finding, Fix, Note, Rule
 from shapecheck.values import Site, Tensor
 
@@ -42,7 +42,7 @@ def proven(fact: Crashed, facts: Facts) -> bool:
         return False
     if any(t.rank == 0 and t.made is None for t in fact.operands):
         return False
-    return not other_ways(fact, facts) and not expected(fact, facts)
+    return not (other_ways(fact, facts) or expected(fact, facts) or _told_wrong(fact, facts))
 
 
 def _declared(fact: Crashed) -> bool:
@@ -65,22 +65,61 @@ def other_ways(fact: Crashed, facts: Facts) -> bool:
     return any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
 
 
-def expected(fact: Crashed, facts: Facts) -> bool:
-    """Is the place inside a `try` that handles something, or a `with raises(...)`?"""
+def _told_wrong(fact: Crashed, facts: Facts) -> bool:
+    """Does the crash rest on a written shape that a caller in the file contradicts? That is told at the call."""
+    lies = facts.once(_contradicted)
+    return bool(lies) and any(
+        id(axis.origin.site.node) in lies
+        for operand in fact.operands
+        for tensor in ancestors(operand)
+        for axis in tensor.axes or ()
+        if axis.origin is not None and axis.origin.site is not None
+    )
+
+
+def _contradicted(facts: Facts) -> frozenset[int]:
+    return frozenset(id(c.declared.site.node) for c in facts.of(Contract) if c.stack and not c.verdict.always)
+
+
+def expected(fact: Fact, facts: Facts) -> bool:
+    """Is the place inside a `try` that handles something, or meant to fail?"""
+    return _inside(fact, facts, facts.once(_handlers)) or meant_to_fail(fact, facts)
+
+
+def meant_to_fail(fact: Fact, facts: Facts) -> bool:
+    """Is the place inside a `with raises(...)`, or inside a function handed to `raises`?"""
+    return _inside(fact, facts, facts.once(_meant_to_fail))
+
+
+def _inside(fact: Fact, facts: Facts, bodies: list[tuple[Node, ...]]) -> bool:
     places = {id(site.node) for site in (fact.site, *(frame.site for frame in fact.stack)) if site.path == facts.path}
-    if facts.program is None:
-        return False
-    for node in walk(facts.program):
+    return any(id(inner) in places for body in bodies for stmt in body for inner in (stmt, *walk(stmt)))
+
+
+def _handlers(facts: Facts) -> list[tuple[Node, ...]]:
+    return [n.body for n in _nodes(facts) if isinstance(n, Try) and n.handlers]
+
+
+def _meant_to_fail(facts: Facts) -> list[tuple[Node, ...]]:
+    handed = {  # `assertRaises(ValueError, f, x)`
+        a.value.id
+        for n in _nodes(facts)
+        if isinstance(n, Call) and _raises(n)
+        for a in n.args
+        if isinstance(a.value, Name)
+    }
+    found: list[tuple[Node, ...]] = []
+    for node in _nodes(facts):
         match node:
-            case Try(body=body, handlers=handlers) if handlers:
-                pass
             case With(items=items, body=body) if any(_raises(item.value) for item in items):
-                pass
-            case _:
-                continue
-        if any(id(inner) in places for stmt in body for inner in (stmt, *walk(stmt))):
-            return True
-    return False
+                found.append(body)
+            case Function(name=name, body=body) if name in handed:
+                found.append(body)
+    return found
+
+
+def _nodes(facts: Facts) -> Iterator[Node]:
+    return iter(()) if facts.program is None else walk(facts.program)
 
 
 def _raises(node: Node) -> bool:
@@ -131,4 +170,4 @@ def shapes(tensors: tuple[Tensor, ...], names: Names) -> str:
     return " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else "".join(told)
 
 
-__all__ = ["expected", "finding", "kind_of", "other_ways", "proven", "shapes"]
+__all__ = ["expected", "finding", "kind_of", "meant_to_fail", "other_ways", "proven", "shapes"]

@@ -122,7 +122,7 @@ class Tensor:
     and `requires` are outside equality."""
 
     shape: Shape = UNKNOWN_SHAPE
-    dtype: str | None = None  # "float" | "int" | "bool" | "complex" | None
+    dtype: str | None = None  # "float" | "int" | "byte" (uint8) | "bool" | "complex" | None
     made: Made | None = field(default=None, compare=False, repr=False)
     content: Content = field(default=None, compare=False)
 

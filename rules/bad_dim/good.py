@@ -36,3 +36,19 @@ def guarded(x: Float[Tensor, "B D"]) -> Tensor:
 
 def dots(x: Float[Tensor, "B S D"]) -> Tensor:
     return x[..., 0, :]
+
+
+class Affinity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, target: Tensor) -> Tensor:
+        """Which rows agree.
+
+        Args:
+            target: torch.Tensor(N x 1), class labels
+        """
+        own = target.unsqueeze(1)
+        return (own == own.t()).float()
+
+
+def agreeing() -> Tensor:
+    return Affinity.forward(None, torch.arange(180))  # shapecheck: ignore[SC701]

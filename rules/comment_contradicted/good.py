@@ -90,3 +90,23 @@ def pairwise(x: Tensor, y: Tensor) -> Tensor:
         Tensor of shape (N, M)
     """
     return (x[:, None] - y[None]).pow(2).sum(-1)
+
+
+def test_of_the_refusal(case) -> None:
+    with case.assertRaises(ValueError):
+        pairwise(torch.zeros(4, 3, 8), torch.zeros(4, 8))
+
+
+class Scale(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+
+def test_of_what_others_do_to_it(prepare) -> None:
+    model = Scale()
+    prepare(model)
+    assert model.weight.shape == (1,)
+    setattr(model, "weight", torch.zeros(3, 4))
+    product = model.weight @ torch.zeros(4)  # (3,)
+    assert product.shape == (3,)

@@ -27,3 +27,11 @@ def of_any_width(a: Tensor, b: Tensor) -> Tensor:
 
 def rows(a: Float[Tensor, "B D"], b: Float[Tensor, "N D"]) -> Tensor:
     return torch.vstack([a, b])
+
+
+def too_wide() -> Tensor:
+    return torch.cat([torch.zeros(3, 4), torch.zeros(5, 6)], dim=0)
+
+
+def test_of_the_refusal(case) -> None:
+    case.assertRaises(RuntimeError, too_wide)

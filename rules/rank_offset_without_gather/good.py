@@ -59,3 +59,44 @@ def own_rows_of_gathered_labels(q, k):
     columns = gather_rows(k.view(b, d))
     every = torch.arange(columns.size(0))
     return F.cross_entropy(q @ columns.T, every[b * rank : b * (rank + 1)])
+
+
+def process_rank():
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+class Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        if dist.is_available() and dist.is_initialized():
+            parts = [torch.zeros_like(x) for _ in range(dist.get_world_size())]
+            dist.all_gather(parts, x)
+        else:
+            parts = [x]
+        return tuple(parts)
+
+
+def of_the_helper_that_knows(q, k):
+    n, d = q.shape
+    columns = torch.cat(Gather.apply(k.view(n, d)))
+    start = n * process_rank()
+    return F.cross_entropy(q @ columns.T, torch.arange(start, start + n))
+
+
+def twice_the_same_question(q, k, gather_across, every_rank):
+    n, d = q.shape
+    columns = k.view(n, d)
+    if gather_across and every_rank:
+        columns = gather_rows(columns)
+    labels = torch.arange(n)
+    if gather_across and every_rank:
+        labels = labels + dist.get_rank() * n
+    return F.cross_entropy(q @ columns.T, labels)
+
+
+def with_more_than_one(q, k):
+    n, d = q.shape
+    columns = k.view(n, d)
+    if dist.get_world_size() > 1:
+        columns = gather_rows(columns)
+    return F.cross_entropy(q @ columns.T, torch.arange(n) + n * dist.get_rank())

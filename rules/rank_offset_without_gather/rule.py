@@ -74,7 +74,10 @@ def _no_offset(fact: Called, loss: Labelled, facts: Facts) -> Finding:
 def _no_gather(fact: Called, loss: Labelled, facts: Facts) -> Iterator[Finding]:
     if _gathered(loss.scores) is not None:
         return
-    elsewhere = _gathered_on_another_path(fact, facts)
+    others = _gathered_on_other_paths(fact, facts)
+    if others and not any(_told_apart(fact, other) for other, _ in others):
+        return
+    elsewhere = others[0][1] if others else None
     if elsewhere is None:
         product = product_behind(loss.scores)
         if product is None or multiple(loss.columns.size, loss.rows.size) is None:
@@ -140,7 +143,11 @@ def left_behind(fact: Crashed, facts: Facts) -> Iterator[Finding]:
 
 def alone(fact: Fact) -> bool:
     """Did this way through the code find that there is only one process?"""
-    return any(not outcome and ("is_initialized" in test or "is_available" in test) for test, outcome in fact.path)
+    return any(not outcome and _about_processes(test) for test, outcome in fact.path)
+
+
+def _about_processes(test: str) -> bool:
+    return all("is_initialized" in part or "world_size" in part for part in test.split(" and "))
 
 
 def _made(axis: Axis, text: str) -> tuple[Note, ...]:
@@ -170,17 +177,21 @@ def _gathered(tensor: Tensor) -> Site | None:
     return next((t.made.site for t in ancestors(tensor) if t.made is not None and t.made.op == "all_gather"), None)
 
 
-def _gathered_on_another_path(fact: Called, facts: Facts) -> Site | None:
-    """A gather behind the same loss on another way to it, where this way has none."""
-    scores = fact.args["input"]
-    if _gathered(scores) is not None:
-        return None
+def _gathered_on_other_paths(fact: Called, facts: Facts) -> list[tuple[Called, Site]]:
+    """The gathers behind the same loss on other ways to it, where this way has none."""
+    found = []
     for other in facts.of(Called):
         if other.site.node is fact.site.node and isinstance(given := other.args.get("input"), Tensor):
             site = _gathered(given)
             if site is not None:
-                return site
-    return None
+                found.append((other, site))
+    return found
+
+
+def _told_apart(without: Fact, gathered: Fact) -> bool:
+    """Did any test lead to the gather but whether there are other processes? If none did, the way without the gather
+    may be that of one process alone."""
+    return any(item not in without.path and not _about_processes(item[0]) for item in gathered.path)
 
 
 def _guarded_alike(offset: Site, gather: Site, facts: Facts) -> bool:

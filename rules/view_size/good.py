@@ -34,3 +34,8 @@ def stretched(q: Float[Tensor, "B D"], groups: int) -> Tensor:
 
 def halves(x: Float[Tensor, "B 6"]) -> Tensor:
     return x.view(x.size(0), 2, -1)
+
+
+def masked_by_bytes(x: Float[Tensor, "N N"], times: int) -> Tensor:
+    above = torch.triu(torch.ones(x.shape), diagonal=1).byte()
+    return x[above].repeat(times, 1)

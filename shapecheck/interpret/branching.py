@@ -43,13 +43,14 @@ def truth(m: Machine, expr: Expr) -> bool | None:
             return None if inner is None else not inner
         if expr.op in ("and", "or"):
             settles = expr.op == "or"
-            undecided = False
+            undecided = []
             for operand in expr.operands:
                 t = truth(m, operand)
                 if t is settles:
                     return settles
-                undecided = undecided or t is None
-            return None if undecided else not settles
+                if t is None:
+                    undecided.append(operand)
+            return _together(m, expr.op, undecided) if undecided else not settles
         if expr.op in _COMPARISONS and len(expr.operands) == 2:
             a, b = (m.resolve(m.eval(o)) for o in expr.operands)
             known = compare_values(m, expr.op, a, b)
@@ -81,6 +82,35 @@ def value_truth(m: Machine, value: Value) -> bool | None:
             return None
 
 
+def _together(m: Machine, op: str, undecided: list[Expr]) -> bool | None:
+    """What an earlier test on this path found of `a and b` as a whole, where it is known of none of the parts."""
+    if len(undecided) < 2 or not any(f" {op} " in test for test in m.state.path):
+        return None
+    return m.state.path.get(f" {op} ".join(_keys(m, undecided)))
+
+
+def _keys(m: Machine, tests: list[Expr]) -> list[str]:
+    """What names each test on this path, each once; nothing if anything does not name one of them."""
+    keys = [_key(m, test) for test in tests]
+    return list(dict.fromkeys(keys)) if all(keys) else []
+
+
+def _key(m: Machine, expr: Expr) -> str:
+    match expr:
+        case Op(op="not", operands=(inner,)):
+            key = _key(m, inner)
+            return f"not {key}" if key else ""
+        case Op(op="and" | "or" as op, operands=operands):
+            keys = [_key(m, operand) for operand in operands]
+            return f"({f' {op} '.join(keys)})" if all(keys) else ""
+        case Op(op=op, operands=(left, right)) if op in _COMPARISONS:
+            key, flipped = comparison_key(m, op, m.resolve(m.eval(left)), m.resolve(m.eval(right)))
+            return f"not {key}" if key and flipped else key
+        case _:
+            value = m.resolve(m.eval(expr))
+            return f"value {value.key}" if isinstance(value, Unknown) and value.key is not None else ""
+
+
 def decide(m: Machine, expr: Expr, outcome: bool) -> None:
     """Note on the present state that the test came out so, with what that teaches."""
     if isinstance(expr, Op):
@@ -92,9 +122,14 @@ def decide(m: Machine, expr: Expr, outcome: bool) -> None:
                 for operand in expr.operands:
                     decide(m, operand, outcome)
             else:
-                open_ = [o for o in expr.operands if truth(m, o) is None]
-                if len(open_) == 1:
-                    decide(m, open_[0], outcome)
+                undecided = [o for o in expr.operands if truth(m, o) is None]
+                if len(undecided) == 1:
+                    decide(m, undecided[0], outcome)
+                elif keys := _keys(m, undecided):
+                    if len(keys) == 1:  # `is_available() and is_initialized()`: one question
+                        decide(m, undecided[0], outcome)
+                    else:
+                        m.state.path[f" {expr.op} ".join(keys)] = outcome
             return
         if expr.op in _COMPARISONS and len(expr.operands) == 2:
             a, b = (m.resolve(m.eval(o)) for o in expr.operands)

@@ -269,6 +269,12 @@ def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], 
             return Items("tuple", (arithmetic(m, "//", args), arithmetic(m, "%", args)))
         case "type" if args and isinstance(first, Ref) and first.id in m.state.heap:
             return m.state.heap[first.id].cls
+        case "setattr" if len(args) == 3 and isinstance(first, Ref) and first.id in m.state.heap:
+            obj, named = m.state.heap[first.id], isinstance(args[1], Lit)
+            for one in [args[1].value] if isinstance(args[1], Lit) else obj.attrs:
+                obj = obj.having(str(one), args[2] if named else m.unknown())
+            m.state.heap[first.id] = obj
+            return NONE
         case "callable" if args:
             return TRUE if isinstance(first, (Closure, Extern, ClassVal, Bound, Layer)) else Unknown("bool", m.fresh())
         case "any" | "all":

@@ -215,7 +215,8 @@ def call_tensor_method(
         case "item":
             if owner.content is not None and owner.content.stride == 0:
                 return Num(owner.content.offset)
-            return Unknown(owner.dtype if owner.dtype in ("int", "float", "bool") else "", m.fresh())
+            kind = "int" if owner.dtype == "byte" else owner.dtype
+            return Unknown(kind if kind in ("int", "float", "bool") else "", m.fresh())
         case "tolist" | "numpy" if name == "tolist":
             return Many(m.unknown(), owner.axes[0].size if owner.axes else None)
         case "__len__":

@@ -28,7 +28,7 @@ from shapecheck.intent import (
 from shapecheck.interpret.attributes import as_tensor
 from shapecheck.interpret.kit import is_free_name
 from shapecheck.interpret.modules import find_member
-from shapecheck.program import Assert, Bind, Expr, Function, Name, Return, Seq, Stmt, walk
+from shapecheck.program import Assert, Attr, Bind, Expr, Function, Name, Return, Seq, Stmt, walk
 from shapecheck.values import (
     NONE,
     Axis,
@@ -38,6 +38,7 @@ from shapecheck.values import (
     Num,
     Origin,
     Partial,
+    Ref,
     Shape,
     Site,
     Tensor,
@@ -184,6 +185,8 @@ def on_assert(m: Machine, stmt: Assert) -> None:
         tensor = as_tensor(value)
         if tensor is None or asserted.like is not None or asserted.first is not None:
             continue
+        if isinstance(asserted.subject, Attr) and isinstance(m.resolve(m.eval(asserted.subject.value)), Ref):
+            continue  # anyone who has the object may have set its attribute since
         tensor = m.state.tensor(tensor)
         sizes = [None if e is None else m.kit.size(m.resolve(m.eval(e))) for e in asserted.sizes]
         tensor = _held_true(m, tensor, sizes)

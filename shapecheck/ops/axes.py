@@ -106,7 +106,7 @@ def many_tensors(value: Any) -> tuple[Tensor, ...] | Many | None:
 _DTYPES = {
     "float": "float", "float16": "float", "float32": "float", "float64": "float", "bfloat16": "float", "half": "float",
     "double": "float", "int": "int", "int8": "int", "int16": "int", "int32": "int", "int64": "int", "long": "int",
-    "short": "int", "uint8": "int", "bool": "bool", "complex64": "complex", "complex128": "complex",
+    "short": "int", "uint8": "byte", "bool": "bool", "complex64": "complex", "complex128": "complex",
     "cfloat": "complex",
 }  # fmt: skip
 
@@ -121,7 +121,7 @@ def dtype_of(value: Any, otherwise: str | None = None) -> str | None:
     return None
 
 
-_ORDER = ("bool", "int", "float", "complex")
+_ORDER = ("bool", "byte", "int", "float", "complex")
 
 
 def promote(*dtypes: str | None) -> str | None:

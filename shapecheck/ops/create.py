@@ -74,7 +74,8 @@ def _register() -> None:
             )
     op("torch.Tensor", "torch.FloatTensor", name="empty", parameters="*size, **more")(_constructor("float"))
     op("torch.LongTensor", "torch.IntTensor", name="empty", parameters="*size, **more")(_constructor("int"))
-    op("torch.BoolTensor", "torch.ByteTensor", name="empty", parameters="*size, **more")(_constructor("bool"))
+    op("torch.BoolTensor", name="empty", parameters="*size, **more")(_constructor("bool"))
+    op("torch.ByteTensor", name="empty", parameters="*size, **more")(_constructor("byte"))
 
 
 def _constructor(dtype: str) -> OpFunction:
@@ -312,7 +313,8 @@ def count(kit: Kit, input: Value) -> Value:
 
 @op("Tensor.item")
 def item(kit: Kit, input: Value) -> Value:
-    return Unknown({"int": "int", "float": "float", "bool": "bool"}.get(as_tensor(input).dtype or "", ""))
+    kinds = {"int": "int", "byte": "int", "float": "float", "bool": "bool"}
+    return Unknown(kinds.get(as_tensor(input).dtype or "", ""))
 
 
 @op("Tensor.tolist")

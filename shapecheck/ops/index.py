@@ -80,7 +80,7 @@ def _uses(item: Value) -> int | None:
             return 0
         case SliceVal() | Num() | Unknown(hint="int"):
             return 1
-        case Tensor(dtype="bool"):
+        case Tensor(dtype="bool" | "byte"):  # torch takes uint8 for a mask, as before there were bools
             return item.rank or None
         case Tensor(dtype="int"):
             return 1
@@ -156,7 +156,7 @@ def _known(kit: Kit, tensor: Tensor, items: Sequence[Value]) -> Tensor:
             case Num(size):
                 _check_bounds(kit, tensor, axes[at], size)
                 at += 1
-            case Tensor(dtype="bool"):
+            case Tensor(dtype="bool" | "byte"):
                 if not gathered:
                     place = len(result)
                 gathered.append(_mask(kit, tensor, item, axes[at:]))

@@ -175,7 +175,7 @@ def to(kit: Kit, input: Value, *target: Any, dtype: Value = NONE, **more: Any) -
 def _register_casts() -> None:
     families = {
         "float": "float", "half": "float", "double": "float", "bfloat16": "float", "long": "int", "int": "int",
-        "short": "int", "char": "int", "byte": "int", "bool": "bool",
+        "short": "int", "char": "int", "byte": "byte", "bool": "bool",
     }  # fmt: skip
     for name, family in families.items():
 
@@ -222,7 +222,10 @@ def binary(kit: Kit, name: str, left: Value, right: Value, dtype: str = "promote
     else:
         shape = kit.broadcast(name, a, b)
     family = promote(a.dtype, b.dtype) if dtype == "promote" else dtype
-    if name == "div" and family in ("int", "bool"):
+    numbers = (is_number(left), is_number(right))
+    if family == "int" and any(n and t.dtype == "byte" for n, t in zip(numbers, (b, a))):
+        family = "byte"  # a Python int takes the type of the tensor: `1 - mask`
+    if name == "div" and family in ("int", "byte", "bool"):
         family = "float"
     return Tensor(shape, family)
 

@@ -64,7 +64,8 @@ def reduced(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any) -> Shap
 def _reduction(name: str, dtype: str) -> OpFunction:
     def reduction(kit: Kit, input: Value, dim: Any = None, keepdim: Any = False, **more: Any) -> Value:
         tensor = as_tensor(input)
-        family = {"same": tensor.dtype, "sum": "int" if tensor.dtype == "bool" else tensor.dtype}.get(dtype, dtype)
+        total = "int" if tensor.dtype in ("bool", "byte") else tensor.dtype
+        family = {"same": tensor.dtype, "sum": total}.get(dtype, dtype)
         return Tensor(reduced(kit, name, tensor, dim, keepdim), dtype_of(more.get("dtype"), family))
 
     return reduction
@@ -193,7 +194,7 @@ def along(kit: Kit, name: str, tensor: Tensor, dim: Any) -> Tensor:
 def _along(name: str, family: str) -> OpFunction:
     def run(kit: Kit, input: Value, dim: Any = None, *rest: Any, **more: Any) -> Value:
         tensor = along(kit, name, as_tensor(input), dim)
-        dtype = ("int" if tensor.dtype == "bool" else tensor.dtype) if family == "sum" else family
+        dtype = ("int" if tensor.dtype in ("bool", "byte") else tensor.dtype) if family == "sum" else family
         return like(tensor, dtype_of(more.get("dtype"), dtype))
 
     return run

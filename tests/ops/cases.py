@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.judge import Call, D, S, b, i, t
+from ops.judge import Call, D, S, T, b, i, t
 
 Args = tuple[object, ...]
 
@@ -441,6 +441,10 @@ INDEXES = [
     c("torch.select", t("B D"), 1, 0),
     c("Tensor.narrow", t("B D"), 1, 0, 2),
     c("torch.masked_select", t("B D"), b("B D")),
+    c("Tensor.byte", b("B D")),
+    c("torch.rsub", T(("B", "D"), "byte"), 1),
+    c("torch.add", T(("B", "D"), "byte"), b("D")),
+    c("torch.sum", T(("B", "D"), "byte"), 1),
     c("torch.nonzero", t("B D")),
     c("Tensor.nonzero", t("B D"), as_tuple=True),
     c("torch.unique", i("B D")),

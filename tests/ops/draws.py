@@ -246,7 +246,8 @@ def index(rng: Random) -> Call:
                 at += 1
             case 6:
                 count = rng.randint(1, min(2, len(x.axes) - at))
-                items.append(T(x.axes[at : at + count], "bool") if rng.random() < 0.95 else T(("5",), "bool"))
+                kind = rng.choice(["bool", "bool", "byte"])
+                items.append(T(x.axes[at : at + count], kind) if rng.random() < 0.95 else T(("5",), "bool"))
                 at += count
             case 7:
                 items.append([0] * rng.randint(1, 3))

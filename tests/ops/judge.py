@@ -139,6 +139,8 @@ def real(value: Any, device: str) -> Any:
             return torch.rand(value.sizes(), device=device)
         case T(dtype="int"):
             return torch.zeros(value.sizes(), dtype=torch.long, device=device)
+        case T(dtype="byte"):
+            return torch.ones(value.sizes(), dtype=torch.uint8, device=device)
         case T(dtype="bool"):
             return torch.ones(value.sizes(), dtype=torch.bool, device=device)
         case S(text):
@@ -444,7 +446,7 @@ class Matcher:
         if ours is None:
             return
         family = "bool" if theirs == torch.bool else "float" if theirs.is_floating_point else "int"
-        family = "complex" if theirs.is_complex else family
+        family = "complex" if theirs.is_complex else "byte" if theirs == torch.uint8 else family
         if ours != family:
             raise Disagreement(f"dtype {ours}, torch has {theirs}")
 
