@@ -14,6 +14,9 @@ from torch import Tensor
 from .sampler import Draw
 from .tokens import Ints, Store
 
+# What one more chunk costs on a CPU, in tokens: reading the weights and adding to their gradients once more.
+CHUNK_COST = 96
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -92,18 +95,48 @@ def chunked(
     sequences: list[npt.NDArray[np.int32]], chunk_tokens: int, pad: int, packed: bool = False
 ) -> tuple[Chunk, ...]:
     """Cut sequences, sorted longest first, into chunks of at most chunk_tokens (one sequence at least)."""
-    chunks, first = [], 0
-    while first < len(sequences):
-        last, used = first, 0
-        while last < len(sequences):
-            used = used + len(sequences[last]) if packed else len(sequences[first]) * (last - first + 1)
-            if used > chunk_tokens and last > first:
-                break
-            last += 1
-        part = sequences[first:last]
-        chunks.append(_packed(part) if packed else _padded(part, pad))
-        first = last
-    return tuple(chunks)
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    sizes = _packed_sizes(lengths, chunk_tokens) if packed else padded_sizes(lengths, chunk_tokens)
+    ends = np.cumsum(sizes)
+    parts = (sequences[end - size : end] for end, size in zip(ends, sizes))
+    return tuple(_packed(part) if packed else _padded(part, pad) for part in parts)
+
+
+def padded_sizes(lengths: Ints, chunk_tokens: int) -> list[int]:
+    """How many texts each chunk takes, for the fewest padded tokens, a chunk counted as CHUNK_COST of them.
+
+    lengths are sorted, longest first. A dynamic programme over the distinct lengths; where texts of a stretch exceed
+    chunk_tokens, it is cut evenly.
+    """
+    longest, counts = np.unique(-lengths, return_counts=True)
+    longest, before = -longest, np.cumsum([0, *counts])
+    fits = np.maximum(1, chunk_tokens // np.maximum(1, longest))
+    best = np.zeros(len(longest) + 1)
+    cut = np.zeros(len(longest) + 1, dtype=np.int64)
+    for end in range(1, len(best)):
+        texts = before[end] - before[:end]
+        costs = best[:end] + texts * longest[:end] + CHUNK_COST * -(-texts // fits[:end])
+        cut[end] = np.argmin(costs)
+        best[end] = costs[cut[end]]
+    sizes: list[int] = []
+    end = len(longest)
+    while end:
+        first = int(cut[end])
+        texts, pieces = int(before[end] - before[first]), int(-(-(before[end] - before[first]) // fits[first]))
+        sizes[:0] = [texts // pieces + (k < texts % pieces) for k in range(pieces)]
+        end = first
+    return sizes
+
+
+def _packed_sizes(lengths: Ints, chunk_tokens: int) -> list[int]:
+    sizes, used = [0], 0
+    for length in lengths.tolist():
+        if sizes[-1] and used + length > chunk_tokens:
+            sizes.append(0)
+            used = 0
+        sizes[-1] += 1
+        used += length
+    return sizes
 
 
 def _padded(part: list[npt.NDArray[np.int32]], pad: int) -> Chunk:

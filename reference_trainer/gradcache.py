@@ -1,10 +1,12 @@
 """Gradient caching: any loss over a whole batch, with one chunk's activations in memory at a time (Gao et al. 2021).
 
-1. Embed every chunk without a graph, remembering the random state in front of each.
+1. Embed every chunk without a graph, remembering the random state in front of each; the last one keeps its graph.
 2. Take the loss of all embeddings, and its gradient with respect to them.
-3. Embed each chunk again from its remembered random state, with a graph, and push its share of that gradient through.
+3. Push its share of that gradient through the last chunk, then embed each other chunk again from its remembered random
+   state, with a graph, and push its share through.
 
-The encoder runs forward twice; the gradient is the one that the whole batch would have given.
+The encoder runs forward twice for every chunk but one; the gradient is the one that the whole batch would have given.
+A batch of one chunk costs what it costs without caching.
 """
 
 from __future__ import annotations
@@ -30,25 +32,27 @@ def cached_backward(
     encode maps a chunk to embeddings `[n, D]`; loss sees them concatenated in chunk order, `[N, D]`. before_last
     gives a context for every backward pass but the last: DDP's no_sync, so that gradients are reduced once.
     """
+    *others, final = chunks
     states: list[tuple[Tensor, Tensor | None]] = []
     parts: list[Tensor] = []
     with torch.no_grad():
-        for chunk in chunks:
+        for chunk in others:
             states.append(_random_state())
             parts.append(encode(chunk))
-    embeddings = torch.cat(parts).requires_grad_()  # N D
-    value = loss(embeddings)
-    value.backward()  # type: ignore[no-untyped-call]
-    if embeddings.grad is None:
-        raise ValueError("the loss doesn't depend on the embeddings")
-    slopes = torch.split(embeddings.grad, [part.shape[0] for part in parts])
+    with before_last() if others else contextlib.nullcontext():
+        kept = encode(final)  # n D
+        embeddings = torch.cat([*parts, kept.detach()]).requires_grad_()  # N D
+        value = loss(embeddings)
+        value.backward()  # type: ignore[no-untyped-call]
+        if embeddings.grad is None:
+            raise ValueError("the loss doesn't depend on the embeddings")
+        *slopes, slope = torch.split(embeddings.grad, [*(len(part) for part in parts), len(kept)])
+        kept.backward(slope)  # type: ignore[no-untyped-call]
     after = _random_state()
-    for number, (chunk, state, slope) in enumerate(zip(chunks, states, slopes)):
-        last = number == len(parts) - 1
-        with contextlib.nullcontext() if last else before_last():
+    for number, (chunk, state, slope) in enumerate(zip(others, states, slopes), start=1):
+        with before_last() if number < len(others) else contextlib.nullcontext():
             _set_random_state(state)
-            again = encode(chunk)  # n D
-            again.backward(slope)  # type: ignore[no-untyped-call]
+            encode(chunk).backward(slope)  # type: ignore[no-untyped-call]
     _set_random_state(after)
     return value.detach()
 
