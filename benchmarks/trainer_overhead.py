@@ -1,109 +1,156 @@
 """What the guards cost: `@shaped` on against off over whole training steps, and the start-up oracles, in CPU time.
 
-    python benchmarks/trainer_overhead.py [--steps 60]
+    python benchmarks/trainer_overhead.py [--pairs 300] [--batch 8]
 
-On and off are processes of their own that take steps in turn, so that a busy machine slows both alike. The figure is
-the median over pairs of neighbouring steps.
+On and off are two copies of the trainer in one process, imported under one and the other word of SHAPECHECK, that take
+turns at the same step; a third copy, also off, shows what the method sees where there is nothing to see. The figure is
+the median over pairs of neighbouring steps, with the interval that holds the median in 95 of 100 resamplings.
+
+Oracles are asked in children forked from a process that has only imported the trainer, and at last in that process
+itself, which has no page to copy at a first touch: "first" is what a run pays.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
+import json
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+UNFORKED = "in-batch, not in a fork"
+SMALL = (
+    "train.threads=1", "train.chunk_tokens=1024", "data.group=4", "loss.mode=in-batch", "data.limit=200",
+)  # fmt: skip
 
-def serve(batch: int) -> None:
-    """Take one step a line on stdin; answer with its seconds."""
-    from reference_trainer.batch import assemble
-    from reference_trainer.journal import Silent
-    from reference_trainer.settings import load
-    from reference_trainer.setup import set_up
-    from reference_trainer.train import train_step
-    from reference_trainer.world import Alone
 
-    changes = [
-        f"train.batch={batch}",
-        "train.threads=1",
-        "train.chunk_tokens=2048",
-        "data.group=4",
-        "loss.mode=in-batch",
-    ]
+def copy_of_trainer(word: str, batch: int, folder: Path) -> Callable[[], None]:
+    """A training step of a fresh copy of the trainer, imported with SHAPECHECK=word."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "reference_trainer"]:
+        del sys.modules[name]
+    os.environ["SHAPECHECK"] = word
+    fresh = {
+        name: importlib.import_module(f"reference_trainer.{name}")
+        for name in ("batch", "journal", "settings", "setup", "train", "world")
+    }
+    changes = [*SMALL, f"train.batch={batch}"]
+    run = fresh["setup"].set_up(
+        fresh["settings"].load(None, changes), folder, fresh["world"].Alone(), torch.device("cpu"),
+        fresh["journal"].Silent(),
+    )  # fmt: skip
+    made = fresh["batch"].assemble(run.sampler.store, run.sampler.draw(0), 1024, run.pad)
+    return lambda: fresh["train"].train_step(run, made)
+
+
+def seconds(step: Callable[[], None]) -> float:
+    start = time.process_time()
+    step()
+    return time.process_time() - start
+
+
+def median_and_interval(ratios: list[float]) -> tuple[float, float, float]:
+    """The median, and where 95 % of the medians of resampled lists lie."""
+    draw = random.Random(0)
+    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(2000))
+    return statistics.median(ratios), medians[49], medians[-50]
+
+
+def steps(pairs: int, batch: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        run = set_up(load(None, changes), Path(folder), Alone(), torch.device("cpu"), Silent())
-        made = assemble(run.sampler.store, run.sampler.draw(0), 2048, run.pad)
-        train_step(run, made)
-        print("ready", flush=True)
-        for _ in sys.stdin:
-            start = time.process_time()
-            train_step(run, made)
-            print(time.process_time() - start, flush=True)
+        copies = {name: copy_of_trainer(name.split()[0], batch, Path(folder)) for name in ("off", "on", "off again")}
+        for _ in range(5):
+            for step in copies.values():
+                step()
+        gc.collect()
+        gc.disable()
+        times: dict[str, list[float]] = {name: [] for name in copies}
+        names = list(copies)
+        for k in range(pairs):
+            for name in names[k % 3 :] + names[: k % 3]:
+                times[name].append(seconds(copies[name]))
+            if k % 50 == 49:
+                print(f"  {k + 1} of {pairs} rounds", flush=True)
+    off = 1e3 * statistics.median(times["off"])
+    for name in names[1:]:
+        middle, low, high = median_and_interval([a / b for a, b in zip(times[name], times["off"])])
+        print(f"{name} / off over {pairs} steps of {off:.0f} ms: median {middle:.4f} (95 %: {low:.4f} to {high:.4f})")
 
 
 def oracles() -> None:
-    from reference_trainer.oracles import Declared, by_autograd, by_cache, configured, judge
-    from reference_trainer.settings import LossSettings, Mode
+    """Print, for each mode, the milliseconds of the first and the median of later judgements."""
+    import reference_trainer.train  # noqa: F401  (what a run has imported before it asks)
+    from reference_trainer.fused import Fused
+    from reference_trainer.modes import Mode
+    from reference_trainer.oracles import ByAutograd, ByCache, configured, judge, require, small
+    from reference_trainer.settings import Distill, LossSettings
 
     torch.set_num_threads(1)
-    for title, loss, size in (
-        ("in-batch", LossSettings(Mode.IN_BATCH), 1),
-        ("preset", LossSettings(Mode.PRESET), 1),
-        ("in-batch, symmetric, two processes", LossSettings(Mode.IN_BATCH, symmetric=True, cross_device=True), 2),
-        ("in-batch, three Matryoshka widths", LossSettings(Mode.IN_BATCH, dims=(16, 32, 64)), 1),
-    ):
-        declared = Declared(loss, 1 / loss.temperature, world_size=size)
-        for name, engine in (("plain", by_autograd), ("cached", by_cache)):
-            run = engine(configured(loss, declared.scale, True))
-            times = []
-            for _ in range(15):
-                start = time.process_time()
-                judge(run, declared)
-                times.append(1e3 * (time.process_time() - start))
-            print(
-                f"oracles, {title}, {name}: first {times[0]:.1f} ms, "
-                f"median of the rest {statistics.median(times[1:]):.1f} ms"
-            )
+    in_batch, preset = Mode.IN_BATCH, Mode.PRESET
+    cases = {
+        "in-batch": (LossSettings(in_batch), 1, ByAutograd),
+        "in-batch, cached": (LossSettings(in_batch), 1, ByCache),
+        "in-batch, chunked": (LossSettings(in_batch, fused=Fused.CHUNKED), 1, ByAutograd),
+        "in-batch, torch's fused": (LossSettings(in_batch, fused=Fused.TORCH, mask_duplicates=False), 1, ByAutograd),
+        "in-batch, symmetric": (LossSettings(in_batch, symmetric=True), 1, ByAutograd),
+        "in-batch, across processes": (LossSettings(in_batch, cross_device=True), 2, ByAutograd),
+        "in-batch, three Matryoshka widths": (LossSettings(in_batch, dims=(16, 32, 64)), 1, ByAutograd),
+        "in-batch, all options at once": (
+            LossSettings(in_batch, symmetric=True, cross_device=True, dims=(16, 32), distill=Distill.KL), 2, ByCache,
+        ),
+        "preset": (LossSettings(preset), 1, ByAutograd),
+        "preset, cached": (LossSettings(preset), 1, ByCache),
+        "preset, kl": (LossSettings(preset, distill=Distill.KL), 1, ByAutograd),
+        "preset, margin-mse": (LossSettings(preset, distill=Distill.MARGIN_MSE), 1, ByAutograd),
+    }  # fmt: skip
+    for title, (loss, size, engine) in [*cases.items(), (UNFORKED, cases["in-batch"])]:
+        forked = title != UNFORKED
+        if forked and os.fork():
+            os.wait()
+            continue
+        scale, times = 1 / loss.temperature, []
+        for _ in range(15):
+            start = time.process_time()
+            require(judge(engine(configured(loss, scale, True)), small(loss, scale, world_size=size)), title)
+            times.append(1e3 * (time.process_time() - start))
+        print(json.dumps([title, times[0], statistics.median(times[1:])]), flush=True)
+        if forked:
+            os._exit(0)
+
+
+def compare_oracles() -> None:
+    found = {}
+    for word in ("on", "off"):
+        command = [sys.executable, __file__, "--oracles"]
+        environment = {**os.environ, "SHAPECHECK": word, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+        found[word] = {title: rest for title, *rest in map(json.loads, done.stdout.splitlines())}
+    print("oracles, ms of CPU: first with guards | first without guards | later, with guards")
+    for title, (first, later) in found["on"].items():
+        print(f"  {title}: {first:.1f} | {found['off'][title][0]:.1f} | {later:.1f}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--serve", action="store_true")
+    parser.add_argument("--pairs", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--oracles", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve(options.batch)
+    if options.oracles:
+        oracles()
         return
-    oracles()
-    servers = {}
-    for switch in ("on", "off"):
-        command = [sys.executable, __file__, "--serve", "--batch", str(options.batch)]
-        pipe = subprocess.PIPE
-        environment = {**os.environ, "SHAPECHECK": switch}
-        servers[switch] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
-        servers[switch].stdout.readline()
-    times = {"on": [], "off": []}
-    for step in range(options.steps):
-        for switch in ("on", "off") if step % 2 else ("off", "on"):
-            servers[switch].stdin.write("step\n")
-            servers[switch].stdin.flush()
-            times[switch].append(float(servers[switch].stdout.readline()))
-    for server in servers.values():
-        server.stdin.close()
-        server.wait()
-    ratio = statistics.median(a / b for a, b in zip(times["on"], times["off"]))
-    best = min(times["on"]) / min(times["off"])
-    off = 1e3 * statistics.median(times["off"])
-    print(
-        f"@shaped on / off over {options.steps} steps of {off:.0f} ms: median {ratio:.4f}, best against best {best:.4f}"
-    )
+    compare_oracles()
+    torch.set_num_threads(1)
+    steps(options.pairs, options.batch)
 
 
 if __name__ == "__main__":

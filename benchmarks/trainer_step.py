@@ -270,7 +270,7 @@ def main() -> None:
     if options.serve:
         SIDES[options.serve](options.folder, options)
         return
-    print(f"{options.layers} layers of width {options.width}, G={GROUP}, float32, one thread, torch {torch.__version__}")
+    print(f"{options.layers} layers of width {options.width}, G={GROUP}, float32, 1 thread, torch {torch.__version__}")
     if options.only != "cached":
         compare("in-batch against MultipleNegativesRankingLoss", options)
     if options.only != "plain":

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from .modes import Mode, in_batch_target, preset_target
 from .objective import Embedded, candidates
-from .oracles import Declared, LossFunction, Verdict, by_autograd, judge
+from .oracles import ByAutograd, Declared, LossFunction, Verdict, judge
 from .settings import LossSettings, SettingsError
 from .world import World
 
@@ -69,7 +69,7 @@ def judge_theirs(theirs: Theirs, declared: Declared) -> dict[tuple[int, int], li
 def _judge_one(theirs: Theirs, declared: Declared) -> list[Verdict]:
     shapes: list[Verdict] = []
     try:
-        verdicts = judge(by_autograd(_adapted(theirs, declared, shapes)), declared)
+        verdicts = judge(ByAutograd(_adapted(theirs, declared, shapes), always=True), declared)
     except Exception as error:  # the user's function may raise anything, and what it says is the finding
         return [Verdict("runs", False, f"it raised {type(error).__name__}: {error}")]
     return [*shapes[:1], *verdicts]

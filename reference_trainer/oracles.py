@@ -2,7 +2,8 @@
 
 A wrong contrastive loss runs, falls and warns of nothing. But it can't hide from a handful of tiny batches: equal
 embeddings must give log C, perfect ones almost nothing, reordering the batch must change nothing, and in preset mode
-another query's group must not matter. Everything is judged on the CPU in milliseconds, by value and by gradient.
+another query's group must not matter. Everything is judged on the CPU in milliseconds, by value and by gradient;
+gradients only where a question needs them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -25,10 +27,17 @@ from .world import World
 
 # value, gradient of the queries, gradient of the passages
 Outcome = tuple[float, Tensor, Tensor]
-Engine = Callable[[Joint], Outcome]
 LossFunction = Callable[[Embedded, World], Tensor]
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
+
+
+class Engine(Protocol):
+    """A way to run a loss on a joined batch."""
+
+    def value(self, joint: Joint) -> float: ...
+
+    def outcome(self, joint: Joint) -> Outcome: ...
 
 
 class WrongLoss(ValueError):
@@ -46,14 +55,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Declared:
-    """What the loss is meant to be, and the size of the batches that it is asked about."""
+    """What the loss is meant to be, and the size of the batches that it is asked about: queries a process, group."""
 
     loss: LossSettings
     scale: float
     normalize: bool = True
     normalizes_inside: bool = False
-    batch: int = 4
-    group: int = 3
+    batch: int = 3
+    group: int = 4
     world_size: int = 1
 
 
@@ -74,7 +83,7 @@ class Simulated:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is judged, against what, and its answer to one random batch."""
+    """What is judged, against what, and its answer to one random batch (with copies of a positive, if masked)."""
 
     engine: Engine
     declared: Declared
@@ -87,9 +96,16 @@ def judge(engine: Engine, declared: Declared) -> list[Verdict]:
     """Ask every question that the declared loss has an answer to."""
     generator = torch.Generator().manual_seed(20240123)
     batch = _random(declared, generator)
-    asked = _Asked(engine, declared, batch, engine(batch), generator)
-    checks = (_uniform, _oracle, _batch_order, _negative_order, _other_groups, _definition, _duplicates)
+    if declared.loss.mask_duplicates:
+        batch = _with_copies(batch, declared.group)
+    asked = _Asked(engine, declared, batch, engine.outcome(batch), generator)
+    checks = (_uniform, _oracle, _order, _other_groups, _definition)
     return [verdict for check in checks for verdict in check(asked)]
+
+
+def small(loss: LossSettings, scale: float, normalize: bool = True, world_size: int = 1) -> Declared:
+    """The smallest batch that tells every wrong loss that we know from the right one."""
+    return Declared(loss, scale, normalize, batch=3 if world_size == 1 else 2, world_size=world_size)
 
 
 def require(verdicts: list[Verdict], what: str) -> None:
@@ -105,53 +121,86 @@ def configured(loss: LossSettings, scale: float, normalize: bool) -> LossFunctio
     return lambda batch, world: contrastive_loss(loss, batch, scale, normalize, world)
 
 
-def by_autograd(function: LossFunction) -> Engine:
+@dataclass(frozen=True)
+class ByAutograd:
     """Run a loss on every simulated rank; the mean of values and gradients is what data-parallel training applies."""
 
-    def run(joint: Joint) -> Outcome:
+    function: LossFunction
+    always: bool = False  # give it inputs that require gradients even where none is asked for
+
+    def value(self, joint: Joint) -> float:
+        return _value(self.function, joint, self.always)
+
+    def outcome(self, joint: Joint) -> Outcome:
         queries = joint.queries.float().requires_grad_()
         passages = joint.passages.float().requires_grad_()
-        values = [function(batch, world) for batch, world in _shares(joint, queries, passages)]
-        value = torch.stack(values).mean()
+        value = _mean(self.function, joint, queries, passages)
         query_grad, passage_grad = torch.autograd.grad(value, (queries, passages), allow_unused=True)
         return value.item(), _or_zero(query_grad, queries), _or_zero(passage_grad, passages)
 
-    return run
 
-
-def by_cache(function: LossFunction, chunk: int = 5) -> Engine:
+@dataclass(frozen=True)
+class ByCache:
     """Run a loss through gradient caching: the encoder is a table that holds the embeddings."""
 
-    def run(joint: Joint) -> Outcome:
+    function: LossFunction
+    chunk: int = 6
+
+    def value(self, joint: Joint) -> float:
+        return _value(self.function, joint)
+
+    def outcome(self, joint: Joint) -> Outcome:
         count = joint.queries.shape[0]
         table = torch.cat([joint.queries, joint.passages]).float().requires_grad_()
-
-        def whole(embeddings: Tensor) -> Tensor:
-            shares = _shares(joint, embeddings[:count], embeddings[count:])
-            return torch.stack([function(batch, world) for batch, world in shares]).mean()
-
-        value = cached_backward(lambda rows: table[rows], torch.split(torch.arange(table.shape[0]), chunk), whole)
+        chunks = torch.split(torch.arange(table.shape[0]), self.chunk)
+        value = cached_backward(
+            lambda rows: table[rows], chunks, lambda both: _mean(self.function, joint, both[:count], both[count:])
+        )
         slope = _or_zero(table.grad, table)
         return value.item(), slope[:count], slope[count:]
 
-    return run
 
-
-def by_processes(function: LossFunction, world: World, device: torch.device) -> Engine:
+@dataclass(frozen=True)
+class ByProcesses:
     """Run a loss on the real processes: each takes its share, gradients are averaged as data-parallel training does."""
 
-    def run(joint: Joint) -> Outcome:
-        share = _cut_share(joint, world.rank)
-        queries, passages = (x.float().to(device).requires_grad_() for x in (share.queries, share.passages))
-        ids = None if share.ids is None else torch.tensor(share.ids, device=device)
-        teacher = None if share.teacher is None else share.teacher.float().to(device)
-        value = function(Embedded(queries, passages, ids, teacher), world)
-        grads = torch.autograd.grad(value, (queries, passages), allow_unused=True)
-        slopes = [_or_zero(grad, like) / world.size for grad, like in zip(grads, (queries, passages))]
-        query_grad, passage_grad = (world.gather(slope).cpu() for slope in slopes)
-        return float(world.gather(value.detach().reshape(1)).mean()), query_grad, passage_grad
+    function: LossFunction
+    world: World
+    device: torch.device
 
-    return run
+    def value(self, joint: Joint) -> float:
+        share = _cut_share(joint, self.world.rank)
+        return self._mean(self.function(self._local(share, *self._embeddings(share)), self.world))
+
+    def outcome(self, joint: Joint) -> Outcome:
+        share = _cut_share(joint, self.world.rank)
+        queries, passages = (x.requires_grad_() for x in self._embeddings(share))
+        value = self.function(self._local(share, queries, passages), self.world)
+        grads = torch.autograd.grad(value, (queries, passages), allow_unused=True)
+        slopes = [_or_zero(grad, like) / self.world.size for grad, like in zip(grads, (queries, passages))]
+        query_grad, passage_grad = (self.world.gather(slope).cpu() for slope in slopes)
+        return self._mean(value.detach()), query_grad, passage_grad
+
+    def _embeddings(self, share: Joint) -> tuple[Tensor, Tensor]:
+        return share.queries.float().to(self.device), share.passages.float().to(self.device)
+
+    def _local(self, share: Joint, queries: Tensor, passages: Tensor) -> Embedded:
+        ids = None if share.ids is None else torch.tensor(share.ids, device=self.device)
+        teacher = None if share.teacher is None else share.teacher.float().to(self.device)
+        return Embedded(queries, passages, ids, teacher)
+
+    def _mean(self, value: Tensor) -> float:
+        return float(self.world.gather(value.reshape(1)).mean())
+
+
+def _value(function: LossFunction, joint: Joint, gradient: bool = False) -> float:
+    queries, passages = (x.float().requires_grad_(gradient) for x in (joint.queries, joint.passages))
+    return _mean(function, joint, queries, passages).item()
+
+
+def _mean(function: LossFunction, joint: Joint, queries: Tensor, passages: Tensor) -> Tensor:
+    values = [function(batch, world) for batch, world in _shares(joint, queries, passages)]
+    return values[0] if len(values) == 1 else torch.stack(values).mean()
 
 
 def _cut_share(joint: Joint, rank: int) -> Joint:
@@ -186,7 +235,7 @@ def _uniform(asked: _Asked) -> Iterator[Verdict]:
     one = F.normalize(torch.ones(_width(declared), dtype=torch.float64), dim=0)
     teacher = torch.zeros(count, group, dtype=torch.float64)
     joint = _joint(declared, one.repeat(count, 1), one.repeat(count * group, 1), teacher)
-    wanted, seen = uniform_loss(declared.loss, batch, group, size), asked.engine(joint)[0]
+    wanted, seen = uniform_loss(declared.loss, batch, group, size), asked.engine.value(joint)
     number = candidates(declared.loss, batch, group, size)
     as_if = (
         "" if declared.loss.symmetric or not 0 < seen < 50 else f", as if there were {math.exp(seen):.4g} candidates"
@@ -215,32 +264,33 @@ def _oracle(asked: _Asked) -> Iterator[Verdict]:
     if declared.loss.symmetric:
         others = count if declared.loss.cross_device else declared.batch
         wanted = (wanted + math.log1p((others - 1) * math.exp(-declared.scale))) / 2
-    seen = asked.engine(joint)[0]
+    seen = asked.engine.value(joint)
     yield Verdict("oracle", _near(seen, wanted), f"perfect embeddings must give {wanted:.6f}, not {seen:.6f}")
 
 
-def _batch_order(asked: _Asked) -> Iterator[Verdict]:
+def _order(asked: _Asked) -> Iterator[Verdict]:
+    """Neither the order of the batch nor that of the negatives matters; asked apart only if both at once do."""
     joint, group = asked.batch, asked.declared.group
-    count = joint.queries.shape[0]
-    order = torch.arange(count).view(joint.world_size, -1).flip(1).flatten()
-    groups = joint.passages.view(count, group, -1)[order].flatten(0, 1)
-    teacher = None if joint.teacher is None else joint.teacher[order]
-    moved = dataclasses.replace(joint, queries=joint.queries[order], passages=groups, teacher=teacher)
-    before, after = asked.answer[0], asked.engine(moved)[0]
-    sentence = f"reordering the batch, groups with their queries, changes the loss from {before:.4f} to {after:.4f}"
-    yield Verdict("batch order", _near(after, before), sentence)
+    count, before = joint.queries.shape[0], asked.answer[0]
+    same = torch.arange(count)
+    rolled = same.view(joint.world_size, -1).roll(1, dims=1).flatten()
+    kept, turned = list(range(group)), [0, *range(group - 1, 0, -1)]
+    together = _near(asked.engine.value(_reordered(joint, rolled, turned)), before)
+    for name, what, rows, columns in (
+        ("batch order", "the batch, groups with their queries,", rolled, kept),
+        ("negative order", "the negatives of each group", same, turned),
+    ):
+        after = before if together else asked.engine.value(_reordered(joint, rows, columns))
+        sentence = f"reordering {what} changes the loss from {before:.4f} to {after:.4f}"
+        yield Verdict(name, _near(after, before), sentence)
 
 
-def _negative_order(asked: _Asked) -> Iterator[Verdict]:
-    joint, group = asked.batch, asked.declared.group
-    count = joint.queries.shape[0]
-    order = [0, *range(group - 1, 0, -1)]
-    groups = joint.passages.view(count, group, -1)[:, order].flatten(0, 1)
-    teacher = None if joint.teacher is None else joint.teacher[:, order]
-    moved = dataclasses.replace(joint, passages=groups, teacher=teacher)
-    before, after = asked.answer[0], asked.engine(moved)[0]
-    sentence = f"reordering the negatives of each group changes the loss from {before:.4f} to {after:.4f}"
-    yield Verdict("negative order", _near(after, before), sentence)
+def _reordered(joint: Joint, rows: Tensor, columns: list[int]) -> Joint:
+    """Queries with their groups in the order of rows, passages within each group in the order of columns."""
+    at = (rows.unsqueeze(1) * len(columns) + torch.tensor(columns)).flatten()
+    ids = None if joint.ids is None else [joint.ids[k] for k in at.tolist()]
+    teacher = None if joint.teacher is None else joint.teacher[rows][:, columns]
+    return Joint(joint.queries[rows], joint.passages[at], ids, teacher, joint.world_size)
 
 
 def _other_groups(asked: _Asked) -> Iterator[Verdict]:
@@ -251,7 +301,7 @@ def _other_groups(asked: _Asked) -> Iterator[Verdict]:
     queries = joint.queries.clone()
     queries[0] = other.queries[0]
     before = asked.answer[2][last * group : (last + 1) * group]
-    after = asked.engine(dataclasses.replace(joint, queries=queries))[2][last * group : (last + 1) * group]
+    after = asked.engine.outcome(dataclasses.replace(joint, queries=queries))[2][last * group : (last + 1) * group]
     met = bool((after - before).abs().max() > 1e-3 * before.abs().max().clamp_min(1e-12))
     if declared.loss.mode is Mode.PRESET:
         yield Verdict("other groups", not met, "a query's embedding changes the gradient of another query's group")
@@ -260,21 +310,20 @@ def _other_groups(asked: _Asked) -> Iterator[Verdict]:
 
 
 def _definition(asked: _Asked) -> Iterator[Verdict]:
-    yield from _compare(asked.declared, asked.batch, asked.answer, "the definition")
+    what = "the definition"
+    if asked.declared.loss.mask_duplicates:
+        what += ", copies of the positive left out,"
+    yield from _compare(asked.declared, asked.batch, asked.answer, what)
 
 
-def _duplicates(asked: _Asked) -> Iterator[Verdict]:
+def _with_copies(joint: Joint, group: int) -> Joint:
     """Another group's negative, and a negative of the own group, repeat query 0's positive."""
-    declared, joint = asked.declared, asked.batch
-    if not declared.loss.mask_duplicates:
-        return
     ids = list(range(joint.passages.shape[0]))
     passages = joint.passages.clone()
-    for copy in (declared.group - 1, 2 * declared.group - 1):
+    for copy in (group - 1, 2 * group - 1):
         ids[copy] = 0
         passages[copy] = passages[0]
-    copied = dataclasses.replace(joint, passages=passages, ids=ids)
-    yield from _compare(declared, copied, asked.engine(copied), "the definition without copies of the positive")
+    return dataclasses.replace(joint, passages=passages, ids=ids)
 
 
 def _compare(declared: Declared, joint: Joint, outcome: Outcome, what: str) -> Iterator[Verdict]:

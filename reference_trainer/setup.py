@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .journal import Display
 from .models import load_encoder, load_tokenizer, pad_of
-from .oracles import Declared, by_autograd, by_cache, by_processes, configured, judge, require
+from .oracles import ByAutograd, ByCache, ByProcesses, configured, judge, require, small
 from .processes import share
 from .replay import crossed_batch
 from .sampler import Sampler
@@ -50,15 +50,15 @@ def check_loss(settings: Settings, world: World | None = None, device: torch.dev
     here, loss, scale = world or Alone(), settings.loss, 1 / settings.loss.temperature
     normalize = settings.model.normalize
     if settings.train.replay_bug:
-        wrong = judge(by_autograd(lambda b, w: crossed_batch(b, scale, w)), Declared(loss, scale, normalize))
+        wrong = judge(ByAutograd(lambda b, w: crossed_batch(b, scale, w)), small(loss, scale, normalize))
         return [f"{v.name}: {v.sentence}" for v in wrong if not v.ok]
     function = configured(loss, scale, normalize)
-    engine = by_cache if settings.train.cache else by_autograd
-    declared = Declared(loss, scale, normalize, world_size=2 if loss.cross_device else 1)
+    engine = ByCache if settings.train.cache else ByAutograd
+    declared = small(loss, scale, normalize, 2 if loss.cross_device else 1)
     require(judge(engine(function), declared), "the configured loss")
     if here.size > 1 and device is not None:
-        live = Declared(loss, scale, normalize, world_size=here.size)
-        require(judge(by_processes(function, here, device), live), "the configured loss on these processes")
+        live = small(loss, scale, normalize, here.size)
+        require(judge(ByProcesses(function, here, device), live), "the configured loss on these processes")
     return []
 
 

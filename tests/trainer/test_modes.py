@@ -11,7 +11,7 @@ import torch
 import reference_trainer.fused as fused_module
 from reference_trainer.modes import Mode, duplicates_of_positive, in_batch_target, preset_scores
 from reference_trainer.objective import Embedded, candidates, contrastive_loss, uniform_loss
-from reference_trainer.oracles import by_autograd, by_cache, configured
+from reference_trainer.oracles import ByAutograd, ByCache, configured
 from reference_trainer.reference import reference_loss
 from reference_trainer.settings import LossSettings
 
@@ -21,7 +21,7 @@ ALONE = [(name, loss, 1) for name, loss in CONFIGURED.items()]
 TOGETHER = [(f"{name} x{size}", loss, size) for name, loss in ACROSS.items() for size in (1, 2, 4)]
 
 
-@pytest.mark.parametrize("engine", [by_autograd, by_cache])
+@pytest.mark.parametrize("engine", [ByAutograd, ByCache])
 @pytest.mark.parametrize(("name", "loss", "size"), ALONE + TOGETHER)
 @pytest.mark.parametrize(("batch", "group"), [(4, 3), (3, 3), (5, 2)])
 def test_equals_the_definition(engine, name, loss, size, batch, group, monkeypatch):
@@ -32,7 +32,7 @@ def test_equals_the_definition(engine, name, loss, size, batch, group, monkeypat
     )
     wanted = reference_loss(loss, leaf, 1 / loss.temperature)
     wanted.backward()
-    seen, query_grad, passage_grad = engine(configured(loss, 1 / loss.temperature, True))(joint)
+    seen, query_grad, passage_grad = engine(configured(loss, 1 / loss.temperature, True)).outcome(joint)
     tolerance = 1e-6 * max(1.0, 0.05 / loss.temperature)  # a score's rounding is magnified by 1/temperature
     assert seen == pytest.approx(wanted.item(), rel=tolerance)
     assert relative(query_grad, leaf.queries.grad) <= tolerance
