@@ -268,6 +268,14 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of several callables, set in different branches: whoever reads it tries each. `key` as of `Unknown`."""
+
+    key: str
+    options: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClassVal:
     """A class of the project."""
 
@@ -306,6 +314,7 @@ Value: TypeAlias = (
     | Method
     | Closure
     | Bound
+    | OneOf
     | ClassVal
     | Ref
     | ModuleVal

@@ -54,12 +54,29 @@ def truth(m: Machine, expr: Expr) -> bool | None:
         if expr.op in _COMPARISONS and len(expr.operands) == 2:
             a, b = (m.resolve(m.eval(o)) for o in expr.operands)
             known = compare_values(m, expr.op, a, b)
+            if known is None and _left_out(m, expr.op, a, b):
+                return expr.op == "is"
             if known is None:
                 key, flipped = comparison_key(m, expr.op, a, b)
                 decided = m.state.path.get(key) if key else None
                 return None if decided is None else decided != flipped
             return known
     return value_truth(m, m.resolve(m.eval(expr)))
+
+
+_FEW = 3  # so few ways are told apart that what is rarely given counts as left out
+
+
+def _left_out(m: Machine, op: str, a: Value, b: Value) -> bool:
+    """Is this the test of an optional argument (a cache, a configuration) where there is no room for both ways? Then
+    it is None from here on, as its default says."""
+    if op not in ("is", "isnot") or b != Lit(None) or not isinstance(a, Unknown) or a.key not in m.optional:
+        return False
+    if m.narrowness < _FEW or f"{a.key} is None" in m.state.path:
+        return False
+    m.state.path[f"{a.key} is None"] = True
+    m.state.narrowed[a.key] = Lit(None)
+    return True
 
 
 def value_truth(m: Machine, value: Value) -> bool | None:

@@ -208,6 +208,11 @@ def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], 
             return _hasattr(m, first, str(args[1].value))
         case "int" if args:
             size = m.kit.size(first)
+            if isinstance(first, Unknown) and first.key is not None:
+                if first.hint == "float" and first.key in m.computed:
+                    return Num(m.size(m.computed[first.key]))
+                if first.hint == "int":
+                    return first
             if isinstance(first, Lit) and isinstance(first.value, float):
                 return Num(int(first.value))
             return Num(size) if size is not None and not isinstance(first, Unknown) else Unknown("int", m.fresh())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shapecheck.interpret.attributes import MOVES, REGISTERS
 from shapecheck.interpret.state import join_value
-from shapecheck.interpret.subscripts import of_value
+from shapecheck.interpret.subscripts import any_of, of_value
 from shapecheck.program import Node
 from shapecheck.values import (
     NONE,
@@ -119,6 +119,9 @@ def _of_mapping(m: Machine, owner: Mapping, name: str, args: list[Value]) -> Val
                 if found is not None:
                     return m.resolve(found)
                 return args[1] if len(args) > 1 else NONE
+            if name == "get" and owner.kind == "dict":
+                found_any = [v for _, v in owner.items] + ([owner.rest] if owner.rest is not None else [])
+                return any_of(m, (*found_any, *(args[1:] or (NONE,))))
             return m.unknown()
         case "keys" if owner.rest is None:
             return Items("list", tuple(Lit(k) for k, _ in owner.items))

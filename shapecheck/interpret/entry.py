@@ -10,6 +10,7 @@ from shapecheck.interpret.calls import bind_parameters, instantiate
 from shapecheck.interpret.contracts import on_enter
 from shapecheck.interpret.globals import run_top_level
 from shapecheck.interpret.machine import (
+    STEPS_PER_ARGUMENT,
     STEPS_PER_ENTRY,
     STEPS_PER_INIT,
     Activation,
@@ -20,8 +21,8 @@ from shapecheck.interpret.machine import (
 )
 from shapecheck.interpret.modules import decorator_names, find_member, is_module_class
 from shapecheck.interpret.state import Instance, State
-from shapecheck.program import Attr, Branch, Class, Const, Function, Name, Node, Param, Program, Stmt, Try, With
-from shapecheck.values import NONE, ClassVal, Closure, Extern, Lit, Many, Num, Ref, Unknown, Value
+from shapecheck.program import Attr, Branch, Class, Const, Function, Name, Node, Param, Program, Stmt, Try, With, walk
+from shapecheck.values import NONE, Bound, ClassVal, Closure, Extern, Layer, Lit, Many, Num, Ref, Unknown, Value
 
 RECURSION = 12_000
 
@@ -74,14 +75,15 @@ def entries(body: tuple[Stmt, ...], path: str, cls: ClassVal | None = None) -> l
 def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
     """Run one function as if called from outside, with arguments of which only its own text tells anything."""
     base = m.state
-    m.entry_steps = 0
+    m.entry_steps = m.idle_steps = 0
+    m.of_init = function.name == "__init__"
     m.stack = []
     m.oracle = Oracle()
     m.state = base.copy()
     m.activations = [Activation(m.serial(), -1, m.path, None)]
     try:
         receiver = _receiver(m, cls, function) if cls is not None else None
-        m.entry_steps = 0
+        m.entry_steps = m.idle_steps = 0
         m.entry_facts = len(m.facts.items)
         m.oracle = Oracle()
         closure = Closure(function, m.path, 0, receiver, cls, decorator_names(function))
@@ -113,10 +115,21 @@ def _arguments(m: Machine, closure: Closure, args: list[Value], function: Functi
             frame[p.name] = m.unknown()
         else:
             default = frame[p.name] if p.default is not None else NONE
-            if not isinstance(default, (Closure, Extern, ClassVal)):
+            if not isinstance(default, (Closure, Extern, ClassVal, Layer, Bound)):
                 made = _of_class(m, p, function)
-                frame[p.name] = made or Unknown(_hint(default), f"{function.name}.{p.name}@{m.serial()}")
+                key = f"{function.name}.{p.name}@{m.serial()}"
+                frame[p.name] = made or Unknown(_hint(default), key)
+                if default == NONE and p.default is not None and p.annotation is not None and not _tensorish(p):
+                    m.optional.add(key)
     return frame
+
+
+def _tensorish(p: Param) -> bool:
+    """Does the annotation speak of tensors?"""
+    assert p.annotation is not None
+    words = [n.id if isinstance(n, Name) else n.name if isinstance(n, Attr) else n.value if isinstance(n, Const) else ""
+             for n in (p.annotation, *walk(p.annotation))]  # fmt: skip
+    return any(isinstance(w, str) and ("Tensor" in w or w in ("Float", "Int", "Bool", "Shaped", "Any")) for w in words)
 
 
 def _of_class(m: Machine, p: Param, function: Function) -> Value | None:
@@ -132,12 +145,22 @@ def _of_class(m: Machine, p: Param, function: Function) -> Value | None:
         cls = m.resolve(m.eval(expr))
         if not isinstance(cls, ClassVal) or not is_module_class(m, cls):
             return None
-        depth = (len(m.stack), len(m.activations))
+        ref = _bare_instance(m, cls)
+        if id(cls.node) in m.costly:
+            return ref
+        depth, spent, limit, oracle = (len(m.stack), len(m.activations)), m.entry_steps, m.entry_limit, m.oracle
+        m.entry_steps, m.entry_limit = 0, STEPS_PER_ARGUMENT
         try:
-            return _instance(m, cls, function)
-        except (RecursionError, PathEnds):
+            made = _instance(m, cls, function, ref)
+            return made if isinstance(made, Ref) else ref
+        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
             del m.stack[depth[0] :], m.activations[depth[1] :]
-            return _bare_instance(m, cls)
+            m.costly.add(id(cls.node))
+            m.oracle = oracle
+            m.state.heap.setdefault(ref.id, Instance(cls, {}, f"{cls.node.name}#{ref.id}"))
+            return ref
+        finally:
+            m.entry_steps, m.entry_limit = spent, limit
 
 
 def _hint(default: Value) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, symbols
+from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, nonnegative, positive, symbols
 from shapecheck.interpret import attributes, branching, subscripts
 from shapecheck.interpret.globals import lookup
 from shapecheck.interpret.state import join_value
@@ -42,6 +43,7 @@ from shapecheck.values import (
     Many,
     Mapping,
     Num,
+    OneOf,
     Origin,
     Ref,
     Tensor,
@@ -93,11 +95,11 @@ def evaluate(m: Machine, expr: Expr) -> Value:
     m.tick()
     match expr:
         case Name():
-            return m.resolve(lookup(m, expr.id))
+            return picked(m, m.resolve(lookup(m, expr.id)))
         case Const(value=value):
             return constant(m, value)
         case Attr():
-            return attributes.attribute(m, m.eval(expr.value), expr.name, expr)
+            return picked(m, attributes.attribute(m, m.eval(expr.value), expr.name, expr))
         case Call():
             from shapecheck.interpret.calls import call_expression
 
@@ -143,6 +145,15 @@ def evaluate(m: Machine, expr: Expr) -> Value:
                 m.eval(p)
             return m.unknown()
     raise TypeError(f"not an expression: {expr!r}")  # the tree has no other nodes
+
+
+def picked(m: Machine, value: Value) -> Value:
+    """Of a name that holds one of several callables each is tried, and stays the same one from then on."""
+    if not isinstance(value, OneOf):
+        return value
+    choice = value.options[m.oracle.choose(len(value.options))]
+    m.state.narrowed[value.key] = choice
+    return m.resolve(choice)
 
 
 def constant(m: Machine, value: object) -> Value:
@@ -377,7 +388,12 @@ def arithmetic(m: Machine, op: str, values: list[Value], node: Expr | None = Non
             return Lit(-known[0])
         # an unknown operand that nothing calls a number may be a tensor or an array
         sure = all(not isinstance(v, Unknown) or _numberish(v) or _sizelike(v) for v in values)
-        return Unknown("float", m.fresh()) if sure else m.unknown()
+        if not sure:
+            return m.unknown()
+        quotient = Unknown("float", m.fresh())
+        if op == "/" and not floats:
+            _note_floor(m, quotient, values)
+        return quotient
     if not all(isinstance(v, (Num, Unknown)) or v in (TRUE, FALSE) for v in values):
         return m.unknown()
     sizes = [m.kit.size(v) for v in values]
@@ -408,6 +424,15 @@ def _perhaps_a_size(m: Machine, op: str, sizes: list[Size]) -> Unknown:
     if size is not None and made.key is not None:
         m.computed[made.key] = size
     return made
+
+
+def _note_floor(m: Machine, quotient: Unknown, values: list[Value]) -> None:
+    """`int(hidden_size / heads)` is a size: of two that are not negative the floor quotient."""
+    a, b = (m.kit.size(v) for v in values)
+    if a is None or b is None or quotient.key is None or not nonnegative(a) or not positive(b):
+        return
+    with suppress(TooComplex, ZeroDivisionError):
+        m.computed[quotient.key] = a // b
 
 
 def _is_float(v: Value) -> bool:

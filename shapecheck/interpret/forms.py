@@ -33,6 +33,7 @@ from shapecheck.values import (
     Method,
     ModuleVal,
     Num,
+    OneOf,
     Origin,
     Partial,
     Ref,
@@ -152,6 +153,8 @@ class Forms:
                 return ("later", path, id(stmt)), ()
             case Bound(func=func, args=args, kwargs=kwargs):
                 return self._with(("B", len(args), *(k for k, _ in kwargs)), func, *args, *(v for _, v in kwargs))
+            case OneOf(key=key, options=options):
+                return _together(("one", len(options)), _named(key), *map(self.of, options))
             case ModuleVal(path=path, name=name):
                 return ("Module", path, name), ()
             case ShapeOf(tensor=tensor):

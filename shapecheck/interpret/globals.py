@@ -33,7 +33,7 @@ from shapecheck.program import (
     With,
     walk,
 )
-from shapecheck.values import ClassVal, Closure, Extern, ModuleVal, Unknown, Value
+from shapecheck.values import ClassVal, Closure, Extern, Items, Many, Mapping, ModuleVal, Ref, Unknown, Value
 
 if TYPE_CHECKING:
     from shapecheck.interpret.machine import Machine
@@ -91,7 +91,15 @@ def module_global(m: Machine, path: str, name: str) -> Value | None:
     if isinstance(value, Imported):
         value = resolve_import(m, value)
         env[name] = value
+    _bring(m, value)
     return value  # type: ignore[no-any-return]
+
+
+def _bring(m: Machine, value: Any) -> None:
+    """Objects that another module's top level made are there in every state, also in one that was there before."""
+    if isinstance(value, (Ref, Items, Many, Mapping)):
+        for number, made in m.shared_heap.items():
+            m.state.heap.setdefault(number, made)
 
 
 def module_env(m: Machine, path: str) -> dict[str, Any] | None:
@@ -233,6 +241,7 @@ def run_top_level(
         m.summaries.closed -= 1
         top, m.state, m.stack, m.entry_steps, m.site = m.state, state, stack, entry, site
     m.summaries.share(before, m.last_serial, top.heap)
+    m.shared_heap.update((k, v) for k, v in top.heap.items() if k > before)
     for k, v in top.heap.items():
         m.state.heap.setdefault(k, v)
     return top
@@ -310,7 +319,18 @@ def resolve_import(m: Machine, value: Any) -> Value:
     if value.attr is None:
         return ModuleVal(target, value.module)
     found = module_attr(m, target, value.attr)
+    if f"{_dotted(target)}.{value.attr}" in TABLES:
+        return Extern(f"{_dotted(target)}.{value.attr}")
     return found if found is not None else Unknown(key=f"{target}:{value.attr}")
+
+
+# of transformers' own files: objects that look callables up, which no reading of their code would tell
+TABLES = frozenset({"transformers.activations.ACT2FN"})
+
+
+def _dotted(path: str) -> str:
+    """The last two parts of a module's name."""
+    return ".".join(path.removesuffix(".py").replace("\\", "/").split("/")[-2:])
 
 
 _WELL_KNOWN = frozenset({"torch", "numpy", "einops", "transformers", "typing", "functools", "math", "jaxtyping"})
@@ -332,6 +352,7 @@ def module_attr(
                 if found is not None:
                     return found
             return resolve_import(m, value) if (target, value.attr) != (path, name) else None
+        _bring(m, value)
         return value  # type: ignore[no-any-return]
     if env is not None and (found := _starred(m, env, name, seen | {(path, name)})) is not None:
         return found

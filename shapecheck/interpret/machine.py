@@ -13,22 +13,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from shapecheck.dims import Size
-from shapecheck.facts import Assigned, Fact, Facts, Frame, Returned
+from shapecheck.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.imports import Project
 from shapecheck.intent import Written
 from shapecheck.interpret.kit import Learner
-from shapecheck.interpret.state import State, alike, join_state, join_value, same_world
+from shapecheck.interpret.state import Instance, State, alike, join_state, join_value, same_world
 from shapecheck.interpret.summaries import Ends, Given, Mark, Summaries
 from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
 from shapecheck.values import NONE, ClassVal, Closure, Items, Made, Mapping, Ref, Site, Tensor, Unknown, Value
 
-MAX_STATES = (6, 4, 3, 2, 1)  # paths kept apart inside one function, by the depth of calls around it
+MAX_STATES = (6, 4, 3, 2, 2)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2, 1)  # ways tried through one statement, likewise
 STRAINED = (1_000, 2_000, 3_500, 6_000)  # steps of an entry after which it is run as if one, two, ... deeper
 MAX_DEPTH = 9  # project calls inside project calls
 STEPS_PER_FILE = 60_000
 STEPS_PER_ENTRY = 10_000
 STEPS_PER_INIT = 6_000  # of the `__init__` behind a method that is run on its own
+STEPS_PER_ARGUMENT = 2_000  # of the `__init__` behind a parameter that is an instance of a project class
 STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors
 
 
@@ -129,9 +130,15 @@ class Machine:
         self.authored = self.facts.authored
         self.steps = 0
         self.entry_steps = 0
+        self.idle_steps = 0  # of those of the entry, spent in calls that met no tensor
+        self.optional: set[str] = set()  # keys of parameters that may be None, and are no tensors if they are not
+        self.of_init = False  # is the entry an `__init__`, most of which meets none
         self.entry_limit = STEPS_PER_ENTRY
+        self.ops_run = 0  # calls of torch, and of unknown things, that were stated
         self.summaries = Summaries()
         self.receivers: dict[int, tuple[Ref, State]] = {}  # class -> its instance with unknown arguments, for entries
+        self.shared_heap: dict[int, Instance] = {}  # objects that the top levels of other modules made
+        self.costly: set[int] = set()  # classes whose instances cost too much to make as an argument
         self.entry_facts = 0  # how many facts there were when the present entry began
         self.quiet = 0  # > 0: states no facts
         self.site = Site(path, _NOWHERE)
@@ -154,7 +161,7 @@ class Machine:
     @property
     def narrowness(self) -> int:
         """How few ways are told apart: the deeper the call, and the more this entry has cost already, the fewer."""
-        strain = bisect_right(STRAINED, self.entry_steps)
+        strain = bisect_right(STRAINED, self.entry_steps - self.idle_steps)
         return min(min(len(self.stack), 3) + strain, 4)
 
     @property
@@ -207,6 +214,7 @@ class Machine:
         """Record a fact with where the run stands."""
         if self.quiet:
             return
+        self.ops_run += isinstance(fact, Called)
         self.facts.items.append(
             replace(fact, stack=tuple(self.stack), activation=self.here.id, path=tuple(self.state.path.items()))
         )
@@ -332,10 +340,27 @@ class Machine:
                     break
             else:
                 kept.append(s)
-        while len(kept) > (1 if self.constructs else MAX_STATES[self.narrowness]):
+        most = 1 if self.constructs else MAX_STATES[self.narrowness]
+        if len(kept) > most > 1:
+            kept = self._by_ranks(kept, most)
+        while len(kept) > most:
             last = kept.pop()
             kept[-1] = join_state(kept[-1], last, self.fresh)
         return kept
+
+    def _by_ranks(self, states: list[State], most: int) -> list[State]:
+        """Join such states first as agree in the ranks of all that is named here, the last ones before the first."""
+        frame = self.here.frame
+        kinds = [tuple((n, _rank_of(s.value(v))) for n, v in s.frames.get(frame, {}).items()) for s in states]
+        while len(states) > most:
+            later = range(len(states) - 1, 0, -1)
+            pair = next(((i, j) for j in later for i in range(j - 1, -1, -1) if kinds[i] == kinds[j]), None)
+            if pair is None:
+                return states
+            i, j = pair
+            states[i] = join_state(states[i], states.pop(j), self.fresh)
+            del kinds[j]
+        return states
 
     def joined(self, states: list[State]) -> State:
         out = states[0]
@@ -389,6 +414,7 @@ class Machine:
             self.stack.append(Frame(self.at(node), activation.id, name))
         self.activations.append(activation)
         site, op_name = self.site, self.op_name
+        spent, idle, ops = self.entry_steps, self.idle_steps, self.ops_run
         try:
             self.state.frames[activation.frame] = {}
             self.state.axes[activation.id] = {}
@@ -399,6 +425,8 @@ class Machine:
             if not as_entry:
                 self.stack.pop()
             self.site, self.op_name = site, op_name
+            if ops == self.ops_run and not self.quiet and not self.of_init and self.entry_steps > spent:
+                self.idle_steps = idle + self.entry_steps - spent
 
     def _body(self, closure: Closure, activation: Activation, mark: Mark | None) -> Value:
         function = closure.node
@@ -509,6 +537,16 @@ class Machine:
 
     def made(self, tensor: Tensor, op: str, args: dict[str, object]) -> Tensor:
         return tensor.with_(made=Made(op, args, self.site, self.here.id))
+
+
+def _rank_of(value: Value) -> object:
+    match value:
+        case Tensor():
+            return value.rank
+        case Items(items=items):
+            return len(items), sum(isinstance(i, Tensor) and i.rank is not None for i in items)
+        case _:
+            return value == NONE
 
 
 def _outer_names(body: Sequence[Stmt]) -> Iterator[str]:

@@ -13,7 +13,10 @@ from shapecheck.dims import Size, substitute, symbols
 from shapecheck.values import (
     UNKNOWN,
     Axis,
+    Bound,
     ClassVal,
+    Closure,
+    Extern,
     Items,
     Joined,
     Layer,
@@ -22,6 +25,7 @@ from shapecheck.values import (
     Mapping,
     Merged,
     Num,
+    OneOf,
     Partial,
     Shape,
     Tensor,
@@ -130,6 +134,8 @@ class State:
                 return value if size is value.size else replace(value, size=size)
             case Unknown(key=str(key)) if key in self.narrowed:
                 return self.value(self.narrowed[key])
+            case OneOf(key=key) if key in self.narrowed:
+                return self.value(self.narrowed[key])
             case Unknown(key=str(key)) if key in self.shapes:
                 return self.tensor(Tensor(Partial(key=key)))
             case Items(items=old):
@@ -234,7 +240,27 @@ def join_value(a: Value, b: Value, fresh: Fresh) -> Value:
         case Layer(), Layer() if a.name == b.name:
             return Layer(a.name, tuple((k, join_value(v, w, fresh)) for k, v in a.args if (w := b.arg(k)) is not None))
         case _:
-            return Unknown(key=fresh(""))
+            options = _options(a, b)
+            return OneOf(fresh(""), options) if options else Unknown(key=fresh(""))
+
+
+_MOST_OPTIONS = 4
+
+
+def _options(a: Value, b: Value) -> tuple[Value, ...]:
+    """The callables that a or b is, with one unknown thing at most; () where they are not about callables."""
+    found: list[Value] = []
+    for value in (a, b):
+        for option in value.options if isinstance(value, OneOf) else (value,):
+            if isinstance(option, Unknown):
+                if option.hint or any(isinstance(f, Unknown) for f in found):
+                    continue
+            elif not isinstance(option, (Closure, Layer, Bound, Extern)):
+                return ()
+            if option not in found:
+                found.append(option)
+    named = [f for f in found if not isinstance(f, Unknown)]
+    return tuple(found) if named and len(found) <= _MOST_OPTIONS else ()
 
 
 def _number_kind(v: Value) -> str:
@@ -339,6 +365,8 @@ def alike(a: Value, b: Value) -> bool:
             return a.kind == b.kind and len(a.items) == len(b.items) and all(map(alike, a.items, b.items))
         case Many(), Many():
             return a.kind == b.kind and a.length == b.length and alike(a.item, b.item)
+        case OneOf(), OneOf():
+            return len(a.options) == len(b.options) and all(map(alike, a.options, b.options))
         case Mapping(), Mapping():
             return len(a.items) == len(b.items) and all(
                 k == j and alike(v, w) for (k, v), (j, w) in zip(a.items, b.items)

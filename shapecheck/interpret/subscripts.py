@@ -16,6 +16,8 @@ from shapecheck.program import Expr, Index, Node, Slice, Star
 from shapecheck.values import (
     NONE,
     Axis,
+    Bound,
+    ClassVal,
     Closure,
     Extern,
     Items,
@@ -23,6 +25,7 @@ from shapecheck.values import (
     Lit,
     Many,
     Mapping,
+    Method,
     Num,
     Partial,
     Ref,
@@ -116,15 +119,23 @@ def _of_items(m: Machine, value: Items, first: Value) -> Value:
         case SliceVal(lower=lo, upper=up, step=st):
             bounds = [None if b == NONE else m.kit.integer(b) for b in (lo, up, st)]
             if any(b is None and v != NONE for b, v in zip(bounds, (lo, up, st))) or bounds[2] == 0:
-                return Many(_any_of(m, value.items), None, value.kind)
+                return Many(any_of(m, value.items), None, value.kind)
             return Items(value.kind if value.kind != "size" else "size", value.items[slice(*bounds)])
         case _:
-            return _any_of(m, value.items)
+            return any_of(m, value.items)
 
 
-def _any_of(m: Machine, items: tuple[Value, ...]) -> Value:
+_CALLABLE = (Closure, Layer, ClassVal, Bound, Extern, Method)
+
+
+def any_of(m: Machine, items: tuple[Value, ...]) -> Value:
+    """One of these, nobody knows which: of callables each is tried, other values are joined."""
     if not items:
         return m.unknown()
+    kinds = {i.name if isinstance(i, Layer) else "" for i in items}
+    if len(items) > 1 and all(isinstance(i, _CALLABLE) for i in items) and (kinds == {""} or len(kinds) > 1):
+        pick = m.oracle.choose(min(len(items), 4))
+        return m.unknown() if pick == 3 and len(items) > 4 else items[pick]
     out = items[0]
     for i in items[1:]:
         out = join_value(out, i, m.fresh)
@@ -174,7 +185,7 @@ def _of_mapping(m: Machine, value: Mapping, first: Value) -> Value:
             return m.resolve(value.items[first.size][1])
         return m.unknown()
     members = [v for _, v in value.items] + ([value.rest] if value.rest is not None else [])
-    return _any_of(m, tuple(members)) if members and value.kind == "dict" else m.unknown()
+    return any_of(m, tuple(members)) if members and value.kind == "dict" else m.unknown()
 
 
 def _of_layer(m: Machine, value: Layer, first: Value) -> Value:
@@ -211,7 +222,7 @@ def with_item(m: Machine, value: Value, items: list[Value], new: Value) -> Value
                 members = list(value.items)
                 members[first.size] = new
                 return replace(value, items=tuple(members))
-            return Many(_any_of(m, (*value.items, new)), len(value.items), value.kind)
+            return Many(any_of(m, (*value.items, new)), len(value.items), value.kind)
         case Many():
             return replace(value, item=join_value(value.item, new, m.fresh))
         case Tensor():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from shapecheck.facts import Fact, Frame
+from shapecheck.facts import Called, Fact, Frame
 from shapecheck.interpret.forms import Formless, Forms, Within, of_size, split
 from shapecheck.interpret.kit import MORE_AXES
 from shapecheck.interpret.renaming import Renaming
@@ -287,6 +287,7 @@ def _state_again(m: Machine, summary: Summary, rename: Renaming, call: Frame) ->
     now = tuple(m.state.path.items())
     decided, count = summary.decided, len(summary.decided)
     for fact in summary.facts or ():
+        m.ops_run += isinstance(fact, Called)
         old = fact.path
         more = old[count:] if old[:count] == decided else tuple(p for p in old if p not in decided)
         path = (*now, *((rename.text(test), outcome) for test, outcome in more)) if more else now

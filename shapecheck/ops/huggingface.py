@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shapecheck.dims import Size, symbol
-from shapecheck.ops.axes import as_tensor, flag, is_none, members, text
+from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, text
 from shapecheck.ops.kit import Kit, OpFunction, layer, op
 from shapecheck.values import UNKNOWN, Axis, Layer, Many, Mapping, Num, Origin, Partial, Tensor, Unknown, Value
 
@@ -257,6 +257,18 @@ def customary(kit: Kit, value: Unknown, name: str, told: Callable[[], str]) -> T
         return tensor
     named = tuple(_named(axis.size, f"{role} of {name}") for axis, role in zip(tensor.axes, axes))
     return tensor.with_(shape=named)
+
+
+@op("transformers.activations.ACT2FN")
+def activation(kit: Kit, input: Value) -> Value:
+    """`ACT2FN[config.hidden_act](x)` works on each element."""
+    return like(as_tensor(input))
+
+
+@op("transformers.activations.get_activation")
+def get_activation(kit: Kit, activation_string: Value) -> Value:
+    """A function that works on each element, as this one does."""
+    return Layer("torch.nn.GELU")
 
 
 def config(layer: Layer) -> Mapping | None:
