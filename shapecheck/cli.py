@@ -79,7 +79,7 @@ def lint(
     ignore: Annotated[Codes, typer.Option(metavar="CODES", help="Not these rules; goes before --select.")] = None,
     exclude: Annotated[Codes, typer.Option(metavar="PATTERN", help="More patterns of files to leave out.")] = None,
     severity: Annotated[
-        Severity | None, typer.Option(metavar="LEVEL", help="The least to show: error, warning or info.")
+        Severity | None, typer.Option(metavar="LEVEL", help="The least to show: error, warning (the default) or info.")
     ] = None,
     fail_on: Annotated[
         Severity | None, typer.Option(metavar="LEVEL", help="The least that makes the exit status 1.")
@@ -139,7 +139,8 @@ def lint(
             cache_folder=None if no_cache else cache_dir or default_folder(),
             tick=_progress(quiet),
         )
-        repairs = repair(outcome, options, unsafe_fixes) if fix or diff else []
+        hidden = sum(not at_least(d.severity, settings.severity) for d in outcome.diagnostics)
+        repairs = repair(outcome, options, unsafe_fixes, settings.severity) if fix or diff else []
         shown = [d for d in outcome.diagnostics if at_least(d.severity, settings.severity)]
         if diff:
             _write_diff(repairs)
@@ -150,6 +151,10 @@ def lint(
         if not quiet:
             _complain([f"{name}: left out, as the configuration excludes it" for name in found.excluded])
             _complain(_summary(shown, outcome, repairs, diff, found.notebooks))
+            if hidden:
+                least = "info" if settings.severity is Severity.WARNING else "warning"
+                below = f"{_count(hidden, 'finding')} below {settings.severity.value}"
+                _complain([f"{below} not shown (--severity {least})"])
         failing = (diff and repairs) or any(at_least(d.severity, settings.fail_on) for d in shown)
     sys.exit(2 if found.errors or outcome.problems else int(bool(failing)))
 

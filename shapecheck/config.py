@@ -34,7 +34,7 @@ class Config:
     ignore: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    severity: Severity = Severity.INFO
+    severity: Severity = Severity.WARNING
     fail_on: Severity = Severity.INFO
 
     def with_(self, **changes: Any) -> Config:

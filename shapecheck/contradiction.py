@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from shapecheck.crashes import meant_to_fail
+import re
+
+from shapecheck.crashes import kept_an_axis
 from shapecheck.dataflow import ancestors
 from shapecheck.dims import as_symbol, compare, symbols
+from shapecheck.expected import proves_nothing
 from shapecheck.facts import Assigned, Beside, Contract, Facts
+from shapecheck.guards import function_of
 from shapecheck.naming import Names
 from shapecheck.program import Function, Param, walk
 from shapecheck.rule import Finding, Note, Rule
@@ -16,11 +20,15 @@ NAMED_FOR = {"comment": "comment", "docstring": "docstring", "annotation": "anno
 
 def contradicted(fact: Contract, facts: Facts) -> bool:
     """Whether no way through the code makes the written shape true, by rank first, then by size."""
-    if fact.verdict.always or place(fact, facts) is None or meant_to_fail(fact, facts):
+    if fact.verdict.always or place(fact, facts) is None or proves_nothing(fact, facts):
         return False
     if fact.verdict.sometimes and not (_exchanged(fact, facts) or _declared(fact)):
         return False
-    if fact.verdict.never and _an_example(fact):
+    if fact.verdict.never and (_an_example(fact) or _a_letter_for_a_number(fact)):
+        return False
+    if fact.axis is None and kept_an_axis(fact.value):
+        return False
+    if _only_told(fact.value) or _told_where_made(fact, facts):
         return False
     if not _about_parameter(fact) and any(
         c.activation == fact.activation and _about_parameter(c) and not c.verdict.always for c in facts.of(Contract)
@@ -95,6 +103,31 @@ def _declared(fact: Contract) -> bool:
     return bool(used) and not any(n.startswith(("$", "?")) for n in used)
 
 
+def _a_letter_for_a_number(fact: Contract) -> bool:
+    """`# B T C` where a variable T is 4 and the axis is 16: T says time, and some other variable counts this one."""
+    if fact.axis is None or fact.value.axes is None or fact.declared.source == "assert" or fact.declared.variadic:
+        return False
+    written, have = fact.declared.sizes[fact.axis], fact.value.axes[fact.axis].size
+    return (
+        isinstance(written, int)
+        and isinstance(have, int)
+        and re.fullmatch(r"[A-Za-z]", fact.declared.axes[fact.axis]) is not None
+    )
+
+
+def _only_told(value: Tensor) -> bool:
+    """Is the shape itself what another docstring says, and nothing that the code computes?"""
+    origins = [axis.origin for axis in value.axes or ()]
+    return value.made is None and bool(origins) and all(o is not None and o.text == "docstring" for o in origins)
+
+
+def _told_where_made(fact: Contract, facts: Facts) -> bool:
+    """Another file makes the value and hands it on: it has its own finding there."""
+    made = fact.value.made
+    elsewhere = made is not None and made.site.path != facts.path
+    return elsewhere and _about_parameter(fact) and bool(fact.stack) and fact.stack[-1].site.path != facts.path
+
+
 def _an_example(fact: Contract) -> bool:
     """`# (4, 8, 512)`, `# [4, 1, ...]`: sizes or values of one run, written down as an example."""
     axes = fact.declared.axes
@@ -141,6 +174,20 @@ def finding(rule: Rule, fact: Contract, facts: Facts, names: Names) -> Finding:
         notes=tuple(notes),
         condition=fact.verdict.when(names.symbol),
         help=f"one of the two is wrong: make the code compute {written}, or correct the {source}",
+        cause=_cause(fact, facts),
+    )
+
+
+def _cause(fact: Contract, facts: Facts) -> tuple[object, ...]:
+    """What one who wrote this got wrong: a parameter's shape, or, within one function, what an axis name stands for."""
+    if _about_parameter(fact):
+        return (id(fact.declared.site.node), fact.subject)
+    if fact.axis is None or fact.value.axes is None or fact.declared.variadic:
+        return ()
+    return (
+        id(function_of(facts.program, fact.site.node)),
+        fact.declared.axes[fact.axis],
+        str(fact.value.axes[fact.axis].size),
     )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from shapecheck.dataflow import ancestors, base, blame
 from shapecheck.dims import Dim, has_compound, symbols
-from shapecheck.facts import Called, Contract, Crashed, Fact, Facts
+from shapecheck.expected import expected
+from shapecheck.facts import Called, Contract, Crashed, Facts
 from shapecheck.labels import operand_labels
 from shapecheck.naming import Names
-from shapecheck.program import Attr, Call, Function, Name, Node, Try, With, walk
 from shapecheck.rule import Finding, Fix, Note, Rule
-from shapecheck.values import Site, Tensor
+from shapecheck.values import Num, Site, Tensor
 
 _BY_OP = {
     "matmul": "matmul mm bmm mv dot vdot inner outer linear bilinear addmm addmv addr baddbmm tensordot multi_dot "
@@ -42,7 +42,13 @@ def proven(fact: Crashed, facts: Facts) -> bool:
         return False
     if any(t.rank == 0 and t.made is None for t in fact.operands):
         return False
-    return not (other_ways(fact, facts) or expected(fact, facts) or _told_wrong(fact, facts))
+    return not (
+        _may_be_squeezed(fact)
+        or _rank_only_told(fact)
+        or other_ways(fact, facts)
+        or expected(fact, facts)
+        or _told_wrong(fact, facts)
+    )
 
 
 def _declared(fact: Crashed) -> bool:
@@ -65,6 +71,36 @@ def other_ways(fact: Crashed, facts: Facts) -> bool:
     return any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
 
 
+def _may_be_squeezed(fact: Crashed) -> bool:
+    """`x.squeeze(0)` of a size that may be 1: whoever writes that knows it to be 1, and the rank to be one less."""
+    return isinstance(fact.left, int) and isinstance(fact.right, int) and any(map(kept_an_axis, fact.operands))
+
+
+def kept_an_axis(tensor: Tensor) -> bool:
+    """Did a `squeeze(dim)` leave the axis where it was, for all that is known of its size?"""
+    made = base(tensor).made
+    if made is None or made.op != "squeeze" or not isinstance(source := made.args.get("input"), Tensor):
+        return False
+    dim = made.args.get("dim")
+    if not isinstance(dim, Num) or not isinstance(dim.size, int) or source.axes is None or tensor.rank != source.rank:
+        return False
+    size = source.axes[dim.size].size if -len(source.axes) <= dim.size < len(source.axes) else 2
+    return not isinstance(size, int)
+
+
+def _rank_only_told(fact: Crashed) -> bool:
+    """Would torch refuse a rank that only a comment or a docstring tells? Code that runs shows the text to be wrong."""
+    ranks = (fact.left, fact.right)
+    if not all(isinstance(rank, int) for rank in ranks):
+        return False
+    return any(
+        t.rank in ranks
+        and bool(t.axes)
+        and all(a.origin is not None and a.origin.text in ("comment", "docstring") for a in t.axes or ())
+        for t in map(base, fact.operands)
+    )
+
+
 def _told_wrong(fact: Crashed, facts: Facts) -> bool:
     """Does the crash rest on a written shape that a caller in the file contradicts? That is told at the call."""
     lies = facts.once(_contradicted)
@@ -79,54 +115,6 @@ def _told_wrong(fact: Crashed, facts: Facts) -> bool:
 
 def _contradicted(facts: Facts) -> frozenset[int]:
     return frozenset(id(c.declared.site.node) for c in facts.of(Contract) if c.stack and not c.verdict.always)
-
-
-def expected(fact: Fact, facts: Facts) -> bool:
-    """Is the place inside a `try` that handles something, or meant to fail?"""
-    return _inside(fact, facts, facts.once(_handlers)) or meant_to_fail(fact, facts)
-
-
-def meant_to_fail(fact: Fact, facts: Facts) -> bool:
-    """Is the place inside a `with raises(...)`, or inside a function handed to `raises`?"""
-    return _inside(fact, facts, facts.once(_meant_to_fail))
-
-
-def _inside(fact: Fact, facts: Facts, bodies: list[tuple[Node, ...]]) -> bool:
-    places = {id(site.node) for site in (fact.site, *(frame.site for frame in fact.stack)) if site.path == facts.path}
-    return any(id(inner) in places for body in bodies for stmt in body for inner in (stmt, *walk(stmt)))
-
-
-def _handlers(facts: Facts) -> list[tuple[Node, ...]]:
-    return [n.body for n in _nodes(facts) if isinstance(n, Try) and n.handlers]
-
-
-def _meant_to_fail(facts: Facts) -> list[tuple[Node, ...]]:
-    handed = {  # `assertRaises(ValueError, f, x)`
-        a.value.id
-        for n in _nodes(facts)
-        if isinstance(n, Call) and _raises(n)
-        for a in n.args
-        if isinstance(a.value, Name)
-    }
-    found: list[tuple[Node, ...]] = []
-    for node in _nodes(facts):
-        match node:
-            case With(items=items, body=body) if any(_raises(item.value) for item in items):
-                found.append(body)
-            case Function(name=name, body=body) if name in handed:
-                found.append(body)
-    return found
-
-
-def _nodes(facts: Facts) -> Iterator[Node]:
-    return iter(()) if facts.program is None else walk(facts.program)
-
-
-def _raises(node: Node) -> bool:
-    match node:
-        case Call(func=Attr(name=name) | Name(id=name)):
-            return "raises" in name.lower() or name == "suppress"
-    return False
 
 
 def finding(
@@ -170,4 +158,4 @@ def shapes(tensors: tuple[Tensor, ...], names: Names) -> str:
     return " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else "".join(told)
 
 
-__all__ = ["expected", "finding", "kind_of", "meant_to_fail", "other_ways", "proven", "shapes"]
+__all__ = ["finding", "kept_an_axis", "kind_of", "other_ways", "proven", "shapes"]

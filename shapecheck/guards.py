@@ -1,11 +1,11 @@
-"""Under which conditions a piece of code stands: the `if`s around it, one by one, with the arm it is in."""
+"""Where a piece of code stands: its function, and the `if`s around it, one by one, with the arm it is in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from shapecheck.program import Branch, Expr, IfExp, Node, Op, Program, children
+from shapecheck.program import Branch, Expr, Function, IfExp, Node, Op, Program, children, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,16 @@ class Guard:
     branch: int
     arm: bool
     test: Expr
+
+
+def function_of(program: Program | None, node: Node) -> Function | None:
+    """The innermost function that `node` stands in, if it is of this program."""
+    around = [f for f in walk(program) if isinstance(f, Function) and _holds(f, node)] if program is not None else []
+    return around[-1] if around else None
+
+
+def _holds(function: Function, node: Node) -> bool:
+    return any(inner is node for inner in walk(function))
 
 
 def guards_of(program: Program, node: Node) -> tuple[Guard, ...]:
@@ -83,4 +93,4 @@ def _parts(test: Expr, outcome: bool) -> list[tuple[Expr, bool]]:
             return [(test, outcome)]
 
 
-__all__ = ["Guard", "guards_of", "parts", "same_text", "share"]
+__all__ = ["Guard", "function_of", "guards_of", "parts", "same_text", "share"]

@@ -53,20 +53,25 @@ class Places:
             for code in finding.covers
             for span in map(self.span, [finding.site, *(note.site for note in finding.notes if note.site)])
         }
-        for (_, span), finding in best.items():
-            if (finding.code, span.path, span.start.row) not in covered:
-                yield Diagnostic(
-                    finding.code,
-                    finding.name,
-                    finding.severity,
-                    finding.message,
-                    span,
-                    tuple(Caret(self.span(label.site), label.text) for label in finding.labels),
-                    tuple(Remark(note.message, self.span(note.site) if note.site else None) for note in finding.notes),
-                    finding.condition,
-                    finding.help,
-                    self._fix(finding),
-                )
+        kept = [
+            (finding, span)
+            for (_, span), finding in best.items()
+            if (finding.code, span.path, span.start.row) not in covered
+        ]
+        for (finding, span), *others in _by_cause(kept):
+            notes = [Remark(note.message, self.span(note.site) if note.site else None) for note in finding.notes]
+            yield Diagnostic(
+                finding.code,
+                finding.name,
+                finding.severity,
+                finding.message,
+                span,
+                tuple(Caret(self.span(label.site), label.text) for label in finding.labels),
+                (*notes, *(Remark("the same here", other) for _, other in others)),
+                finding.condition,
+                finding.help,
+                self._fix(finding),
+            )
 
     def _fix(self, finding: Finding) -> TextFix | None:
         if finding.fix is None or finding.site.path != self._path:  # another file is fixed when it is checked itself
@@ -117,6 +122,15 @@ class Places:
             trees = [spans(program) for program in programs]  # two when the file is imported by what it imports
             for site in wanted.values():
                 self._spans[id(site.node)] = _span(site, trees)
+
+
+def _by_cause(found: Sequence[tuple[Finding, Span]]) -> list[list[tuple[Finding, Span]]]:
+    """The findings of one cause together, the gravest and then the first of them in front."""
+    groups: dict[object, list[tuple[Finding, Span]]] = {}
+    for finding, span in sorted(found, key=lambda f: (-LEVELS[f[0].severity], f[1].path, f[1].start.row)):
+        key = (finding.code, span.path, *finding.cause) if finding.cause else (finding.code, span)
+        groups.setdefault(key, []).append((finding, span))
+    return list(groups.values())
 
 
 def _span(site: Site, trees: Iterable[Positions]) -> Span:

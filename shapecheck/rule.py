@@ -77,6 +77,9 @@ class Finding:
     condition: str = ""
     help: str = ""
     fix: Fix | None = None
+    cause: tuple[
+        object, ...
+    ] = ()  # findings of one code and one cause are one mistake: said once, with the other places
     covers: tuple[str, ...] = ()  # codes that this finding makes superfluous on its line and on its notes' lines
 
 

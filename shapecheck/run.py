@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from shapecheck import packs
 from shapecheck.cache import Cache, digest, own_state
+from shapecheck.config import at_least
 from shapecheck.diagnostic import Diagnostic, Problem
+from shapecheck.rule import Severity
 
 if TYPE_CHECKING:
     from shapecheck.check import Check, Options, Result
@@ -95,19 +97,23 @@ class Repair:
     fixes: int
 
 
-def repair(outcome: Outcome, options: Options, unsafe: bool) -> list[Repair]:
-    """The fixed texts, not yet written. The outcome then tells of the fixed texts. Raises packs.PackError."""
+def repair(outcome: Outcome, options: Options, unsafe: bool, floor: Severity = Severity.INFO) -> list[Repair]:
+    """The fixed texts, not yet written: of findings at or above `floor`. The outcome then tells of the fixed texts.
+
+    Raises packs.PackError.
+    """
     from shapecheck.fixes import choose, fix_text
 
     repairs: list[Repair] = []
     check: Check | None = None
+    outcome.diagnostics = [d for d in outcome.diagnostics if at_least(d.severity, floor)]
     for path in sorted({d.path for d in choose(outcome.diagnostics, unsafe)}):
         check = check or make_check(options)
         checker = check
 
         def recheck(text: bytes, path: str = path, checker: Check = checker) -> Sequence[Diagnostic] | None:
             result = checker(path, text)
-            return None if result.problems else result.diagnostics
+            return None if result.problems else [d for d in result.diagnostics if at_least(d.severity, floor)]
 
         source = outcome.sources[path]
         fixed = fix_text(source, [d for d in outcome.diagnostics if d.path == path], unsafe, recheck)

@@ -92,6 +92,20 @@ def test_covers_holds_on_the_own_line_and_on_the_lines_of_notes(tmp_path: Path) 
     assert told(check(tmp_path, text, *others)) == [(1, "SC5"), (2, "SC5"), (3, "SC5")]
 
 
+def test_one_cause_is_said_once_with_its_other_places(tmp_path: Path) -> None:
+    result = check(
+        tmp_path,
+        "# torch\na = 1\nb = 2\na = 3\na = 4\n",
+        naming("T1", "a", cause=("rows",)),
+        naming("T2", "b", cause=("rows",)),
+    )
+    assert told(result) == [(2, "T1"), (3, "T2")]
+    assert [(remark.message, remark.span and remark.span.start.row) for remark in result.diagnostics[0].notes] == [
+        ("the same here", 4),
+        ("the same here", 5),
+    ]
+
+
 def test_suppressions(tmp_path: Path) -> None:
     text = (
         "bad = 1  # shapecheck: ignore[SC1]\n"

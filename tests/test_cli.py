@@ -132,6 +132,19 @@ def test_select_ignore_severity_and_fail_on(shapecheck: Shapecheck) -> None:
     assert codes("--fail-on", "error", "--ignore", "ZZ1") == (["ZZ2"], 0)
 
 
+def test_info_is_shown_and_fixed_on_request(shapecheck: Shapecheck, site: Path) -> None:
+    write_rule(site / "made_rules", "faint_name", "ZZ3", "faint", severity="INFO", safe=True)
+    write("a.py", "import torch\nfaint = torch.zeros(2)\n")
+    ran = shapecheck("lint", "--output-format", "concise")
+    assert (ran.status, ran.out) == (0, "")
+    assert "1 finding below warning not shown (--severity info)" in ran.err
+    assert shapecheck("lint", "--diff").out == ""
+    ran = shapecheck("lint", "--output-format", "concise", "--severity", "info")
+    assert (ran.status, ran.out.split()[2]) == (1, "ZZ3")
+    assert "not shown" not in ran.err
+    assert "+" in shapecheck("lint", "--diff", "--severity", "info").out
+
+
 def test_configuration(shapecheck: Shapecheck) -> None:
     write("a.py", BAD)
     write("tests/b.py", BAD)

@@ -22,6 +22,7 @@ FLOORS = [
         "labels",
         "crossing",
         "crashes",
+        "expected",
         "axes",
         "roles",
         "batch",

@@ -675,6 +675,8 @@ NAMES = ("q", "p", "n", "x", "hidden", "mask", "gold")
         ("x (N, C) or (N, C, H)", {}),
         ("x (B, D) at first, x (D, B) at the end", {}),
         ("x in [0, N]", {}),
+        ("Converts the mask into a causal mask (B, 1, T, S).", {}),
+        ("adds what is left to mask (B, S)", {"mask": "B S"}),
         ("the entry x[b, d]", {}),
         ("other [B, D]", {}),
     ],

@@ -15,7 +15,7 @@ from shapecheck.values import Axis, Partial, Site, Tensor, Unknown
 META = Rule(
     "SC601",
     "bare-squeeze",
-    Severity.INFO,
+    Severity.WARNING,
     "squeeze() without a dim drops the batch axis too when the batch has one row",
 )
 

@@ -72,3 +72,11 @@ def slots(q, k, v):
     weights = (q @ k.transpose(-1, -2)).softmax(dim=1)
     weights = weights / weights.sum(dim=-1, keepdim=True)
     return weights @ v
+
+
+def spread(views: list[Float[Tensor, "N D"]]) -> Tensor:
+    total = torch.zeros(())
+    for z in [F.normalize(v, dim=0) for v in views]:
+        gram = z.T @ z if z.size(0) > z.size(1) else z @ z.T  # the smaller of the two: one norm
+        total = total + torch.linalg.norm(gram)
+    return total

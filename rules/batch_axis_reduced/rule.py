@@ -9,7 +9,7 @@ from shapecheck.dataflow import ancestors
 from shapecheck.facts import Called, Facts
 from shapecheck.roles import counts_with, is_batch
 from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Num, Tensor
+from shapecheck.values import Made, Num, Tensor
 
 META = Rule(
     "SC402",
@@ -63,6 +63,8 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
         beside = fact.op in PRODUCTS and made.op in SOFT and at < result.rank - 2
         if at == place_ or (at != 0 and not beside) or result.rank < 2 or made.site.path != facts.path:
             continue
+        if _summed_over(made, at, facts):  # the norm is meant for that sum
+            continue
         names = facts.names()
         apart, own = names.axis(result.axes[at]), names.axis(result.axes[place_])
         what = "norm" if made.op == "normalize" else "softmax"
@@ -106,6 +108,17 @@ def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
         condition=f"{batch} = 1",
         help="use `dim=-1`",
     )
+
+
+def _summed_over(made: Made, at: int, facts: Facts) -> bool:
+    """Does a product on any way through the code sum what was normalised over the axis of the norm?"""
+    for fact in facts.of(Called):
+        for operand, axis in _summed(fact):
+            found = back(operand, axis)
+            source = found[0].made if found is not None and found[1] == at else None
+            if source is not None and source.site.node is made.site.node:
+                return True
+    return False
 
 
 def _used_otherwise(result: Tensor, facts: Facts) -> bool:

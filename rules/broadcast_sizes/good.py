@@ -44,3 +44,16 @@ def equal_when_it_runs(student: Tensor, teacher: Tensor) -> Tensor:
 
 def first_rows(x: Float[Tensor, "S D"], y: Float[Tensor, "T D"]) -> Tensor:
     return x[: len(y)] + y
+
+
+def processes() -> int:
+    return 1
+
+
+def own_columns(n: int) -> Tensor:
+    return torch.zeros(n, n * processes())
+
+
+def test_own_columns(mock) -> None:
+    with mock.patch("good.processes", lambda: 3):
+        assert torch.all(own_columns(3) == torch.zeros(3, 9))

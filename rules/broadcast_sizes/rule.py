@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crashes import expected, finding, kind_of, proven, shapes
+from shapecheck.crashes import finding, kind_of, proven, shapes
 from shapecheck.dims import as_symbol, compare
+from shapecheck.expected import expected
 from shapecheck.facts import Broadcasted, Crashed, Facts
 from shapecheck.naming import Names
 from shapecheck.rule import Finding, Rule, Severity

@@ -110,3 +110,47 @@ def test_of_what_others_do_to_it(prepare) -> None:
     setattr(model, "weight", torch.zeros(3, 4))
     product = model.weight @ torch.zeros(4)  # (3,)
     assert product.shape == (3,)
+
+
+def resampled(table: Tensor, new: int = 16) -> Tensor:
+    T = 4
+    table = table.reshape(1, 8, 8, 32, T).flatten(0, 2).permute(1, 0, 2)
+    table = F.interpolate(table, size=new, mode="linear")
+    return table.permute(2, 1, 0)  # T, N, C
+
+
+def layer(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """One layer.
+
+    Args:
+        hidden: Tensor of shape (B, S, H)
+        attention_mask: Tensor of shape (B, 1, T, S)
+    """
+    return hidden + attention_mask.mean()
+
+
+def stack(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """All layers.
+
+    Args:
+        hidden: Tensor of shape (B, S, H)
+        attention_mask: Tensor of shape (B, S)
+    """
+    return layer(layer(hidden, attention_mask), attention_mask)
+
+
+def spectrum(image: Tensor) -> Tensor:
+    """The half that is needed.
+
+    Args:
+        image: Tensor of shape (C, H, W)
+
+    Returns:
+        Tensor of shape (C, H, W)
+    """
+    return torch.fft.rfft2(image)
+
+
+def test_spectrum() -> None:
+    half = spectrum(torch.rand(3, 32, 32))
+    assert half.shape == (3, 32, 17)

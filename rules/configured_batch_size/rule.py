@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from shapecheck.batch import configured_batch
 from shapecheck.dims import Size, as_symbol, symbols
 from shapecheck.facts import Called, Facts, Learned
+from shapecheck.guards import function_of
 from shapecheck.program import Call, Index, Op
 from shapecheck.rule import Finding, Note, Rule, Severity
 from shapecheck.values import Num, Partial, Tensor, Unknown
@@ -49,6 +50,7 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
         notes=() if made is None else (Note(f"here the data must have {size} rows", fact.site),),
         condition=f"every batch has exactly {name} examples, the last one too",
         help="take the size from the tensor itself, `x.size(0)`",
+        cause=(id(function_of(facts.program, fact.site.node)), symbol),
     )
 
 
@@ -86,6 +88,7 @@ def check_view(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"this view of {names.shape(x)} takes the configured {name} for the number of rows",
         condition=f"every batch has exactly {name} examples, the last one too",
         help="take the size from the tensor itself, `x.size(0)`",
+        cause=(id(function_of(facts.program, fact.site.node)), first),
     )
 
 

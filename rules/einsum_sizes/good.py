@@ -27,3 +27,9 @@ def configured(x: Tensor, w: Tensor, inner: int, outer: int) -> Tensor:
 
 def trace(x: Float[Tensor, "N N"]) -> Tensor:
     return torch.einsum("ii->", x)
+
+
+def of_the_step_before(encoder, keys: list[str], queries: list[str], batch: int, history: int) -> Tensor:
+    remembered = encoder.encode(keys).unflatten(0, (batch, history))  # B * N, D
+    asked = encoder.encode(queries)  # B, D
+    return torch.einsum("bnd,bd->bn", remembered, asked)

@@ -94,7 +94,6 @@ def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
         yield META.finding(
             fact.site,
             "normalize runs over axis 1 by default, but the features that the layer before it makes are the last axis",
-            Severity.INFO,
             notes=(Note("the features are made here", x.made.site),) if x.made is not None else (),
             condition="the operand has rank 2",
             help="write `dim=-1`, which is right for every rank",

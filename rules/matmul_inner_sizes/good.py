@@ -1,6 +1,7 @@
 """Products that fit, or that nobody can say of that they don't."""
 
 import pytest
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -58,3 +59,20 @@ class Projector(nn.Module):
     def forward(self, u: Tensor, v: Tensor) -> Tensor:
         u, v = F.normalize(self.net(u), dim=-1), F.normalize(self.net(v), dim=-1)
         return self.head(torch.cat([u, v, u * v], dim=-1))
+
+
+class Principal:
+    """Of arrays: their `dot` multiplies matrices."""
+
+    def fit(self, rows: np.ndarray) -> "Principal":
+        self.axes = np.linalg.eig(np.cov(rows.T))[1]
+        return self
+
+    def apply(self, rows: np.ndarray) -> np.ndarray:
+        return rows.dot(self.axes)[:, :2]
+
+
+def test_principal(rows: np.ndarray) -> None:
+    fitted = Principal().fit(rows)
+    assert fitted.axes.shape == (10, 10)
+    assert fitted.apply(rows).shape == (100, 2)

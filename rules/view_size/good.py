@@ -39,3 +39,9 @@ def halves(x: Float[Tensor, "B 6"]) -> Tensor:
 def masked_by_bytes(x: Float[Tensor, "N N"], times: int) -> Tensor:
     above = torch.triu(torch.ones(x.shape), diagonal=1).byte()
     return x[above].repeat(times, 1)
+
+
+def causal(mask: Tensor, width: int) -> Tensor:
+    """Converts the mask into a causal mask (batch, heads, query, key)."""
+    batch, length = mask.size()
+    return mask[:, None, None, :].expand(batch, 1, width, length)

@@ -19,7 +19,8 @@ class Ann:
     """What an annotation says.
 
     `kind`: "tensor", "tuple" (items: its members), "list" (items: its element), "dict" (items: key, value),
-    "optional" (items: what it is when it is not None), "int", "float", "bool", "str", "none" or "other".
+    "optional" (items: what it is when it is not None), "array" (numpy's or scipy's), "int", "float", "bool", "str",
+    "none" or "other".
     `written`: the shape of a tensor where it is told. `axes`: the axis string as it stands in the code, also where
     the spec language cannot read it (then `written` is None). `name`: the type as the code calls it.
     """
@@ -39,6 +40,9 @@ _DTYPES = words(
 _TENSORS = words(
     "Tensor FloatTensor DoubleTensor HalfTensor BFloat16Tensor LongTensor IntTensor ShortTensor ByteTensor "
     "CharTensor BoolTensor Parameter Buffer Variable TensorType"
+)
+_ARRAYS = words(
+    "ndarray NDArray ArrayLike matrix spmatrix sparray csr_matrix csc_matrix coo_matrix csr_array coo_array"
 )
 _SCALARS = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": "none", "NoneType": "none"}
 _TRANSPARENT = words("Final ClassVar Required NotRequired ReadOnly InitVar")
@@ -85,6 +89,8 @@ def _plain(name: str) -> str:
 def _container(name: str) -> str:
     if name in ("tuple", "Tuple"):
         return "tuple"
+    if name in _ARRAYS:
+        return "array"
     return "list" if name in _LISTS else "dict" if name in _DICTS else "other"
 
 
@@ -110,7 +116,7 @@ def _subscript(name: str, items: tuple[Expr | Slice, ...], aliases: Mapping[str,
         return Ann("list", items=(_read(parts[0], aliases, depth - 1),), name=name)
     if name in _DICTS and len(parts) == 2:
         return Ann("dict", items=tuple(_read(part, aliases, depth - 1) for part in parts), name=name)
-    return Ann("other", name=name)
+    return Ann("array" if name in _ARRAYS else "other", name=name)
 
 
 def _tuple(parts: tuple[Expr, ...], name: str, aliases: Mapping[str, Expr], depth: int) -> Ann:

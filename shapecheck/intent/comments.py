@@ -108,8 +108,9 @@ def _above(item: Written, part: str, targets: Sequence[str], alone: bool) -> Wri
     if item.subject is not None and item.subject in targets:
         sure = item.certain and alone and not all(axis.isdigit() for axis in item.axes)
         return replace(item, subject=None if len(targets) == 1 else item.subject, certain=sure)
-    arrow = item.subject is None and alone and len(targets) == 1 and _ARROW.search(part) is not None
-    beside = item.subject is None and alone and len(targets) == 1 and (item.certain or item.beside) and not arrow
+    mine = item.subject is None and alone and len(targets) == 1
+    arrow = mine and len(_ARROW.findall(part)) == 1  # with more of them it tells of several steps
+    beside = mine and (item.certain or item.beside) and not arrow
     return replace(item, certain=item.certain and arrow, beside=beside)
 
 

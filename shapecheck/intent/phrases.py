@@ -26,6 +26,11 @@ _RUN = re.compile(rf"(?<![\w.`*])(?P<names>{_NAME}(?:{_AND}{_NAME})*)(?P<link>{_
 _BEGINS = re.compile(r"(?:\A|[\n;:.)\]])[\s\-*•,#]*(?:\band\b\s*)?\Z")
 _RESULT = re.compile(r"(?:->|=>|→)\s*(?=[\[(])")
 _OPEN_END = re.compile(r"[`'\"\s,;.]*(?:(?:or|if|when|otherwise|else|depending|unless)\b|\||/)", re.IGNORECASE)
+_BECOMES = re.compile(
+    r"\b(?:convert|turn|expand|reshape|transform|broadcast|map|cast|project|flatten|pad|repeat)\w*\b[^.;\n]*"
+    r"\b(?:in)?to\b[^.;\n]*\Z",
+    re.IGNORECASE,
+)
 _MANY = re.compile(
     r"\b(?:lists?|tuples?|dicts?|sequences?|pairs?|either|each|every|index|indices|range|in)\s+(?:of\s+)?\Z",
     re.IGNORECASE,
@@ -63,6 +68,8 @@ def _told(text: str, names: Collection[str]) -> Iterator[tuple[list[str], Piece]
         if _BEGINS.search(text[: match.start()]) is None:
             subjects = subjects[-1:]
         if not all(subject in names for subject in subjects):
+            continue
+        if _BECOMES.search(text[: match.start()]):
             continue
         piece = _piece(text, match.end())
         if piece is not None and not _MANY.search(text[: match.start()]):

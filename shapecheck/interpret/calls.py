@@ -164,7 +164,7 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
             return call_tensor_method(m, owner, name, args, kwargs, node)
         case Method(owner=Unknown() as owner, name=name):
             tensor = as_tensor(owner)
-            if tensor is not None:
+            if tensor is not None and name != "dot":  # an array's `dot` multiplies matrices, a tensor's does not
                 return call_tensor_method(m, tensor, name, args, kwargs, node)
             return m.unknown()
         case Method(owner=Many(kind=helpers.GUESSED) as owner, name=name) if f"Tensor.{name}" in REGISTRY:

@@ -96,8 +96,11 @@ def on_assign(m: Machine, stmt: Stmt, subject: str, value: Value, *, named_only:
         for written in _comment(text, names, above):
             if written.subject is None and (named_only or (len(names) > 1 and not isinstance(stmt, Return))):
                 continue
-            if written.beside and isinstance(stmt, Bind):
+            steps = above and _ARROW.search(text) is not None and (known := as_tensor(value)) and known.rank is not None
+            if (written.beside or steps) and isinstance(stmt, Bind):
                 _state_beside(m, written, value, subject, stmt)
+            if steps:  # `# B L C -> B C H W` may tell of the next statement too
+                continue
             if above and _reads_its_target(stmt, last) and not _ARROW.search(text):
                 continue  # `# mask has shape (B, N)` over `mask = ~mask[:, None]`: of the mask that was
             if written.subject in (None, last) or (isinstance(stmt, Return) and written.subject in RESULTS):
@@ -327,7 +330,7 @@ def _annotated(m: Machine, ann: Ann, subject: str, value: Value, site: Site) -> 
             inner = _annotated(m, ann.items[0], subject, m.unknown(), site)
             if isinstance(inner, Tensor):
                 return Many(inner)
-        case ("int" | "float" | "bool" | "str") as kind if isinstance(value, Unknown) and value.hint == "":
+        case ("int" | "float" | "bool" | "str" | "array") as kind if isinstance(value, Unknown) and value.hint == "":
             return Unknown(kind, value.key)
     return value
 
