@@ -196,6 +196,11 @@ class Facts:
         """A fresh naming for one message."""
         return Names(self.authored, self.hints)
 
+    def forget(self, mark: int) -> None:
+        """Take back all that was found since there were `mark` facts."""
+        del self.items[mark:]
+        self._answers.clear()
+
     def of(self, kind: type[T]) -> Sequence[T]:
         """All facts of this kind, in order."""
         return self.once(_all_of, kind)

@@ -103,7 +103,7 @@ CASES = {
     ),
     "what was learned of the argument": (
         "def f(x):\n    return x.sum(-1)\n"
-        "def g(x):\n    a = f(x)\n    b, s, d = x.shape\n    return f(x), a\n",
+        "def g(cfg):\n    x = cfg.x\n    a = f(x)\n    b, s, d = x.shape\n    return f(x), a\n",
         "g", "([b, s], [...])",
     ),
     "what was decided": (

@@ -63,8 +63,8 @@ def _passes_on(fact: Called) -> bool:
 
 def _reads_own(fact: Called, result: Tensor) -> bool:
     """Does this call read a few places of each row, at positions that no data decide?"""
-    if fact.op in DIAGONALS:
-        return True
+    if fact.op in DIAGONALS:  # another diagonal holds the scores of other rows
+        return not fact.given & {"offset", "diagonal"}
     index = fact.args.get("index")
     if fact.op == "gather":
         return isinstance(index, Tensor) and _counted(index)

@@ -8,7 +8,7 @@ from shapecheck.interpret.globals import module_attr
 from shapecheck.interpret.modules import decorator_names, external_bases, find_member, is_module_class
 from shapecheck.ops import helpers, huggingface, layers
 from shapecheck.ops.kit import REGISTRY
-from shapecheck.program import Arg, Attr, Bind, Class, Expr, Function, Name, Node, walk
+from shapecheck.program import Arg, Attr, Bind, Call, Class, Expr, Function, Name, Node, walk
 from shapecheck.values import (
     NONE,
     Bound,
@@ -177,6 +177,9 @@ _TENSOR_SURE = frozenset(
 )
 
 
+_CALLED_SURE = frozenset({"pow", "mul", "div", "sub"})  # no layer, list, set or array has a method of this name
+
+
 def as_tensor(value: Value) -> Tensor | None:
     """The value as a tensor, where it is one or may be one that nothing is known of; None where it is not."""
     match value:
@@ -186,6 +189,20 @@ def as_tensor(value: Value) -> Tensor | None:
             return Tensor(Partial(key=key))
         case _:
             return None
+
+
+def is_tensor_call(call: Call) -> bool:
+    """Do the arguments tell that this method is a tensor's, though other objects have one of that name?"""
+    name = call.func.name if isinstance(call.func, Attr) else ""
+    if f"Tensor.{name}" not in REGISTRY:
+        return False
+    return name in _CALLED_SURE or any(a.keyword in ("dim", "keepdim") for a in call.args)
+
+
+def known_tensor(m: Machine, owner: Expr) -> Value:
+    """What `owner` is, given that it is a tensor."""
+    value = m.resolve(m.eval(owner))
+    return as_tensor(value) or value
 
 
 def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:

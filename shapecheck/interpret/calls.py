@@ -63,6 +63,8 @@ def call_expression(m: Machine, expr: Call) -> Value:
             func = Extern("super." + expr.func.name)
     else:
         func = m.resolve(m.eval(expr.func))
+        if isinstance(func, Unknown) and isinstance(expr.func, Attr) and attributes.is_tensor_call(expr):
+            func = attributes.attribute(m, attributes.known_tensor(m, expr.func.value), expr.func.name, expr.func)
     args, kwargs = arguments(m, expr)
     previous, m.site = m.site, m.at(expr)
     try:
@@ -304,28 +306,25 @@ def with_history(m: Machine, result: Value, op: str, args: dict[str, Any]) -> Va
     """Tensors of the result remember the call that made them."""
     match result:
         case Tensor():
-            if isinstance(result.shape, Partial) and result.shape.key is None:
-                # later code may still teach us its rank
-                result = result.with_(shape=replace(result.shape, key=m.fresh()))
-            return m.made(result, op, args)
+            return _remembering(m, result, op, args)
         case Items():
-            return replace(
-                result,
-                items=tuple(
-                    m.made(i, op, {**args, "#": n}) if isinstance(i, Tensor) else i for n, i in enumerate(result.items)
-                ),
-            )
-        case Many(item=Tensor() as item):
-            return replace(result, item=m.made(item, op, args))
+            items = (_remembering(m, i, op, {**args, "#": n}) for n, i in enumerate(result.items))
+            return replace(result, items=tuple(items))
+        case Many(item=item):
+            return replace(result, item=_remembering(m, item, op, args))
         case Mapping():
-            return replace(
-                result,
-                items=tuple(
-                    (k, m.made(v, op, {**args, "#": k}) if isinstance(v, Tensor) else v) for k, v in result.items
-                ),
-            )
+            return replace(result, items=tuple((k, _remembering(m, v, op, {**args, "#": k})) for k, v in result.items))
         case _:
             return result
+
+
+def _remembering(m: Machine, value: Value, op: str, args: dict[str, Any]) -> Value:
+    if not isinstance(value, Tensor):
+        return value
+    if isinstance(value.shape, Partial) and value.shape.key is None:
+        # later code may still teach us its rank
+        value = value.with_(shape=replace(value.shape, key=m.fresh()))
+    return m.made(value, op, args)
 
 
 def _prepared(m: Machine, value: Any, parameter: Any) -> Any:

@@ -572,11 +572,17 @@ def _compare(
         if size is None:
             continue
         verdict = m.kit.compare(axis.size, size)
+        if verdict.sometimes and tensor.made is None and _is_nameless(m, axis.size):
+            verdict = m.kit.agree(axis.size, size)  # an argument of which nothing but its rank was known
         if verdict.never or (verdict.sometimes and outcome[0].always):
             outcome = (verdict, i)
         if verdict.never:
             break
     _state(m, tensor, sizes, texts, text, subject, source, site, *outcome, variadic)
+
+
+def _is_nameless(m: Machine, size: Size) -> bool:
+    return m.kit.is_free(size) and as_symbol(m.size(size)) not in m.authored
 
 
 def _state(

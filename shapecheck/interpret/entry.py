@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from shapecheck.dims import as_symbol, symbol
 from shapecheck.facts import Facts
 from shapecheck.imports import Project
 from shapecheck.interpret.calls import bind_parameters, instantiate
@@ -14,17 +15,36 @@ from shapecheck.interpret.machine import (
     STEPS_PER_ENTRY,
     STEPS_PER_INIT,
     Activation,
+    Entry,
     Machine,
     Oracle,
     OutOfBudget,
     PathEnds,
+    Told,
 )
 from shapecheck.interpret.modules import decorator_names, find_member, is_module_class
 from shapecheck.interpret.state import Instance, State
 from shapecheck.program import Attr, Branch, Class, Const, Function, Name, Node, Param, Program, Stmt, Try, With, walk
-from shapecheck.values import NONE, Bound, ClassVal, Closure, Extern, Layer, Lit, Many, Num, Ref, Unknown, Value
+from shapecheck.values import (
+    NONE,
+    Axis,
+    Bound,
+    ClassVal,
+    Closure,
+    Extern,
+    Layer,
+    Lit,
+    Many,
+    Num,
+    Partial,
+    Ref,
+    Tensor,
+    Unknown,
+    Value,
+)
 
 RECURSION = 12_000
+RUNS = 3  # of one entry: the ranks that one run learned may let the next learn more
 
 
 def analyze(program: Program, project: Project) -> Facts:
@@ -73,13 +93,32 @@ def entries(body: tuple[Stmt, ...], path: str, cls: ClassVal | None = None) -> l
 
 
 def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
-    """Run one function as if called from outside, with arguments of which only its own text tells anything."""
+    """Run one function as if called from outside, with arguments of which only its own text tells anything.
+
+    A line far down may tell how many axes an argument has (`z @ z.t()`: two). The function is then run once more, so
+    that all lines above know it too.
+    """
     base = m.state
+    mark = len(m.facts.items)
+    told: Told = {}
+    for _ in range(RUNS):
+        ended = _attempt(m, function, cls, told)
+        learned = _learned(m, told) if ended and m.entry_steps < STEPS_PER_ENTRY // 4 else {}
+        m.state = base
+        if not learned or m.spent:
+            break
+        m.facts.forget(mark)
+        told |= learned
+
+
+def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -> bool:
+    """One run of an entry; False when it was broken off."""
     m.entry_steps = m.idle_steps = 0
     m.of_init = function.name == "__init__"
+    m.entry = Entry(told)
     m.stack = []
     m.oracle = Oracle()
-    m.state = base.copy()
+    m.state = m.state.copy()
     m.activations = [Activation(m.serial(), -1, m.path, None)]
     try:
         receiver = _receiver(m, cls, function) if cls is not None else None
@@ -88,21 +127,47 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
         m.oracle = Oracle()
         closure = Closure(function, m.path, 0, receiver, cls, decorator_names(function))
         args = [receiver] if receiver is not None else []
+        m.entry = Entry(told)
+        ended = True
         try:
             _run_unknown(m, closure, function, args, function)
         except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
             m.stack = []
+            ended = False
         if function.name == "__init__" and cls is not None and isinstance(receiver, Ref):
             m.state.heap.setdefault(receiver.id, Instance(cls, {}, f"{cls.node.name}#{receiver.id}"))
             m.receivers.setdefault(id(cls.node), (receiver, m.state.copy()))
     except (OutOfBudget, RecursionError, PathEnds):
         m.stack = []
+        return False
     finally:
         m.activations = []
-        m.state = base
+    return ended
 
 
-def _arguments(m: Machine, closure: Closure, args: list[Value], function: Function) -> dict[str, Value]:
+def _learned(m: Machine, told: Told) -> Told:
+    """The parameters whose rank every way through the function told, beside those known at its beginning."""
+    found: Told = {}
+    for name, key in m.entry.keys.items():
+        shapes = [state.tensor(Tensor(Partial(key=key))).axes for state in m.entry.ends]
+        known = [axes for axes in shapes if axes]
+        if name not in told and known and {len(axes) for axes in known} == {len(axes or ()) for axes in shapes}:
+            found[name] = tuple(m.hints.get(as_symbol(axis.size) or "", "") for axis in known[0])
+    return found
+
+
+def _tell(m: Machine, name: str, key: str) -> None:
+    """Give the argument the rank that an earlier run learned; else note where this run may learn it."""
+    hints = m.entry.told.get(name)
+    if hints is not None:
+        axes = (
+            Axis(symbol(m.fresh(hint)), role="" if i or len(hints) < 2 else "batch") for i, hint in enumerate(hints)
+        )
+        m.state.shapes[key] = tuple(axes)
+    m.entry.keys[name] = key
+
+
+def _arguments(m: Machine, closure: Closure, args: list[Value], function: Function, node: Node) -> dict[str, Value]:
     """Parameters of an entry: unknown each, by a key that carries its name. A default tells the kind of value; one
     that is a function stays, since that is what callers leave in place."""
     frame = bind_parameters(m, closure, args, {}, function)
@@ -121,6 +186,8 @@ def _arguments(m: Machine, closure: Closure, args: list[Value], function: Functi
                 frame[p.name] = made or Unknown(_hint(default), key)
                 if default == NONE and p.default is not None and p.annotation is not None and not _tensorish(p):
                     m.optional.add(key)
+                if made is None and closure.node is node:
+                    _tell(m, p.name, key)
     return frame
 
 
@@ -220,9 +287,12 @@ def _run_unknown(m: Machine, closure: Closure, function: Function, args: list[Va
     """Run a function whose further arguments nobody knows."""
 
     def fill(frame: int) -> None:
-        arguments = _arguments(m, closure, args, function)  # may run an `__init__`, which replaces the state
+        arguments = _arguments(m, closure, args, function, node)  # may run an `__init__`, which replaces the state
         m.state.scope(frame).update(arguments)
         on_enter(m, function, frame, as_entry=True)
+        if closure.node is node:
+            keys = m.entry.keys.items()
+            m.entry.keys = {n: key for n, key in keys if m.state.tensor(Tensor(Partial(key=key))).rank is None}
 
     m.enter(closure, node, function.name, fill, as_entry=True)
 

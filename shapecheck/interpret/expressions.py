@@ -304,7 +304,8 @@ def operator(m: Machine, expr: Op) -> Value:
     if op == "not":
         truth = branching.truth(m, expr)
         return Unknown("bool", m.fresh()) if truth is None else (TRUE if truth else FALSE)
-    values = [m.resolve(m.eval(o)) for o in expr.operands]
+    # the second operand may tell what the first one is: `x / x.norm(dim=-1)`
+    values = [m.resolve(v) for v in [m.eval(o) for o in expr.operands]]
     if op in ("is", "isnot", "in", "notin"):
         truth = branching.compare_values(m, op, values[0], values[1])
         return Unknown("bool", m.fresh()) if truth is None else (TRUE if truth else FALSE)
@@ -374,7 +375,9 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
 def _operand(v: Value) -> Value:
     if not isinstance(v, Unknown):
         return v
-    return Unknown("float", v.key) if _numberish(v) and v.hint == "" else v if _numberish(v) else Tensor(dtype=None)
+    if _numberish(v):
+        return Unknown("float", v.key) if v.hint == "" else v
+    return attributes.as_tensor(v) or Tensor(dtype=None)
 
 
 def arithmetic(m: Machine, op: str, values: list[Value], node: Expr | None = None) -> Value:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from shapecheck.dims import Size, Symbol
+from shapecheck.interpret import ranks
 from shapecheck.interpret.globals import Imported, Later
 from shapecheck.interpret.state import Instance
 from shapecheck.program import Node
@@ -96,10 +97,9 @@ def of_size(size: Size) -> Form:
 
 
 class Forms:
-    """Forms of values, remembered: values never change. `asked` are the ops whose operands the engine looks up."""
+    """Forms of values, remembered: values never change."""
 
-    def __init__(self, asked: frozenset[str]) -> None:
-        self._asked = asked
+    def __init__(self) -> None:
         self._kept: dict[int, tuple[Any, Form]] = {}  # by identity, with the value so that it stays the only one
 
     def of(self, value: Any) -> Form:
@@ -121,7 +121,10 @@ class Forms:
             case None:
                 return _NONE
             case Tensor(shape=shape, dtype=dtype, made=made, content=content):
-                return _together(("T", dtype), self.shape(shape), self.of(made), self.of(content))
+                # of a tensor of unknown rank the engine asks what made it
+                asked = made is not None and isinstance(shape, Partial)
+                history = self._asked(made) if asked else self.of(made)  # type: ignore[arg-type]
+                return _together(("T", dtype), self.shape(shape), history, self.of(content))
             case Num(size=size, origin=origin, of=of, at=at, ratio=ratio):
                 return _together(("N", at), of_size(size), self.of(origin), self.of(of), _whole(ratio))
             case Unknown(hint=hint, key=key):
@@ -163,18 +166,25 @@ class Forms:
                 return self._with("Slice", lower, upper, step)
             case Instance(cls=cls, attrs=attrs, key=key):
                 return _together(("O", *attrs), self.of(cls), _named(key), *map(self.of, attrs.values()))
-            case Made(op=op, args=args):
-                tokens, leaves = ("made", op), (value,)
-                if op not in self._asked:
-                    return tokens, leaves
-                operand = args.get("input", args.get("tensor", args.get("tensors")))
-                inner = self.of(operand)
-                return (tokens, inner[0]), (*leaves, *inner[1])
+            case Made(op=op):
+                return ("made", op), (value,)
             case Origin():
                 return ("from",), (value,)
             case Affine(offset=offset, stride=stride):
                 return _together("A", of_size(offset), of_size(stride))
         raise Formless
+
+    def _asked(self, made: Made) -> Form:
+        return _together("asked", self.of(made), *map(self._argument, ranks.looked_at(made)))
+
+    def _argument(self, value: Any) -> Form:
+        match value:
+            case None | bool() | int() | float() | str():
+                return ("raw", repr(value)), ()
+            case tuple():
+                return _together("several", *map(self._argument, value))
+            case _:
+                return self.of(value)
 
     def shape(self, shape: Shape) -> Form:
         if isinstance(shape, Partial):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import ALWAYS, Size, TooComplex, Verdict, as_quotient, as_symbol, compare, solve, symbol, symbols
 from shapecheck.facts import Broadcasted, Crashed, Learned
+from shapecheck.interpret.ranks import follows, operands_learn
 from shapecheck.values import Axis, Items, Lit, Many, Num, Origin, Partial, Shape, ShapeOf, Site, Tensor, Unknown, Value
 
 if TYPE_CHECKING:
@@ -64,11 +65,12 @@ class Learner:
         return verdict
 
     def _keep_name(self, name: str, size: Size) -> tuple[str, Size]:
-        """Of two free symbols that are one, the one that the author named stays."""
+        """Of two free symbols that are one, the one that the author named stays, else the older one."""
         other = as_symbol(size)
         if other is None or not is_free_name(other) or not is_free_name(name):
             return name, size
-        swap = name in self.m.authored and other not in self.m.authored
+        named, other_named = name in self.m.authored, other in self.m.authored
+        swap = named if named != other_named else name < other
         return (other, symbol(name)) if swap else (name, size)
 
     def divides(self, size: Size) -> Size:
@@ -139,7 +141,7 @@ class Learner:
         if isinstance(s, Partial) and s.key is not None and self._is_open(s.key):
             self.m.state.shapes[s.key] = shape
             if isinstance(shape, tuple):
-                self._teach_source(tensor, len(shape))
+                self._teach_operands(tensor, len(shape))
         return tensor.with_(shape=shape)
 
     def _is_open(self, key: str) -> bool:
@@ -147,21 +149,22 @@ class Learner:
         known = self.m.state.shapes.get(key)
         return known is None or (isinstance(known, Partial) and known.key == key)
 
-    def _teach_source(self, tensor: Tensor, rank: int) -> None:
-        """What is learned of a result's rank holds for the operand that it was made of."""
-        source, more = _source(tensor)
-        if source is not None:
-            self.rank(source, rank - more)
+    def _teach_operands(self, tensor: Tensor, rank: int) -> None:
+        """What is learned of a result's rank holds for the operands that it was made of."""
+        if tensor.made is not None:
+            for operand, axes in operands_learn(tensor.made, rank, lambda t: self._recall(t, 3).rank):
+                if _one_key(operand, tensor):
+                    self._teach_operands(operand, axes)  # it is known by now, but not what made it
+                else:
+                    self.rank(operand, axes)
 
-    def _recall(self, tensor: Tensor) -> Tensor:
-        """The tensor, with the rank that follows from what was learned since of the operand that it was made of."""
+    def _recall(self, tensor: Tensor, depth: int = 6) -> Tensor:
+        """The tensor, with the rank that follows from what was learned since of the operands that it was made of."""
         tensor = self.m.state.tensor(tensor)
-        if isinstance(tensor.shape, Partial):
-            source, more = _source(tensor)
-            if source is not None:
-                known = self._recall(source).rank
-                if known is not None:
-                    return self.rank(tensor, known + more)
+        if isinstance(tensor.shape, Partial) and tensor.made is not None and depth:
+            rank = follows(tensor.made, lambda operand: self._recall(operand, depth - 1).rank)
+            if rank is not None:
+                return self.rank(tensor, rank)
         return tensor
 
     def rank(self, tensor: Tensor, rank: int) -> Tensor:
@@ -298,18 +301,6 @@ class Learner:
         return self.m.site
 
 
-def _source(tensor: Tensor) -> tuple[Tensor | None, int]:
-    """The operand whose rank decides the tensor's, and by how much they differ."""
-    made = tensor.made
-    if made is None or made.op not in MORE_AXES:
-        return None, 0
-    source = made.args.get("input", made.args.get("tensor", made.args.get("tensors")))
-    match source:
-        case Many(item=member):
-            source = member
-        case Items(items=(first, *_)):
-            source = first
-    return (source if isinstance(source, Tensor) else None), MORE_AXES[made.op]
-
-
-MORE_AXES = {"unsqueeze": 1, "all_gather": 0, "normalize": 0, "Linear": 0, "softmax": 0, "cat": 0}
+def _one_key(a: Tensor, b: Tensor) -> bool:
+    """Have they one unknown shape?"""
+    return isinstance(a.shape, Partial) and isinstance(b.shape, Partial) and a.shape.key == b.shape.key is not None

@@ -100,6 +100,18 @@ class Activation:
     result_comment: tuple[Written, Site] | None = None  # a comment in the body told the shape of the result
 
 
+Told = dict[str, tuple[str, ...]]  # a parameter -> a letter or "" for each axis that it has
+
+
+@dataclass(slots=True)
+class Entry:
+    """The function that runs as if called from outside: what an earlier run of it told, and where to learn more."""
+
+    told: Told = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)  # parameter of unknown rank -> the key of its shape
+    ends: list[State] = field(default_factory=list)  # what is known at the end of each way through it
+
+
 class Machine:
     """All that one file's analysis shares: the project, the facts, the present state and activation."""
 
@@ -135,6 +147,7 @@ class Machine:
         self.of_init = False  # is the entry an `__init__`, most of which meets none
         self.entry_limit = STEPS_PER_ENTRY
         self.ops_run = 0  # calls of torch, and of unknown things, that were stated
+        self.entry = Entry()
         self.summaries = Summaries()
         self.receivers: dict[int, tuple[Ref, State]] = {}  # class -> its instance with unknown arguments, for entries
         self.shared_heap: dict[int, Instance] = {}  # objects that the top levels of other modules made
@@ -145,7 +158,7 @@ class Machine:
         self.op_name = ""
         self.frame_parents: dict[int, tuple[int, ...]] = {}
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
-        self.last_serial = 0
+        self.last_serial = 1_000_000  # so that the texts of serial numbers sort as the numbers do
         self.source_read = 0  # characters of other modules
 
     # ---------------------------------------------------------------- services
@@ -478,6 +491,8 @@ class Machine:
             if activation.yields:
                 value = _generated(activation.yields, self.fresh)
             results.append((out.state, value))
+        if not self.stack and len(self.activations) == 2:
+            self.entry.ends = [st for st, _ in results]
         if not results:  # every way raises: what comes after is never reached
             self.state = outcomes[0].state if outcomes else self.state
             return []

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from shapecheck.facts import Called, Fact, Frame
 from shapecheck.interpret.forms import Formless, Forms, Within, of_size, split
-from shapecheck.interpret.kit import MORE_AXES
 from shapecheck.interpret.renaming import Renaming
 from shapecheck.interpret.state import Instance, State
 from shapecheck.program import Node
@@ -91,7 +90,7 @@ class Mark:
 class Summaries:
     """The summaries of one file's run, and what has to be known of a call to make one."""
 
-    forms: Forms = field(default_factory=lambda: Forms(frozenset(MORE_AXES) | {"all_gather"}))
+    forms: Forms = field(default_factory=Forms)
     known: dict[tuple[Any, ...], Summary] = field(default_factory=dict)
     entered: list[tuple[int, int]] = field(default_factory=list)  # functions, with how many calls were around them
     refused: int = 0  # calls that were not entered because of those around them

@@ -104,6 +104,11 @@ def _cancel(kit: Kit, have: Sequence[Size], given: Sequence[Size]) -> tuple[list
 
 def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Sequence[Size]) -> Size:
     """The size that -1 stands for; -1 when torch would refuse (stated)."""
+    if len(given) == len(have) + 1 and list(given).index(-1) == 1 and kit.is_free(have[0]) and have[0] != given[0]:
+        for own, wanted in zip(have[1:], given[2:]):  # `p.view(b, -1, d)` cuts the rows, and d is the width of p
+            if kit.is_free(own):
+                kit.agree(own, wanted)
+        have = [kit.resolve(s) for s in have]
     left, right = _cancel(kit, have, [s for s in given if s != -1])
     if not right:
         return product(left)
