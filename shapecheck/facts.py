@@ -46,6 +46,14 @@ class Called(Fact):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Met(Fact):
+    """An arithmetic operator got two operands, one of which at least has no known rank: `op` as the code writes it."""
+
+    op: str
+    operands: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Broadcasted(Fact):
     """Operands of an elementwise op or of a product's batch axes met. `shapes` are as given, `result` as computed.
 
@@ -235,6 +243,7 @@ __all__ = [
     "Facts",
     "Frame",
     "Learned",
+    "Met",
     "Returned",
     "Shape",
     "Stored",

@@ -20,6 +20,7 @@ FLOORS = [
     {
         "rule",
         "labels",
+        "columns",
         "crossing",
         "crashes",
         "expected",

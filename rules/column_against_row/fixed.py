@@ -87,3 +87,34 @@ class Grader(nn.Module):
         """grades: (batch,)"""
         first = self.encoder(**texts).last_hidden_state[:, 0]
         return self.criterion(self.head(first).squeeze(-1), grades)
+
+
+class Critic(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.body = nn.Linear(width, width)
+        self.value = nn.Linear(width, 1)
+
+    def forward(self, state, action):
+        return self.value(F.relu(self.body(torch.cat([state, action], dim=1))))
+
+
+def entropy_regularised(policy, state, width):
+    critics = Critic(width), Critic(width)
+    mean, spread = policy(state)
+    choice = torch.distributions.Normal(mean, spread.exp())
+    action = choice.rsample()
+    likelihood = choice.log_prob(action).sum(1, keepdim=True)
+    lowest = torch.min(critics[0](state, action), critics[1](state, action))
+    return (0.2 * likelihood - lowest).mean()
+
+
+def surprise(returns, values, chosen):
+    gain = (returns - values.squeeze(-1)).detach()
+    return F.mse_loss(values.squeeze(-1), returns) - (chosen * gain).mean()
+
+
+def regret(critic, batch, chosen):
+    value = critic(batch.state)
+    reached = batch.reached.float()
+    return F.smooth_l1_loss(value, reached[:, None]), chosen * (reached - value.detach().squeeze(-1))

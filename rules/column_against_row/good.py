@@ -59,3 +59,24 @@ def chosen_columns(logits, wanted):
     batch, _ = logits.shape
     positive = logits.gather(1, torch.zeros(batch, 1, dtype=torch.long))
     return (logits[:, wanted] - positive).clamp(min=0).mean()
+
+
+def both_flat(critic, state, likelihood):
+    value = critic(state).unsqueeze(1)
+    return likelihood.sum(1, keepdim=True).view(-1) - value.view(-1), likelihood.sum(1, keepdim=True) - value
+
+
+def one_tensor_with_itself(x):
+    column = x.sum(1, keepdim=True)
+    return column - column.view(-1)
+
+
+def reshaped_in_both(values, returns):
+    flat = values.squeeze(-1)
+    return F.mse_loss(values.squeeze(-1), returns), returns - flat, returns - values.squeeze(-1).detach()
+
+
+def on_either_way(values, returns, columns: bool):
+    if columns:
+        return F.mse_loss(values.squeeze(-1), returns)
+    return (returns - values).abs().mean()

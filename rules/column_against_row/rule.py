@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shapecheck.columns import Told, flattened_column, identity, is_column, told_by
 from shapecheck.crossing import (
     ELEMENTWISE_LOSSES,
     called_by,
@@ -157,6 +158,68 @@ def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
             help="do not add the axis: two tensors of one shape meet row by row as they are",
             covers=COVERS,
         )
+
+
+@META.on(Called)
+def check_flattened(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """Two columns, one of which was made flat: `q.view(-1)` of a `[..., 1]` against `x.sum(1, keepdim=True)`."""
+    left, right = fact.args.get("input"), fact.args.get("other", fact.args.get("target"))
+    if fact.op not in ELEMENTWISE and fact.op not in ELEMENTWISE_LOSSES:
+        return
+    if not isinstance(left, Tensor) or not isinstance(right, Tensor) or not isinstance(fact.result, Tensor):
+        return
+    for column, row in ((left, right), (right, left)):
+        source = flattened_column(row)
+        if source is None or not is_column(column) or column_on_purpose(column) or column.rank not in (None, 2):
+            continue
+        if _known_rows(column, row) or identity(column) == identity(source) or _of_one_tensor(column, source):
+            continue
+        assert row.axes is not None
+        if row.axes[0].size == 1 or meets_matrix(fact.result, facts):
+            continue
+        names = facts.names()
+        tall, flat, was = names.shape(column), names.shape(row), names.shape(source)
+        batch = names.axis(row.axes[0])
+        made = base(row, IN_PLACE_ORDER | {"same"}).made
+        site = blame(fact, [column, row], facts.path)
+        yield META.finding(
+            site,
+            f"{tall} against {flat} crosses every row with every row: {flat} was a column, {was}, before it was made "
+            "flat, and the other still is one",
+            Severity.WARNING,
+            labels=_labels(site, column, row, facts, tall, flat),
+            notes=(Note(f"{was} is made flat here", made.site),) if made is not None else (),
+            condition=f"{batch} = 1",
+            help="make both flat, or leave both columns",
+            covers=COVERS,
+        )
+        return
+
+
+@META.on(Called)
+def check_told(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`r - v`, where `mse_loss(r.unsqueeze(1), v)` tells that v has an axis of size 1 that r lacks."""
+    for told in told_by(fact, facts):
+        if told.met.site.path != facts.path:
+            continue
+        yield _told(told, facts)
+
+
+def _told(told: Told, facts: Facts) -> Finding:
+    loss, met = told.loss, told.met
+    names = facts.names()
+    shown = next((names.shape(v) for v in met.operands if isinstance(v, Tensor) and v.rank), "")
+    what = "takes an axis of size 1 from one of them" if told.drops else "gives one of them an axis of size 1"
+    return META.finding(
+        met.site,
+        f"a column meets a row{', ' + shown if shown else ''}: {loss.op} {what} before it compares the two, so as they "
+        "meet here every row meets every row",
+        Severity.WARNING,
+        notes=(Note("here the two are given one shape first", loss.site),),
+        condition="the batch is 1",
+        help="reshape the operand here as well, so that both are [B] or both are [B, 1]",
+        covers=COVERS,
+    )
 
 
 def _as_meant(column: Tensor, row: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:

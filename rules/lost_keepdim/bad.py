@@ -52,3 +52,21 @@ def log_probabilities(scores):
     """
     normaliser = torch.logsumexp(scores, dim=-1)
     return scores - normaliser  # expect: SC103
+
+
+def of_any_rank(x):
+    turned = x.transpose(-2, -1)
+    return turned / turned.norm(dim=-1)  # expect: SC103
+
+
+def of_any_matrix(x):
+    rows = x.transpose(1, 2)
+    return rows - rows.mean(dim=-1)  # expect: SC103
+
+
+# run: at_another_place(h=[B, C, K]); raises: B=3, C=4, K=5; differ: B=4, C=4, K=4; equal: B=1, C=1, K=1
+def at_another_place(h):
+    _bins, _channels, _batch = h.shape
+    h = h.permute(1, 2, 0)
+    total = h.sum(dim=-1).unsqueeze(0) + 1e-9
+    return h / total  # expect: SC103

@@ -45,3 +45,20 @@ def log_probabilities(scores):
     """
     normaliser = torch.logsumexp(scores, dim=-1)
     return scores - normaliser.unsqueeze(-1)
+
+
+def of_any_rank(x):
+    turned = x.transpose(-2, -1)
+    return turned / turned.norm(dim=-1, keepdim=True)
+
+
+def of_any_matrix(x):
+    rows = x.transpose(1, 2)
+    return rows - rows.mean(dim=-1, keepdim=True)
+
+
+def at_another_place(h):
+    _bins, _channels, _batch = h.shape
+    h = h.permute(1, 2, 0)
+    total = h.sum(dim=-1, keepdim=True) + 1e-9
+    return h / total

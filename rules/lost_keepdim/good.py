@@ -38,3 +38,12 @@ def columns_of_pairs(q, p):
     batch, dim = q.shape
     scores = (q @ p.view(batch, dim).T).exp()
     return scores / scores.sum(dim=0), scores / torch.sum(scores, dim=1, keepdim=True)
+
+
+def put_back(x):
+    _batch, _seq, _dim = x.shape
+    return x / x.sum(dim=1).unsqueeze(1), x / x.sum(-1).unsqueeze(-1), x - x.mean(dim=-1)[..., None]
+
+
+def perhaps_a_vector(x, y):
+    return x / x.norm(dim=-1), (x * y).sum(-1) / x.norm(dim=-1)

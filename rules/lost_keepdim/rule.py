@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import IN_PLACE_ORDER, base, blame
-from shapecheck.facts import Broadcasted, Facts
+from shapecheck.columns import identity
+from shapecheck.dataflow import IN_PLACE_ORDER, base, blame, operands
+from shapecheck.facts import Broadcasted, Called, Facts
 from shapecheck.labels import operand_sites
 from shapecheck.program import Call, Node, walk
 from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.values import Axis, Items, Lit, Made, Num, Site, Tensor
+from shapecheck.values import Axis, Items, Lit, Made, Num, Partial, Site, Tensor
 
 META = Rule(
     "SC103",
@@ -19,6 +20,7 @@ META = Rule(
 )
 
 CASTS = frozenset({"same"})
+ARITHMETIC = frozenset({"add", "sub", "mul", "div", "truediv"})
 REDUCTIONS = frozenset(
     {
         "sum",
@@ -53,6 +55,88 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
         if square and (base(source).made is not base(whole).made or base(whole).made is None):
             return
         yield _finding(fact, facts, whole, part, made, dim, source, square)
+        return
+
+
+@META.on(Called)
+def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`x / x.norm(dim=-1)` of an x of two axes or more, however many there are."""
+    if fact.op not in ARITHMETIC:
+        return
+    left, right = fact.args.get("input"), fact.args.get("other")
+    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        return
+    for whole, part in ((left, right), (right, left)):
+        made = base(part, IN_PLACE_ORDER | CASTS).made
+        if not isinstance(whole.shape, Partial) or made is None or made.op not in REDUCTIONS:
+            continue
+        source, dims = made.args.get("input", made.args.get("A", made.args.get("x"))), _last(made.args.get("dim"))
+        if made.args.get("keepdim") not in (False, Lit(False)) or not isinstance(source, Tensor) or not dims:
+            continue
+        if identity(source) is None or identity(source) != identity(whole) or whole.shape.min_rank <= dims:
+            continue
+        names = facts.names()
+        large = names.shape(whole)
+        site = blame(fact, [whole, part], facts.path)
+        axes = "the last axis" if dims == 1 else f"the last {dims} axes"
+        yield META.finding(
+            site,
+            f"{made.op} over {axes} of {large} drops {'it' if dims == 1 else 'them'}, so what is left meets the axes "
+            f"of {large} {'one place' if dims == 1 else f'{dims} places'} to the right of where it belongs",
+            notes=(Note("the axis is dropped here", made.site),),
+            help="pass keepdim=True to the reduction",
+            fix=_fix(site, fact.site, made, -1, None),
+            covers=("SC902", "SC102", "SC105"),
+        )
+        return
+
+
+def _last(dim: object) -> int:
+    """How many of the last axes `dim` names: 1 for -1, 2 for (-2, -1); 0 for anything else."""
+    match dim:
+        case Num(size=-1) | -1:
+            return 1
+        case Items(items=items):
+            given = sorted(i.size for i in items if isinstance(i, Num) and isinstance(i.size, int))
+            return len(items) if given == list(range(-len(items), 0)) else 0
+    return 0
+
+
+@META.on(Broadcasted)
+def check_misplaced(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
+    """`h / h.sum(-1).unsqueeze(0)`: the axis came back at another place."""
+    if len(fact.operands) != 2:
+        return
+    for whole, part in (fact.operands, fact.operands[::-1]):
+        moved = base(part, IN_PLACE_ORDER | CASTS).made
+        inner = next(iter(operands(moved)), None) if moved is not None and moved.op == "unsqueeze" else None
+        made = base(inner, IN_PLACE_ORDER | CASTS).made if inner is not None else None
+        if moved is None or inner is None or made is None or made.op not in REDUCTIONS or not whole.axes:
+            continue
+        source, dim = made.args.get("input", made.args.get("A", made.args.get("x"))), _integer(made.args.get("dim"))
+        place = _integer(moved.args.get("dim"))
+        if not isinstance(source, Tensor) or source.axes is None or dim is None or place is None or not part.axes:
+            continue
+        rank = len(source.axes)
+        if identity(source) is None or identity(source) != identity(whole) or len(part.axes) != rank or rank < 2:
+            continue
+        if made.args.get("keepdim") not in (False, Lit(False)) or dim % rank == place % rank:
+            continue
+        names = facts.names()
+        large, small = names.shape(whole), names.shape(part)
+        site = blame(fact, [whole, part], facts.path)
+        square = _lines_up(whole, part)
+        if square and _symmetric(source):
+            return
+        yield META.finding(
+            site,
+            f"{made.op} over axis {dim} of {large} gets its axis back at {place}, not at {dim}: {small} takes the "
+            "values of one axis for those of another",
+            Severity.WARNING if square else Severity.ERROR,
+            notes=(Note("the axis is dropped here", made.site), Note("and put back here", moved.site)),
+            help=f"pass keepdim=True to the reduction, or write `.unsqueeze({dim})`",
+            covers=("SC902", "SC102", "SC105"),
+        )
         return
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shapecheck.interpret.globals import module_attr
 from shapecheck.interpret.modules import decorator_names, external_bases, find_member, is_module_class
-from shapecheck.ops import helpers, huggingface, layers
+from shapecheck.ops import distributions, helpers, huggingface, layers
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.program import Arg, Attr, Bind, Call, Class, Expr, Function, Name, Node, walk
 from shapecheck.values import (
@@ -384,6 +385,11 @@ def of_class(m: Machine, cls: ClassVal, name: str) -> Value:
 # ---------------------------------------------------------------------- layers
 
 
+def resolved(m: Machine, layer: Layer) -> Layer:
+    """The layer, with what it was made of as it is known now."""
+    return replace(layer, args=tuple((k, m.resolve(v)) for k, v in layer.args))
+
+
 def _of_layer(m: Machine, layer: Layer, name: str) -> Value:
     known = layers.attribute(m.kit, layer, name)  # first: `bias=True` is how it was made, `.bias` a tensor
     if known is not None:
@@ -395,6 +401,8 @@ def _of_layer(m: Machine, layer: Layer, name: str) -> Value:
         return config
     if name in ("forward", "__call__"):
         return layer
-    if name in MOVES:
+    if name in MOVES or (layer.name in distributions.CONSTRUCTORS and name in distributions.METHODS):
         return Method(layer, name)
+    if layer.name in distributions.CONSTRUCTORS and name in distributions.ATTRIBUTES:
+        return distributions.member(m.kit, resolved(m, layer), name)
     return Unknown(key=f"{layer.key or layer.name}.{name}") if layer.key else Method(layer, name)

@@ -10,7 +10,7 @@ from shapecheck.interpret import attributes, branching
 from shapecheck.interpret.attributes import as_tensor, attribute
 from shapecheck.interpret.iterating import members_of
 from shapecheck.interpret.modules import mro
-from shapecheck.ops import distributed, helpers
+from shapecheck.ops import distributed, distributions, helpers
 from shapecheck.ops.kit import LAYERS, REGISTRY, OpSpec, bind, signature
 from shapecheck.program import Call, Node
 from shapecheck.values import (
@@ -69,7 +69,7 @@ def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Va
         return _python(m, last, args, kwargs, node)
     if name in REGISTRY:
         return run_op(m, name, args, kwargs, node)
-    if name in LAYERS:
+    if name in LAYERS or name in distributions.CONSTRUCTORS:
         return make_layer(m, name, args, kwargs)
     if head == "torch.Tensor" and f"Tensor.{last}" in REGISTRY:
         return run_op(m, f"Tensor.{last}", args, kwargs, node)
@@ -120,24 +120,22 @@ def by_name(m: Machine, dotted: str, args: list[Value], kwargs: dict[str, Value]
 
 
 def make_layer(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
-    spec = LAYERS[name]
+    constructor = LAYERS[name].constructor if name in LAYERS else distributions.CONSTRUCTORS[name]
     key = f"layer {m.serial()}"
     from shapecheck.interpret.calls import LOOSE
 
     if LOOSE in kwargs or "*" in kwargs:
         return Layer(name, (), key)
-    bound = bind(spec.constructor, args, kwargs)
+    bound = bind(constructor, args, kwargs)
     if bound is None:
         return Layer(name, (), key)
     values: list[tuple[str, Value]] = []
     for parameter, value in bound.arguments.items():
-        if isinstance(value, tuple) and any(
-            p.name == parameter and p.kind is p.VAR_POSITIONAL for p in spec.constructor
-        ):
+        if isinstance(value, tuple) and any(p.name == parameter and p.kind is p.VAR_POSITIONAL for p in constructor):
             values.append((parameter, Items("tuple", value)))
         else:
             values.append((parameter, as_value(value)))
-    given = Items("tuple", tuple(Lit(p.name) for p, _ in zip(spec.constructor, args)) + tuple(Lit(k) for k in kwargs))
+    given = Items("tuple", tuple(Lit(p.name) for p, _ in zip(constructor, args)) + tuple(Lit(k) for k in kwargs))
     return Layer(name, (*values, ("given", given)), key)
 
 

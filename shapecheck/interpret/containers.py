@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shapecheck.interpret.attributes import MOVES, REGISTERS
+from shapecheck.interpret.attributes import MOVES, REGISTERS, resolved
 from shapecheck.interpret.state import join_value
 from shapecheck.interpret.subscripts import any_of, of_value
+from shapecheck.ops import distributions
+from shapecheck.ops.kit import OpSpec, signature
 from shapecheck.program import Node
 from shapecheck.values import (
     NONE,
@@ -104,6 +106,16 @@ def call_method(m: Machine, owner: Value, name: str, args: list[Value], kwargs: 
                 case [Lit(value=str(attribute)), value] if id in m.state.heap:
                     m.state.heap[id] = m.state.heap[id].having(attribute, value)
             return NONE
+        case Layer() if owner.name in distributions.CONSTRUCTORS and name in distributions.METHODS:
+            from shapecheck.interpret.calls import run_spec
+
+            own = resolved(m, owner)
+            spec = OpSpec(
+                name,
+                lambda kit, *args: distributions.member(kit, own, name, *args),
+                signature(distributions.METHODS[name]),
+            )
+            return run_spec(m, f"{owner.name}.{name}", spec, args, node, kwargs)
         case Layer() | Ref():
             return owner if name in MOVES else m.unknown()
         case _:

@@ -11,6 +11,7 @@ from shapecheck.interpret.calls import bind_parameters, instantiate
 from shapecheck.interpret.contracts import on_enter
 from shapecheck.interpret.globals import run_top_level
 from shapecheck.interpret.machine import (
+    STEPS_AT_TOP,
     STEPS_PER_ARGUMENT,
     STEPS_PER_ENTRY,
     STEPS_PER_INIT,
@@ -65,10 +66,12 @@ def run(program: Program, project: Project) -> Machine:
         sys.setrecursionlimit(RECURSION)
     env = m.modules[program.path] = {}
     try:
+        m.entry_limit = STEPS_AT_TOP
         top = run_top_level(m, program, env, shallow=False)
         m.state = State(heap=top.heap)
     except RecursionError:
         m.state = State()
+    m.entry_limit = STEPS_PER_ENTRY
     for function, cls in entries(program.body, program.path):
         if m.spent:
             break

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, nonnegative, positive, symbols
+from shapecheck.facts import Met
 from shapecheck.interpret import attributes, branching, subscripts
 from shapecheck.interpret.globals import lookup
 from shapecheck.interpret.state import join_value
@@ -337,6 +338,8 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
     """A binary, unary or comparison operator on values."""
     from shapecheck.interpret.calls import call, run_op
 
+    if op in _MEETING and len(values) == 2 and _rank_open(values):
+        m.state_fact(Met(site=m.at(expr), op=op, operands=tuple(values)))
     if any(isinstance(v, Tensor) for v in values):
         values = [helpers.settled(m.kit, v) for v in values]
         # an unknown operand may be a number or a tensor: only a tensor of unknown shape covers both
@@ -370,6 +373,15 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
         truth = branching.compare_values(m, op, values[0], values[1])
         return Unknown("bool", m.fresh()) if truth is None else (TRUE if truth else FALSE)
     return arithmetic(m, op, values, expr)
+
+
+_MEETING = frozenset("+-*/")
+
+
+def _rank_open(values: list[Value]) -> bool:
+    """May both be tensors, of which one at least has no known rank?"""
+    open_ = [(isinstance(v, Tensor) and v.rank is None) or v == Unknown("", getattr(v, "key", None)) for v in values]
+    return any(open_) and all(o or (isinstance(v, Tensor) and v.rank) for o, v in zip(open_, values))
 
 
 def _operand(v: Value) -> Value:

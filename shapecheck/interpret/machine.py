@@ -28,6 +28,7 @@ STRAINED = (1_000, 2_000, 3_500, 6_000)  # steps of an entry after which it is r
 MAX_DEPTH = 9  # project calls inside project calls
 STEPS_PER_FILE = 60_000
 STEPS_PER_ENTRY = 10_000
+STEPS_AT_TOP = 24_000  # a script trains at its top level, all in one run
 STEPS_PER_INIT = 6_000  # of the `__init__` behind a method that is run on its own
 STEPS_PER_ARGUMENT = 2_000  # of the `__init__` behind a parameter that is an instance of a project class
 STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors

@@ -7,6 +7,7 @@
 from shapecheck.ops import (
     create,
     distributed,
+    distributions,
     einops,
     functional,
     huggingface,
@@ -30,6 +31,6 @@ PROPERTIES = frozenset({"T", "H", "mT", "mH", "shape", "ndim", "data", "grad", "
 
 __all__ = [
     "LAYERS", "PROPERTIES", "REGISTRY", "Kit", "LayerSpec", "OpSpec", "bind", "construct", "create", "distributed",
-    "einops", "functional", "huggingface", "index", "joining", "layers", "loss", "pointwise", "product", "reduce",
-    "repeat", "reshape", "select", "sequences", "table", "windows",
+    "distributions", "einops", "functional", "huggingface", "index", "joining", "layers", "loss", "pointwise",
+    "product", "reduce", "repeat", "reshape", "select", "sequences", "table", "windows",
 ]  # fmt: skip
