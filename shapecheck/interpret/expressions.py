@@ -344,6 +344,8 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
         values = [helpers.settled(m.kit, v) for v in values]
         # an unknown operand may be a number or a tensor: only a tensor of unknown shape covers both
         operands = [_operand(v) for v in values]
+        if op == "/" and isinstance(values[1], Unknown) and isinstance(values[0], Tensor) and values[0].rank != 0:
+            operands[1] = Unknown("float", values[1].key)  # a temperature, a count: nobody divides by more axes
         if op == "@":
             operands = [attributes.as_tensor(v) or v for v in values]
         return run_op(m, "operator." + TORCH_OPERATOR[op], operands, {}, expr)

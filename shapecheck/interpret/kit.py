@@ -261,12 +261,12 @@ class Learner:
         if len(tensors) == 2 and any(s == () for s in shapes):
             return shapes[0] if shapes[1] == () else shapes[1]
         tails = [s if isinstance(s, tuple) else s.tail for s in shapes]
-        known = min(len(t) if isinstance(s, Partial) else 99 for s, t in zip(shapes, tails))
+        told = min(len(t) if isinstance(s, Partial) else 99 for s, t in zip(shapes, tails))
         out: list[Axis] = []
-        for back in range(1, known + 1):
-            have = [t[-back] for t in tails if back <= len(t)]
-            best, _ = self._widest(have)
-            out.append(best)
+        for back in range(1, max(map(len, tails)) + 1):
+            best, _ = self._widest([t[-back] for t in tails if back <= len(t)])
+            # an operand of which nothing is known there fits, or it stretches an axis of size 1
+            out.append(best if back <= told or best.size != 1 else Axis(self.fresh("")))
         return Partial((), tuple(reversed(out)))
 
     # ----------------------------------------------------------------- stating

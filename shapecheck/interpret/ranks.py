@@ -206,19 +206,22 @@ def _along(made: Made) -> tuple[Tensor, int] | None:
 
 
 def _made_of(part: Tensor, whole: Tensor) -> bool:
-    """`x.norm(dim=-1)` beside x: has the part no more axes than the whole that it was made of, whatever those are?"""
-    key = whole.shape.key if isinstance(whole.shape, Partial) else None
+    """`x.norm(dim=-1)` beside x, `x[None]` beside `x[:, None]`: has the part no more axes than the whole, whatever the
+    rank of what both were made of?"""
+    theirs = dict(_chain(whole))
+    return any(more <= theirs[key] for key, more in _chain(part) if key in theirs)
+
+
+def _chain(tensor: Tensor) -> Iterator[tuple[str, int]]:
+    """The unknown shapes that this one follows from, each with how many more axes this one has."""
     more = 0
     for _ in range(8):
-        if key is None or part.made is None:
-            return False
-        along = _along(part.made)
+        if isinstance(tensor.shape, Partial) and tensor.shape.key is not None:
+            yield tensor.shape.key, more
+        along = None if tensor.made is None else _along(tensor.made)
         if along is None:
-            return False
-        part, more = along[0], more + along[1]
-        if isinstance(part.shape, Partial) and part.shape.key == key:
-            return more <= 0
-    return False
+            return
+        tensor, more = along[0], more + along[1]
 
 
 def _first(args: dict[str, Any]) -> Tensor | None:
