@@ -117,6 +117,11 @@ class Machine:
     """All that one file's analysis shares: the project, the facts, the present state and activation."""
 
     def __init__(self, project: Project, path: str) -> None:
+        from shapecheck.interpret.calls import call  # these files import this one
+        from shapecheck.interpret.expressions import evaluate
+        from shapecheck.interpret.statements import execute
+
+        self._call, self._evaluate, self._execute = call, evaluate, execute
         self.project = project
         self.path = path
         self.facts = Facts(path)
@@ -315,8 +320,6 @@ class Machine:
 
     def run_statement(self, stmt: Stmt, state: State) -> list[Outcome]:
         """All ways through one statement: as many runs as its inner choices ask for."""
-        from shapecheck.interpret.statements import execute
-
         outer = self.oracle
         outcomes: list[Outcome] = []
         pending: list[tuple[int, ...]] = [()]
@@ -328,7 +331,7 @@ class Machine:
                 self.state = state.copy()
                 depth = (len(self.stack), len(self.activations))
                 try:
-                    outcomes += execute(self, stmt)
+                    outcomes += self._execute(self, stmt)
                 except PathEnds:
                     del self.stack[depth[0] :], self.activations[depth[1] :]
                     outcomes.append(Outcome(self.state, Signal("raise")))
@@ -542,14 +545,10 @@ class Machine:
     # ----------------------------------------------------------------- dispatch
 
     def eval(self, expr: Expr) -> Value:
-        from shapecheck.interpret.expressions import evaluate
-
-        return evaluate(self, expr)
+        return self._evaluate(self, expr)
 
     def call(self, func: Value, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
-        from shapecheck.interpret.calls import call
-
-        return call(self, func, args, kwargs, node)
+        return self._call(self, func, args, kwargs, node)
 
     def made(self, tensor: Tensor, op: str, args: dict[str, object]) -> Tensor:
         return tensor.with_(made=Made(op, args, self.site, self.here.id))

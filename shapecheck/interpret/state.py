@@ -24,10 +24,14 @@ from shapecheck.values import (
     Many,
     Mapping,
     Merged,
+    Method,
+    ModuleVal,
     Num,
     OneOf,
     Partial,
+    Ref,
     Shape,
+    ShapeOf,
     Tensor,
     Unknown,
     Value,
@@ -126,18 +130,22 @@ class State:
         return value if shape is value.shape else replace(value, shape=shape)
 
     def value(self, value: Value) -> Value:
+        kind = type(value)  # asked more often than anything else
+        if kind in _AS_THEY_ARE:
+            return value
+        if kind is Unknown:
+            key = value.key  # type: ignore[union-attr]
+            if key in self.narrowed:
+                return self.value(self.narrowed[key])
+            return self.tensor(Tensor(Partial(key=key))) if key in self.shapes else value
         match value:
             case Tensor():
                 return self.tensor(value)
             case Num():
                 size = self.size(value.size)
                 return value if size is value.size else replace(value, size=size)
-            case Unknown(key=str(key)) if key in self.narrowed:
-                return self.value(self.narrowed[key])
             case OneOf(key=key) if key in self.narrowed:
                 return self.value(self.narrowed[key])
-            case Unknown(key=str(key)) if key in self.shapes:
-                return self.tensor(Tensor(Partial(key=key)))
             case Items(items=old):
                 items = tuple(map(self.value, old))
                 return value if all(map(is_, items, old)) else Items(value.kind, items)
@@ -153,6 +161,9 @@ class State:
             case _:
                 return value
 
+
+# nothing that is learned changes these
+_AS_THEY_ARE = frozenset({Bound, ClassVal, Closure, Extern, Layer, Lit, Method, ModuleVal, Ref, ShapeOf})
 
 # ------------------------------------------------------------------------ join
 

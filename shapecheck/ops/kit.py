@@ -219,39 +219,101 @@ _SHAPELESS = frozenset(
 )
 
 
-def bind(parameters: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments | None:
+@dataclass(slots=True)
+class Bound:
+    """The arguments of one call by parameter name, defaults filled in."""
+
+    arguments: dict[str, Any]
+    form: Form
+
+    @property
+    def args(self) -> list[Any]:
+        """As a call passes them: those by position."""
+        found = [self.arguments[name] for name in self.form.positional]
+        return found if self.form.rest is None else [*found, *self.arguments[self.form.rest]]
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """As a call passes them: those by name."""
+        found = {name: self.arguments[name] for name in self.form.named}
+        return found if self.form.more is None else {**found, **self.arguments[self.form.more]}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Parameters, sorted by how they can be given."""
+
+    names: tuple[str, ...]
+    positional: tuple[str, ...]
+    only_positional: frozenset[str]
+    named: tuple[str, ...]
+    rest: str | None  # the name of `*args`
+    more: str | None  # the name of `**kwargs`
+    defaults: dict[str, Any]
+
+
+def bind(parameters: Parameters, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Bound | None:
     """Bind a call's arguments to parameters, defaults filled in.
 
     numpy's spellings (`axis=`) are understood and keywords that no shape depends on (`device=`, `out=`) dropped. None
     where torch would say TypeError, or has an overload that we lack.
     """
-    names = {p.name for p in parameters}
-    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    given: dict[str, Any] = {}
+    form = _form_of(parameters)
+    found: dict[str, Any] = dict(zip(form.positional, args))
+    left = args[len(form.positional) :]
+    if left and form.rest is None:
+        return None
+    more: dict[str, Any] = {}
     for key, value in kwargs.items():
-        if key in names or takes_any:
-            given[key] = value
-        elif _ALIASES.get(key) in names:
-            given[_ALIASES[key]] = value
+        name = key if key in form.names or form.more is not None else _ALIASES.get(key, "")
+        if name in form.positional or name in form.named:
+            if name not in found and name not in form.only_positional:
+                found[name] = value
+                continue
+            if form.more is None or name not in form.only_positional:
+                return None
+            more[name] = value
+        elif form.more is not None:
+            more[key] = value
         elif key not in _SHAPELESS:
             return None
-    try:
-        bound = _signature_of(parameters).bind(*args, **given)
-    except TypeError:
-        return None
-    bound.apply_defaults()
-    return bound
+    arguments: dict[str, Any] = {}
+    for name in form.names:
+        if name in found:
+            arguments[name] = found[name]
+        elif name == form.rest:
+            arguments[name] = tuple(left)
+        elif name == form.more:
+            arguments[name] = more
+        elif name in form.defaults:
+            arguments[name] = form.defaults[name]
+        else:
+            return None
+    return Bound(arguments, form)
 
 
-_SIGNATURES: dict[int, tuple[Parameters, inspect.Signature]] = {}  # by identity: a registered op keeps its own
+_FORMS: dict[int, tuple[Parameters, Form]] = {}  # by identity: a registered op keeps its own
 
 
-def _signature_of(parameters: Parameters) -> inspect.Signature:
-    found = _SIGNATURES.get(id(parameters))
-    if found is None:
-        made = inspect.Signature(parameters, __validate_parameters__=False)
-        found = _SIGNATURES[id(parameters)] = (parameters, made)
-    return found[1]
+def _form_of(parameters: Parameters) -> Form:
+    known = _FORMS.get(id(parameters))
+    if known is None:
+        known = _FORMS[id(parameters)] = (parameters, _form(parameters))
+    return known[1]
+
+
+def _form(parameters: Parameters) -> Form:
+    kinds = inspect.Parameter
+    by_place = (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+    return Form(
+        tuple(p.name for p in parameters),
+        tuple(p.name for p in parameters if p.kind in by_place),
+        frozenset(p.name for p in parameters if p.kind is kinds.POSITIONAL_ONLY),
+        tuple(p.name for p in parameters if p.kind is kinds.KEYWORD_ONLY),
+        next((p.name for p in parameters if p.kind is kinds.VAR_POSITIONAL), None),
+        next((p.name for p in parameters if p.kind is kinds.VAR_KEYWORD), None),
+        {p.name: p.default for p in parameters if p.default is not kinds.empty},
+    )
 
 
 def construct(name: str, args: Sequence[Value], kwargs: Mapping[str, Value], key: str = "") -> Layer | None:
