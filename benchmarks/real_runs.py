@@ -36,6 +36,7 @@ from shapecheck.dims import Dim, evaluate, symbols
 from shapecheck.facts import Assigned
 from shapecheck.imports import Project
 from shapecheck.interpret.entry import run
+from shapecheck.interpret.reveal import as_learned
 from shapecheck.lower import Unreadable, parse
 from shapecheck.naming import Names
 from shapecheck.positions import spans
@@ -93,9 +94,10 @@ def told(path: str) -> dict[tuple[int, int, str], list[Shape]]:
     places = spans(program)
     out: dict[tuple[int, int, str], list[Shape]] = defaultdict(list)
     for fact in facts.of(Assigned):
-        if fact.site.path == path and isinstance(fact.value, Tensor):
+        value = as_learned(facts, fact.value)
+        if fact.site.path == path and isinstance(value, Tensor):
             span = places.span(fact.site.node)
-            out[span.row, span.end_row, fact.name].append(fact.value.shape)
+            out[span.row, span.end_row, fact.name].append(value.shape)
     return out
 
 

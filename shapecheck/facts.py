@@ -196,6 +196,10 @@ class Facts:
     authored: dict[str, str] = field(default_factory=dict)  # symbol -> the name that the author gave it
     hints: dict[str, str] = field(default_factory=dict)  # symbol -> a letter that fits
     counters: dict[str, tuple[Size, Size]] = field(default_factory=dict)  # loop variable -> (first, count)
+    # key of an unknown shape -> what the rest of the function taught of it, for whoever shows shapes; rules judge
+    # each line by what was known when it ran
+    later: dict[str, Shape] = field(default_factory=dict)
+    like: dict[str, str] = field(default_factory=dict)  # key of `x * 2` -> that of x: if a tensor, of the same shape
     program: Program | None = None
     _answers: dict[Any, Any] = field(default_factory=dict)  # of `once`, while there are as many facts as now
     _counted: int = 0

@@ -203,3 +203,46 @@ def test_each_function_names_its_own_sizes() -> None:
 )
 def test_outputs_of_unknown_encoders_have_customary_ranks(expression: str, expected: str | None) -> None:
     assert lines(f"def f(model, tokens):\n  y = {expression}\n").get("y") == expected
+
+
+def test_what_is_learned_below_is_shown_above() -> None:
+    told = "def f(x):\n  y = 1 - x * 2\n  z = torch.relu(x)\n  b, d = x.shape\n"
+    assert lines(told) == {"y": "[b, d]", "z": "[b, d]"}
+    split = "def f(x):\n  y = torch.relu(x)\n  if x.dim() == 2:\n    return 1\n  return 2\n"
+    assert lines(split) == {"y": "[...]"}, "only one way tells"
+
+
+def test_a_base_in_another_file_tells_what_its_methods_are_given(tmp_path: Path) -> None:
+    base = '''
+    import torch.nn as nn
+    class Base(nn.Module):
+      def forward(self, x):
+        """x: features of shape [batch, dim]"""
+        return self.score(x, x.t())
+    '''
+    (tmp_path / "base.py").write_text(textwrap.dedent(base))
+    own = "from base import Base\nclass Loss(Base):\n  def score(self, a, b):\n    s = a @ b\n    return s\n"
+    assert lines(own, str(tmp_path / "loss.py"))["s"] == "[batch, batch]"
+
+
+def test_a_callable_that_branches_choose_is_entered() -> None:
+    text = """
+    class Net(nn.Module):
+      def __init__(self, kind):
+        super().__init__()
+        if kind == "a":
+          self.act = nn.ReLU()
+        else:
+          self.act = lambda x: x[None]
+      def forward(self, x):
+        b, d = x.shape
+        y = self.act(x)
+    """
+    assert lines(text)["y"] == "[b, d] | [1, b, d]"
+    table = "def f(x, name):\n  b, d = x.shape\n  known = {'a': torch.relu, 'b': torch.sum}\n  y = known[name](x)\n"
+    assert lines(table)["y"] == "[b, d] | []"
+
+
+def test_a_floor_quotient_is_a_size() -> None:
+    text = "def f(x, heads):\n  b, s, d = x.shape\n  size = int(d / heads)\n  y = x.new_zeros(b, size)\n"
+    assert lines(text)["y"] == "[b, d//heads]"

@@ -33,11 +33,18 @@ class Symbol:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        return (0, self.name, ())
+        return (0, _counted(self.name), ())
 
     @property
     def depth(self) -> int:
         return 0
+
+
+@lru_cache(CACHE)
+def _counted(name: str) -> str:
+    """The name with a number at its end written so that texts sort as the numbers do: `?9` before `?10`."""
+    bare = name.rstrip("0123456789")
+    return bare + name[len(bare) :].zfill(9) if len(bare) < len(name) else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,6 +280,7 @@ def _run(m: Machine, public: str, spec: OpSpec, args: list[Value], kwargs: dict[
     m.tick(10)
     previous = (m.site, m.op_name)
     m.site, m.op_name = m.at(node), spec.name
+    m.of_torch = public.startswith(("torch.", "Tensor."))
     try:
         values: dict[str, Any] = {}
         for p in spec.parameters:
@@ -338,6 +339,8 @@ def _prepared(m: Machine, value: Any, parameter: Any) -> Any:
     value = m.resolve(value)
     if parameter.name != "tensors":
         value = helpers.settled(m.kit, value)
+    if parameter.name == "input" and isinstance(value, Unknown) and m.of_torch:
+        return as_tensor(value) or value  # torch takes nothing else there: what it needs of the shape is learned
     wants = str(parameter.annotation)
     if "Tensor" in wants and isinstance(value, Unknown) and "None" not in wants and "Value" not in wants:
         return as_tensor(value) or Tensor()

@@ -72,11 +72,25 @@ def run(program: Program, project: Project) -> Machine:
     except RecursionError:
         m.state = State()
     m.entry_limit = STEPS_PER_ENTRY
-    for function, cls in entries(program.body, program.path):
+    own = entries(program.body, program.path)
+    for function, cls in [*own, *inherited(m, own)]:
         if m.spent:
             break
         run_entry(m, function, cls)
     return m
+
+
+def inherited(m: Machine, own: list[tuple[Function, ClassVal | None]]) -> list[tuple[Function, ClassVal | None]]:
+    """`forward` of a base class in another file, for each class of this one that fills in what it calls."""
+    classes = {id(cls.node): cls for function, cls in own if cls is not None and not function.name.startswith("__")}
+    found: list[tuple[Function, ClassVal | None]] = []
+    for cls in classes.values():
+        for name in ("forward", "__call__"):
+            member = find_member(m, cls, name)
+            if member is not None and isinstance(member[1], Function) and member[0].path != cls.path:
+                found.append((member[1], cls))
+                break
+    return found
 
 
 def entries(body: tuple[Stmt, ...], path: str, cls: ClassVal | None = None) -> list[tuple[Function, ClassVal | None]]:
@@ -128,7 +142,9 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
         m.entry_steps = m.idle_steps = 0
         m.entry_facts = len(m.facts.items)
         m.oracle = Oracle()
-        closure = Closure(function, m.path, 0, receiver, cls, decorator_names(function))
+        owner = cls if cls is None else _owner_of(m, cls, function)
+        path = m.path if owner is None else owner.path
+        closure = Closure(function, path, 0, receiver, owner, decorator_names(function))
         args = [receiver] if receiver is not None else []
         m.entry = Entry(told)
         ended = True
@@ -146,6 +162,12 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
     finally:
         m.activations = []
     return ended
+
+
+def _owner_of(m: Machine, cls: ClassVal, function: Function) -> ClassVal:
+    """The class that defines the method: the class itself, or a base of it."""
+    found = find_member(m, cls, function.name)
+    return found[0] if found is not None and found[1] is function else cls
 
 
 def _learned(m: Machine, told: Told) -> Told:

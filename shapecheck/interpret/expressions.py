@@ -396,6 +396,14 @@ def _operand(v: Value) -> Value:
 
 def arithmetic(m: Machine, op: str, values: list[Value], node: Expr | None = None) -> Value:
     """Numbers: sizes stay symbolic, floats are unknown unless both are literals."""
+    result = _number(m, op, values, node)
+    open_ = [v.key for v in values if isinstance(v, Unknown)]
+    if isinstance(result, Unknown) and result.hint == "" and result.key is not None and len(open_) == 1 and open_[0]:
+        m.facts.like[result.key] = open_[0]
+    return result
+
+
+def _number(m: Machine, op: str, values: list[Value], node: Expr | None) -> Value:
     floats = [v for v in values if (isinstance(v, Lit) and isinstance(v.value, float)) or _is_float(v)]
     if floats or op == "/":
         known = [v.value if isinstance(v, Lit) else v.size if isinstance(v, Num) else None for v in values]

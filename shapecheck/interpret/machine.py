@@ -17,10 +17,10 @@ from shapecheck.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.imports import Project
 from shapecheck.intent import Written
 from shapecheck.interpret.kit import Learner
-from shapecheck.interpret.state import Instance, State, alike, join_state, join_value, same_world
+from shapecheck.interpret.state import Instance, State, alike, join_shape, join_state, join_value, same_world
 from shapecheck.interpret.summaries import Ends, Given, Mark, Summaries
 from shapecheck.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
-from shapecheck.values import NONE, ClassVal, Closure, Items, Made, Mapping, Ref, Site, Tensor, Unknown, Value
+from shapecheck.values import NONE, ClassVal, Closure, Items, Made, Mapping, Partial, Ref, Site, Tensor, Unknown, Value
 
 MAX_STATES = (6, 4, 3, 2, 2)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2, 1)  # ways tried through one statement, likewise
@@ -162,6 +162,7 @@ class Machine:
         self.quiet = 0  # > 0: states no facts
         self.site = Site(path, _NOWHERE)
         self.op_name = ""
+        self.of_torch = False  # is the op that is run a function or method of torch, not an operator
         self.frame_parents: dict[int, tuple[int, ...]] = {}
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
         self.last_serial = 1_000_000  # so that the texts of serial numbers sort as the numbers do
@@ -503,6 +504,8 @@ class Machine:
         if any(isinstance(v, (Tensor, Items, Mapping)) for _, v in results):
             # None beside tensors is the answer to a missing input; its callers test for it or crash
             results = [(st, v) for st, v in results if v != NONE]
+        if len(self.activations) == 2:  # the entry itself: all that its ways could teach is known
+            self._learned([st for st, _ in results])
         groups: Ends = []
         for st, value in results:
             self._leave(st, activation)
@@ -519,6 +522,16 @@ class Machine:
             else (states, value)
             for states, value in groups
         ]
+
+    def _learned(self, states: list[State]) -> None:
+        """Note the ranks that unknown shapes turned out to have on every way that comes to an end."""
+        for key in states[0].shapes:
+            if all(key in s.shapes for s in states):
+                shape, *others = [s.shape(Partial(key=key)) for s in states]
+                for other in others:
+                    shape = join_shape(shape, other, self.fresh)
+                if isinstance(shape, tuple):
+                    self.facts.later[key] = shape
 
     def _leave(self, state: State, activation: Activation) -> None:
         """Forget the frame, unless a function defined in it may still look there."""

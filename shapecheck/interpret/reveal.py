@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from shapecheck.facts import Assigned, Facts, Returned
 from shapecheck.imports import Project
@@ -11,7 +12,7 @@ from shapecheck.interpret.entry import run
 from shapecheck.naming import Names
 from shapecheck.positions import spans
 from shapecheck.program import Branch, Class, Function, Node, Program, Stmt
-from shapecheck.values import Items, Many, Partial, Site, Tensor, Value
+from shapecheck.values import Items, Many, Partial, Site, Tensor, Unknown, Value
 
 Revealed = tuple[str, str, tuple[str, ...]]  # name, shape as shown, and for each axis where it came from
 
@@ -55,6 +56,7 @@ def shapes_by_line(
                 continue
         if fact.site.path != facts.path:
             continue
+        value = as_learned(facts, value)
         row = row_of(fact.site.node)
         names = namings.setdefault(bisect_right(starts, row), Names(facts.authored, facts.hints))
         plain = text_of(value, Names({}, {}))  # the same for shapes that differ only in which unknown stands where
@@ -70,6 +72,25 @@ def shapes_by_line(
         told = " | ".join(shapes[k][0] for k in known)
         out.setdefault(row, []).append((name, told, shapes[known[0]][1]))
     return out
+
+
+def as_learned(facts: Facts, value: Value) -> Value:
+    """The value as the whole function tells of it: `d = x.shape[1]` far below says that x has two axes here too."""
+    match value:
+        case Unknown(hint="", key=str(key)) | Tensor(shape=Partial(key=str(key))):
+            shape = facts.later.get(key)
+            for _ in range(20):
+                if shape is not None or key not in facts.like:
+                    break
+                key = facts.like[key]
+                shape = facts.later.get(key)
+            if shape is None:
+                return value
+            return replace(value, shape=shape) if isinstance(value, Tensor) else Tensor(shape)
+        case Items(items=items):
+            return replace(value, items=tuple(as_learned(facts, i) for i in items))
+        case _:
+            return value
 
 
 def text_of(value: Value, names: Names) -> str:

@@ -187,7 +187,7 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False) -> No
 
 
 def _state_assigned(m: Machine, target: Expr, name: str, value: Value) -> None:
-    if isinstance(value, (Tensor, Num, Items, Many, Mapping)):
+    if isinstance(value, (Tensor, Num, Items, Many, Mapping)) or (isinstance(value, Unknown) and value.hint == ""):
         m.state_fact(Assigned(site=m.at(target), name=name, value=value))
 
 
