@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from shapecheck.crashes import kept_an_axis
-from shapecheck.dataflow import ancestors
-from shapecheck.dims import as_symbol, compare, symbols
+from shapecheck.dataflow import ancestors, only_told
+from shapecheck.dims import Dim, as_symbol, compare, has_compound, symbols
 from shapecheck.expected import proves_nothing
 from shapecheck.facts import Assigned, Beside, Contract, Facts
 from shapecheck.guards import function_of
@@ -24,9 +22,9 @@ def contradicted(fact: Contract, facts: Facts) -> bool:
         return False
     if fact.verdict.sometimes and not (_exchanged(fact, facts) or _declared(fact)):
         return False
-    if fact.verdict.never and (_an_example(fact) or _a_letter_for_a_number(fact)):
+    if fact.verdict.never and (_an_example(fact) or _another_meaning(fact)):
         return False
-    if fact.axis is None and kept_an_axis(fact.value):
+    if fact.axis is None and (kept_an_axis(fact.value) or _of_supposed_rank(fact)):
         return False
     if _only_told(fact.value) or _told_where_made(fact, facts):
         return False
@@ -103,22 +101,29 @@ def _declared(fact: Contract) -> bool:
     return bool(used) and not any(n.startswith(("$", "?")) for n in used)
 
 
-def _a_letter_for_a_number(fact: Contract) -> bool:
-    """`# B T C` where a variable T is 4 and the axis is 16: T says time, and some other variable counts this one."""
+def _another_meaning(fact: Contract) -> bool:
+    """Is an axis called as a variable is, and not by what the variable holds?
+
+    `# B T C` where T is 4 and the axis 16: some other variable counts this one. `x: (B, seq_len)` where seq_len is
+    given as `max(length, position) + 1`: no axis is that long.
+    """
     if fact.axis is None or fact.value.axes is None or fact.declared.source == "assert" or fact.declared.variadic:
         return False
+    name = fact.declared.axes[fact.axis]
     written, have = fact.declared.sizes[fact.axis], fact.value.axes[fact.axis].size
-    return (
-        isinstance(written, int)
-        and isinstance(have, int)
-        and re.fullmatch(r"[A-Za-z]", fact.declared.axes[fact.axis]) is not None
-    )
+    if isinstance(written, Dim):
+        return name.isidentifier() and has_compound(written)
+    return isinstance(written, int) and isinstance(have, int) and len(name) == 1 and name.isalpha()
+
+
+def _of_supposed_rank(fact: Contract) -> bool:
+    """Was the way here taken on `if x.ndim == 0:`? Nobody says that a tensor of that rank ever comes."""
+    return _about_parameter(fact) and any(outcome and test.startswith("rank ") for test, outcome in fact.path)
 
 
 def _only_told(value: Tensor) -> bool:
     """Is the shape itself what another docstring says, and nothing that the code computes?"""
-    origins = [axis.origin for axis in value.axes or ()]
-    return value.made is None and bool(origins) and all(o is not None and o.text == "docstring" for o in origins)
+    return value.made is None and only_told(value, "docstring")
 
 
 def _told_where_made(fact: Contract, facts: Facts) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from shapecheck.dataflow import ancestors, base, blame
+from shapecheck.dataflow import ancestors, base, blame, only_told
 from shapecheck.dims import Dim, has_compound, symbols
 from shapecheck.expected import expected
 from shapecheck.facts import Called, Contract, Crashed, Facts
@@ -43,7 +43,8 @@ def proven(fact: Crashed, facts: Facts) -> bool:
     if any(t.rank == 0 and t.made is None for t in fact.operands):
         return False
     return not (
-        _may_be_squeezed(fact)
+        _supposed(fact)
+        or _may_be_squeezed(fact)
         or _rank_only_told(fact)
         or other_ways(fact, facts)
         or expected(fact, facts)
@@ -71,6 +72,15 @@ def other_ways(fact: Crashed, facts: Facts) -> bool:
     return any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
 
 
+def _supposed(fact: Crashed) -> bool:
+    """Has a helper made the operand on a way of its own, `if x.ndim == 4:`, that nobody says is ever taken?"""
+    if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
+        return False
+    made = [t.made for t in map(base, fact.operands) if t.made is not None]
+    within = any(m.activation > fact.activation for m in made)
+    return within and any(outcome and test.startswith("rank ") for test, outcome in fact.path)
+
+
 def _may_be_squeezed(fact: Crashed) -> bool:
     """`x.squeeze(0)` of a size that may be 1: whoever writes that knows it to be 1, and the rank to be one less."""
     return isinstance(fact.left, int) and isinstance(fact.right, int) and any(map(kept_an_axis, fact.operands))
@@ -90,15 +100,9 @@ def kept_an_axis(tensor: Tensor) -> bool:
 
 def _rank_only_told(fact: Crashed) -> bool:
     """Would torch refuse a rank that only a comment or a docstring tells? Code that runs shows the text to be wrong."""
-    ranks = (fact.left, fact.right)
-    if not all(isinstance(rank, int) for rank in ranks):
+    if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
         return False
-    return any(
-        t.rank in ranks
-        and bool(t.axes)
-        and all(a.origin is not None and a.origin.text in ("comment", "docstring") for a in t.axes or ())
-        for t in map(base, fact.operands)
-    )
+    return any(only_told(t, "comment", "docstring") for operand in fact.operands for t in ancestors(operand))
 
 
 def _told_wrong(fact: Crashed, facts: Facts) -> bool:

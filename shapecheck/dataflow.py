@@ -131,6 +131,12 @@ def _same_calls(a: Fact, b: Fact, depth: int) -> bool:
     return all(x.activation == y.activation for x, y in zip(a.stack[:depth], b.stack[:depth]))
 
 
+def only_told(tensor: Tensor, *sources: str) -> bool:
+    """Does every axis of this tensor come from a text: the "docstring", a "comment"?"""
+    origins = [axis.origin for axis in tensor.axes or ()]
+    return bool(origins) and all(origin is not None and origin.text in sources for origin in origins)
+
+
 def blame(fact: Fact, values: list[Tensor], path: str) -> Site:
     """The place that answers for what the fact states: the op itself, or the call that handed it operands made
     elsewhere. A helper that only combines its parameters is innocent; its caller chose them.
@@ -154,4 +160,4 @@ def blame(fact: Fact, values: list[Tensor], path: str) -> Site:
     return site
 
 
-__all__ = ["IN_PLACE_ORDER", "NEUTRAL", "ancestors", "base", "blame", "lifted", "operands"]
+__all__ = ["IN_PLACE_ORDER", "NEUTRAL", "ancestors", "base", "blame", "lifted", "only_told", "operands"]

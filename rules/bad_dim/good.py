@@ -52,3 +52,51 @@ class Affinity(torch.autograd.Function):
 
 def agreeing() -> Tensor:
     return Affinity.forward(None, torch.arange(180))  # shapecheck: ignore[SC701]
+
+
+def to_tensor(w: np.ndarray, turned: bool = True) -> Tensor:
+    if w.ndim == 4 and w.shape[0] == w.shape[1] == 1:
+        w = w.flatten()
+    if turned:
+        w = w.transpose([2, 0, 1])
+    return torch.from_numpy(w)
+
+
+def loaded(file) -> Tensor:
+    kernels = [to_tensor(file[f"{n}/kernel"], turned=False).flatten(1) for n in ("query", "key")]
+    return torch.cat(kernels)
+
+
+class Rows:
+    def __init__(self, data) -> None:
+        self.data = data
+        assert "query" in self.data[0]
+
+    def first(self, n: int) -> "Rows":
+        return Rows(self.data.take(n))
+
+
+def heads_first(x: Tensor, heads: int) -> Tensor:
+    return x.view(*x.size()[:-1], heads, -1).permute(0, 2, 1, 3)
+
+
+def attended(states, layer: int) -> Tensor:
+    """One tensor for all layers, or a list of them.
+
+    Args:
+        states: Tensor of shape (batch_size, sequence_length, hidden_size)
+    """
+    if type(states) == list:  # noqa: E721
+        return heads_first(states[layer % len(states)], 8)
+    return heads_first(states, 8)
+
+
+def collected(scores: Tensor, k: int) -> Tensor:
+    """Keeps what is needed.
+
+    Args:
+        scores (torch.Tensor): what the model gives, of shape `(N, )`
+    """
+    best = torch.topk(scores, k, dim=-1).indices
+    hits = torch.zeros_like(scores, dtype=torch.int)
+    return torch.gather(hits, dim=1, index=best)

@@ -154,3 +154,45 @@ def spectrum(image: Tensor) -> Tensor:
 def test_spectrum() -> None:
     half = spectrum(torch.rand(3, 32, 32))
     assert half.shape == (3, 32, 17)
+
+
+class Recommender(torch.nn.Module):
+    def predict_all(self, users: Tensor) -> Tensor:
+        """Scores of every item.
+
+        Returns:
+            torch.Tensor: scores, shape: [number_of_users * number_of_items]
+        """
+        raise NotImplementedError
+
+    def embed(self, fields: Tensor) -> list[Tensor]:
+        """Embeds each field.
+
+        Args:
+            fields (torch.LongTensor): shape of [batch_size, seq_len]
+        """
+        found = []
+        for field in fields:
+            mask = (field != 0).float()  # [batch_size, seq_len]
+            found.append(mask.sum(dim=1))
+        return found
+
+
+class Factors(Recommender):
+    def __init__(self, users: int, items: int, width: int) -> None:
+        super().__init__()
+        self.of_users = torch.nn.Embedding(users, width)
+        self.of_items = torch.nn.Embedding(items, width)
+
+    def predict_all(self, users: Tensor) -> Tensor:
+        (batch,) = users.shape
+        return self.of_users(users) @ self.of_items.weight.T
+
+    def scores_of(self, users: Tensor) -> Tensor:
+        """Scores of every item.
+
+        Returns:
+            torch.Tensor: shape: [n_users * n_items]
+        """
+        (batch,) = users.shape
+        return self.of_users(users) @ self.of_items.weight.T

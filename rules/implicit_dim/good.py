@@ -64,3 +64,8 @@ def channels(feature_map):
 def stacked(a, b):
     """a, b (B, D, S): the features stand second"""
     return F.cosine_similarity(a, b).mean()
+
+
+def of_the_first_token(encoder, project: nn.Linear, batch) -> Tensor:
+    hidden = encoder(**batch).states
+    return F.normalize(project(hidden[:, 0, :]))

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from shapecheck.axes import dim_of, is_implicit
 from shapecheck.batch import uses
 from shapecheck.facts import Called, Facts
-from shapecheck.program import Arg, Call
+from shapecheck.guards import function_of
+from shapecheck.program import Arg, Call, Name
 from shapecheck.roles import is_features
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.values import Axis, Partial, Site, Tensor, Unknown
@@ -90,7 +91,7 @@ def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
             help="write `dim=-1`",
             fix=_with_dim(fact, -1),
         )
-    elif x.axes is None and _projected(x) and not _known_later(fact, facts):
+    elif x.axes is None and _projected(x) and _of_any_rank(x, facts) and not _known_later(fact, facts):
         yield META.finding(
             fact.site,
             "normalize runs over axis 1 by default, but the features that the layer before it makes are the last axis",
@@ -240,6 +241,15 @@ def _features_last(x: Tensor, facts: Facts) -> bool:
 
 def _projected(x: Tensor) -> bool:
     return x.made is not None and x.made.op in MAKES_FEATURES
+
+
+def _of_any_rank(x: Tensor, facts: Facts) -> bool:
+    """Does the layer take what its function is given, as it is? Of a value made here the author knew the rank."""
+    layer = x.made.site.node if x.made is not None else None
+    if not isinstance(layer, Call) or len(layer.args) != 1 or not isinstance(given := layer.args[0].value, Name):
+        return False
+    function = function_of(facts.program, layer)
+    return function is not None and any(p.name == given.id for p in function.params)
 
 
 def _known_later(fact: Called, facts: Facts) -> bool:

@@ -76,3 +76,8 @@ def test_principal(rows: np.ndarray) -> None:
     fitted = Principal().fit(rows)
     assert fitted.axes.shape == (10, 10)
     assert fitted.apply(rows).shape == (100, 2)
+
+
+def of_a_sparse_matrix(ratings, start: int, stop: int):
+    block = ratings[start:stop, :]
+    return ratings[:, 2:5].dot(block.T)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import ancestors, blame
+from shapecheck.dataflow import ancestors, base, blame, operands
 from shapecheck.dims import Size
 from shapecheck.facts import Called, Crashed, Fact, Facts
 from shapecheck.guards import guards_of, share
@@ -21,7 +21,7 @@ from shapecheck.targets import (
     rank_step,
     rank_stride,
 )
-from shapecheck.values import Affine, Axis, Site, Tensor
+from shapecheck.values import Affine, Axis, Partial, Site, Tensor
 
 META = Rule(
     "SC303",
@@ -44,7 +44,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     if step == 0:
         counted = stride is not None and loss.content == Affine(0, 1)
-        if counted and not _offset_elsewhere(fact, facts):
+        if counted and not _offset_elsewhere(fact, facts) and not _perhaps_all_rows(loss, stride):
             yield _no_offset(fact, loss, facts)
     elif stride is None:
         yield from _no_gather(fact, loss, facts)
@@ -139,6 +139,17 @@ def left_behind(fact: Crashed, facts: Facts) -> Iterator[Finding]:
 
 
 # --------------------------------------------------------------------- evidence
+
+
+def _perhaps_all_rows(loss: Labelled, stride: Size | None) -> bool:
+    """Are the rows put together from parts of which nobody knows how many rows of how many processes they are?"""
+    product = product_behind(loss.scores)
+    left = operands(product.made) if product is not None and product.made is not None else []
+    if left and isinstance(left[0].shape, Partial) and any(rank_stride(a) is not None for a in left[0].shape.head):
+        return True
+    made = base(left[0]).made if left else None
+    joined = made is not None and made.op in ("cat", "stack", "all_gather")
+    return joined and stride is not None and multiple(stride, loss.rows.size) is None
 
 
 def alone(fact: Fact) -> bool:

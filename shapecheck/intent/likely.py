@@ -23,6 +23,8 @@ def likely(piece: Piece, trusted: bool) -> bool | None:
         return _numbers(piece, trusted)
     if any(item.axis == "0" for item in piece.items):  # an interval
         return None
+    if _product(piece):
+        return False
     if trusted and piece.form != " ":
         return True if max(scores) > CONTENT else None
     best, known = max(scores), sum(s >= PLAIN for s in scores)
@@ -44,6 +46,14 @@ def likely(piece: Piece, trusted: bool) -> bool | None:
     if best == SURE:
         return unknown <= known
     return True if unknown == 0 and all(n.islower() for n in names) else None if unknown else False
+
+
+def _product(piece: Piece) -> bool:
+    """`[users * items]`: a flat axis, or a matrix with a star for "by"."""
+    if len(piece.items) != 1 or piece.trailing_comma or piece.form not in ("(", "["):
+        return False
+    item = piece.items[0]
+    return "*" in item.axis and len(set(item.names)) > 1 and all(len(name) > 2 for name in item.names)
 
 
 def _numbers(piece: Piece, trusted: bool) -> bool | None:

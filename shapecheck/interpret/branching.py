@@ -233,6 +233,10 @@ def compare_values(m: Machine, op: str, a: Value, b: Value) -> bool | None:
     if op in ("isnot", "notin", "!="):
         known = compare_values(m, _FLIP[op], a, b)
         return None if known is None else not known
+    if op in ("is", "==") and isinstance(a, Extern) and isinstance(b, Extern):
+        if a == b or any(e.name.startswith("builtins.") for e in (a, b)):
+            return a == b
+        return None  # of a parameter's type nobody knows whether it is Tensor or a class made of it
     if op == "is":
         if isinstance(a, Lit) and isinstance(b, Lit):
             return a.value is b.value

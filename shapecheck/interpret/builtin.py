@@ -272,6 +272,8 @@ def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], 
             return Items("tuple", (arithmetic(m, "//", args), arithmetic(m, "%", args)))
         case "type" if args and isinstance(first, Ref) and first.id in m.state.heap:
             return m.state.heap[first.id].cls
+        case "type" if isinstance(first, Tensor) or (isinstance(first, Items) and first.kind in ("list", "tuple")):
+            return Extern("torch.Tensor" if isinstance(first, Tensor) else f"builtins.{first.kind}")
         case "setattr" if len(args) == 3 and isinstance(first, Ref) and first.id in m.state.heap:
             obj, named = m.state.heap[first.id], isinstance(args[1], Lit)
             for one in [args[1].value] if isinstance(args[1], Lit) else obj.attrs:

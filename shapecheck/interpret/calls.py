@@ -166,7 +166,7 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
             return call_tensor_method(m, owner, name, args, kwargs, node)
         case Method(owner=Unknown() as owner, name=name):
             tensor = as_tensor(owner)
-            if tensor is not None and name != "dot":  # an array's `dot` multiplies matrices, a tensor's does not
+            if tensor is not None and name not in OTHERS_TOO:
                 return call_tensor_method(m, tensor, name, args, kwargs, node)
             return m.unknown()
         case Method(owner=Many(kind=helpers.GUESSED) as owner, name=name) if f"Tensor.{name}" in REGISTRY:
@@ -208,6 +208,9 @@ def _is_member(m: Machine, func: Expr) -> bool:
     return m.eval(root) == owner and is_module_class(m, m.state.heap[owner.id].cls)
 
 
+OTHERS_TOO = frozenset({"dot", "take"})  # do other things, to shapes too, where arrays and data sets have them
+
+
 def call_tensor_method(
     m: Machine, owner: Tensor, name: str, args: list[Value], kwargs: dict[str, Value], node: Node
 ) -> Value:
@@ -231,6 +234,8 @@ def call_tensor_method(
             return Unknown(kind if kind in ("int", "float", "bool") else "", m.fresh())
         case "tolist" | "numpy" if name == "tolist":
             return Many(m.unknown(), owner.axes[0].size if owner.axes else None)
+        case "dot" if owner.rank != 1:  # a matrix that has it is an array
+            return m.unknown()
         case "__len__":
             return subscripts.of_value(m, attributes.shape_value(m, owner), [Num(0)], node, is_tuple=False)  # type: ignore[arg-type]
     if f"Tensor.{name}" in REGISTRY:

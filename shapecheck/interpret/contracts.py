@@ -281,7 +281,7 @@ def docstring_shapes(m: Machine, function: Function) -> dict[str, Written]:
         inherited = find_member(m, owner, function.name, after=owner)
         if inherited is not None and isinstance(inherited[1], Function) and inherited[1].docstring is not None:
             told = _docstring(inherited[1].docstring, names)
-            return {k: v for k, v in told.items() if k in names or k == RETURN}
+            return {k: v for k, v in told.items() if k in names}  # what it gives back is its own affair
     return {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shapecheck.dataflow import only_told
 from shapecheck.interpret.state import join_value
 from shapecheck.interpret.subscripts import of_tensor
 from shapecheck.values import (
@@ -45,8 +46,8 @@ def members_of(m: Machine, source: Value) -> tuple[list[Value] | None, Value]:
         case Mapping():
             return None, Unknown("str")
         case Tensor():
-            if source.rank == 0:
-                return None, m.unknown()
+            if source.rank == 0 or (source.made is None and only_told(source, "docstring")):
+                return None, m.unknown()  # whoever loops over it may mean a list of such tensors
             row = of_tensor(m, source, [Unknown("int", m.fresh())], m.site.node)
             count = source.axes[0].size if source.axes is not None else None
             if isinstance(count, int) and count <= UNROLL:
