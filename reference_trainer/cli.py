@@ -141,7 +141,9 @@ def data_check(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the three runs and report.html.")] = Path("runs/demo"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the three runs, report.html and demo.svg, the picture.")
+    ] = Path("runs/demo"),
     seed: Annotated[int, typer.Option("--seed", help="Seed of all three runs.")] = 0,
 ) -> None:
     """Train in-batch, preset and the replayed bug of FlagEmbedding issue 450 on the bundled task, and compare them."""
@@ -161,7 +163,7 @@ def demo(
     for row in rows:
         shown.add_row(*row)
     Console(width=120).print(shown)
-    typer.echo(f"{time.perf_counter() - began:.0f} seconds; curves in {out / 'report.html'}", err=True)
+    typer.echo(f"{time.perf_counter() - began:.0f} seconds; see {out / 'report.html'} and demo.svg", err=True)
 
 
 @app.command("eval")
@@ -238,12 +240,13 @@ def report(
     out: Annotated[Path, typer.Option("--out", help="The html file.")] = Path("report.html"),
 ) -> None:
     """Write one self-contained html page: loss with its log C line, quality, speed and memory."""
-    from .report import write_report
+    from .report import read_history, write_report
 
-    missing = [run for run in runs if not (run / "log.jsonl").is_file()]
-    if missing:
-        typer.echo(f"error: {missing[0]}: no log.jsonl there", err=True)
-        raise typer.Exit(2)
+    for run in runs:
+        logged = (run / "log.jsonl").is_file() and (run / "settings.json").is_file()
+        if not logged or not read_history(run).steps:
+            typer.echo(f"error: {run}: " + ("no step is logged yet" if logged else "no log.jsonl there"), err=True)
+            raise typer.Exit(2)
     write_report(runs, out)
     typer.echo(str(out))
 

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from . import journal
+from .charts import COLOURS, bars, legend, lines, picture
 
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 METRICS = ("mrr@10", "ndcg@10", "recall@10", "recall@100", "group_accuracy")
-CURVES = (
-    ("loss", "loss (dashed: log C, what equal embeddings would give)"),
-    ("tokens_per_second", "tokens per second"),
-    ("memory_mb", "peak memory, MB"),
-)
+CURVES = {"loss": "loss (dashed: log C)", "tokens_per_second": "tokens per second", "memory_mb": "peak memory, MB"}
+PANEL = (360, 230)
 
 
 @dataclass(frozen=True)
@@ -39,28 +36,52 @@ def read_history(out: Path) -> History:
 
 def label(history: History) -> str:
     bug, mode = history.settings["train"]["replay_bug"], history.settings["loss"]["mode"]
-    return f"{history.name} ({mode}{f', replayed bug {bug}' if bug else ''})"
+    if bug:
+        return f"{history.name} ({mode}, replayed bug {bug})"
+    return history.name if history.name == mode else f"{history.name} ({mode})"
+
+
+def milliseconds(history: History) -> float:
+    """Mean time of a step, evaluations and saves left out."""
+    seconds, steps = (sum(float(r[name]) for r in history.steps) for name in ("seconds", "steps"))
+    return 1e3 * seconds / steps
+
+
+def side_by_side(histories: list[History]) -> str:
+    """The picture: loss, quality, time and memory of all runs, as one SVG."""
+    begun = [h.evaluations[0] for h in histories if h.evaluations]
+    panels = [_lines("loss", histories)]
+    for metric, title in (("mrr@10", "MRR@10, whole corpus"), ("group_accuracy", "accuracy within the own group")):
+        if begun:
+            values = [h.evaluations[-1][metric] if h.evaluations else 0.0 for h in histories]
+            panels.append(bars(title, values, PANEL, begun[0][metric]))
+    panels.append(bars("ms a step", [milliseconds(h) for h in histories], PANEL))
+    panels.append(bars("peak memory, MB", [h.steps[-1]["memory_mb"] for h in histories], PANEL))
+    panels.append(legend([label(h) for h in histories], PANEL))
+    return picture(panels, PANEL, 3)
+
+
+def _lines(key: str, histories: list[History]) -> str:
+    levels = [h.steps[-1]["level"] for h in histories] if key == "loss" else []
+    curves = [[(record["step"], record[key]) for record in h.steps] for h in histories]
+    return lines(CURVES[key], curves, PANEL, levels)
 
 
 def write_report(outs: list[Path], path: Path) -> None:
     """One page for all runs: a table of qualities and costs, then curves over steps."""
     histories = [read_history(out) for out in outs]
-    parts = [_summary(histories)]
-    parts += [_chart(title, [_curve(h, key) for h in histories], histories, key == "loss") for key, title in CURVES]
+    panels = [_lines(key, histories) for key in ("tokens_per_second", "memory_mb")]
     for metric in METRICS:
         curves = [[(r["step"], r[metric]) for r in h.evaluations] for h in histories]
         if any(len(curve) > 1 for curve in curves):
-            parts.append(_chart(metric, curves, histories, False))
+            panels.append(lines(metric, curves, PANEL))
+    parts = [_summary(histories), side_by_side(histories), "<h2>over the steps</h2>", picture(panels, PANEL, 3)]
     parts += [
         f"<details><summary>settings of {html.escape(h.name)}</summary><pre>{_settings(h)}</pre></details>"
         for h in histories
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_page("".join(parts)), encoding="utf-8")
-
-
-def _curve(history: History, key: str) -> list[tuple[float, float]]:
-    return [(record["step"], record[key]) for record in history.steps]
 
 
 def _summary(histories: list[History]) -> str:
@@ -82,32 +103,6 @@ def _summary(histories: list[History]) -> str:
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 
-def _chart(title: str, curves: list[list[tuple[float, float]]], histories: list[History], levels: bool) -> str:
-    marks = [h.steps[-1]["level"] for h in histories] if levels else []
-    points = [point for curve in curves for point in curve]
-    high = max([y for _, y in points] + marks) * 1.05 or 1.0
-    right = max(x for x, _ in points) or 1.0
-    width, height, left = 720, 260, 60
-
-    def place(x: float, y: float) -> str:
-        return f"{left + x / right * (width - left - 10):.1f},{height - 30 - y / high * (height - 50):.1f}"
-
-    body = []
-    for k in range(5):
-        value = high * k / 4
-        _, y = place(0, value).split(",")
-        body.append(f"<line x1='{left}' x2='{width - 10}' y1='{y}' y2='{y}' stroke='#ddd'/>")
-        body.append(f"<text x='{left - 6}' y='{y}' text-anchor='end' dominant-baseline='middle'>{value:.3g}</text>")
-    body.append(f"<text x='{width - 10}' y='{height - 8}' text-anchor='end'>step {right:.0f}</text>")
-    for colour, curve in zip(COLOURS * len(curves), curves):
-        path = " ".join(place(x, y) for x, y in curve)
-        body.append(f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2'/>")
-    for colour, level in zip(COLOURS * len(marks), marks):
-        _, y = place(0, level).split(",")
-        body.append(f"<line x1='{left}' x2='{width - 10}' y1='{y}' y2='{y}' stroke='{colour}' stroke-dasharray='6 4'/>")
-    return f"<h2>{html.escape(title)}</h2><svg viewBox='0 0 {width} {height}' width='{width}'>{''.join(body)}</svg>"
-
-
 def _settings(history: History) -> str:
     return html.escape(json.dumps(history.settings, indent=1))
 
@@ -116,7 +111,7 @@ def _page(body: str) -> str:
     style = (
         "body{font:14px system-ui;margin:2em;max-width:72em}table{border-collapse:collapse}"
         "td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:right}td:first-child{text-align:left}"
-        "svg text{font-size:11px;fill:#555}"
+        "svg{max-width:100%;height:auto}"
     )
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>training report</title>"

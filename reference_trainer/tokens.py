@@ -158,6 +158,8 @@ def _tokenise(
 
 
 def _digest(data: DataSettings, source: str, tokenizer: Any) -> str:
+    tokenizer.no_truncation()  # what an earlier source has set is no part of this one's name
+    tokenizer.no_padding()
     parts = [json.dumps(to_plain(data), sort_keys=True), source, tokenizer.to_str()]
     if not source.startswith("hf:"):
         for path in source_files(source):

@@ -128,7 +128,8 @@ def _loop(run: Run, watch: Watch, journal: Journal | None, explain: bool) -> Pat
     checkpoint = None
     run.display.begin(run.step, hyper.steps)
     if run.step == 0 and hyper.eval_every:
-        _evaluate(run, journal)
+        with watch.aside():
+            _evaluate(run, journal)
     with contextlib.closing(_batches(run)) as batches:
         for batch in batches:
             if explain and run.step == 0:
@@ -137,11 +138,11 @@ def _loop(run: Run, watch: Watch, journal: Journal | None, explain: bool) -> Pat
             if _due(run, hyper.log_every):
                 watch.log(journal)
             if run.dev is not None and _due(run, hyper.eval_every):
-                watch.settle()
-                _evaluate(run, journal)
+                with watch.aside():
+                    _evaluate(run, journal)
             if _due(run, hyper.save_every):
-                watch.settle()
-                checkpoint = write_checkpoint(run, watch.alarm)
+                with watch.aside():
+                    checkpoint = write_checkpoint(run, watch.alarm)
     return checkpoint
 
 

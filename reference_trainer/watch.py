@@ -6,10 +6,12 @@ Nothing is saved before every loss up to then was looked at.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import resource
 import sys
 import time
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -54,6 +56,14 @@ class Watch:
         while self._waiting:
             self._look(*self._waiting.pop(0))
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Look at every step up to now; what is done meanwhile, an evaluation or a save, is not a step's time."""
+        self.settle()
+        began = time.perf_counter()
+        yield
+        self._since += time.perf_counter() - began
+
     def log(self, journal: Journal | None) -> None:
         """Write the mean since the last call."""
         self.settle()
@@ -71,7 +81,7 @@ class Watch:
         }
         run.display.advance(run.step, numbers)
         if journal is not None:
-            journal.write("step", run.step, seconds=seconds, **numbers)
+            journal.write("step", run.step, steps=len(self._losses), seconds=seconds, **numbers)
         self._losses, self._tokens, self._padded = [], 0, 0
         self._since = time.perf_counter()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from xml.etree import ElementTree
 
 import ir_measures
 import numpy as np
@@ -138,11 +139,21 @@ def test_report_overlays_runs_and_needs_nothing_else(run, bug, tmp_path):
     assert result.exit_code == 0, result.output
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<polyline") >= 6
-    assert page.count("stroke-dasharray") == 2  # one log C line a run
+    assert page.count("stroke-dasharray='6 12'") == 2  # one log C line a run
     assert "replayed bug 450" in page
     assert "http" not in page
     assert "group_accuracy" in page
+    for text in ("MRR@10, whole corpus", "accuracy within the own group", "ms a step", "peak memory, MB"):
+        assert text in page
     assert runner.invoke(app, ["report", str(tmp_path)]).exit_code == 2
+
+
+def test_report_of_a_run_that_has_logged_no_step_says_so(run, tmp_path):
+    (tmp_path / "log.jsonl").write_text("", encoding="utf-8")
+    (tmp_path / "settings.json").write_text((run / "settings.json").read_text(encoding="utf-8"), encoding="utf-8")
+    result = runner.invoke(app, ["report", str(run), str(tmp_path), "--out", str(tmp_path / "report.html")])
+    assert result.exit_code == 2
+    assert "no step is logged yet" in result.output
 
 
 def test_demo_table_says_who_is_under_log_c(run, bug):
@@ -226,5 +237,9 @@ def test_demo_trains_three_runs_and_draws_them(tmp_path, monkeypatch):
     result = runner.invoke(app, ["demo", "--out", str(tmp_path / "demo")])
     assert result.exit_code == 0, result.output
     assert [line.split()[1] for line in result.stdout.splitlines() if "->" in line] == ["in-batch", "preset", "bug-450"]
-    assert (tmp_path / "demo" / "report.html").read_text(encoding="utf-8").count("<svg") >= 3
+    assert "<polyline" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    drawn = ElementTree.parse(tmp_path / "demo" / "demo.svg").getroot()
+    said = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"in-batch", "preset", "bug-450 (preset, replayed bug 450)", "ms a step"} <= set(said)
+    assert len(list((tmp_path / "demo" / "prepared").iterdir())) == 2  # train and dev, tokenised once for three runs
     assert runner.invoke(app, ["demo", "--out", str(tmp_path / "demo")]).exit_code == 2

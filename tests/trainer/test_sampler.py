@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from itertools import pairwise
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from reference_trainer.batch import assemble
+from reference_trainer.batch import CHUNK_COST, assemble, padded_sizes
 from reference_trainer.bundle import DATA
 from reference_trainer.sampler import Sampler, permuted
 from reference_trainer.settings import DataSettings
@@ -123,6 +124,35 @@ def test_batch_holds_every_text_once_within_the_budget(store, packed, budget):
     assert [sequences[k] for k in batch.passage_at] == [tokens(t) for t in draw.passages.ravel()]
     assert len(sequences) == len({*draw.queries.tolist(), *draw.passages.ravel().tolist()})
     assert batch.tokens == sum(map(len, sequences))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_chunks_waste_as_little_as_any_cutting(seed):
+    """Against every way to cut a short list."""
+    generator = np.random.default_rng(seed)
+    lengths = np.sort(generator.choice(np.arange(3, 120), size=9, replace=False))[::-1]
+    budget = int(generator.integers(130, 600))
+    cost = {}
+    for cuts in itertools.product((False, True), repeat=8):
+        starts = [0, *(k + 1 for k, cut in enumerate(cuts) if cut)]
+        padded = [int(lengths[a]) * (b - a) for a, b in zip(starts, [*starts[1:], 9])]
+        if max(padded) <= budget:
+            cost[cuts] = sum(padded) + CHUNK_COST * len(padded)
+    sizes = padded_sizes(lengths, budget)
+    starts = np.cumsum([0, *sizes])
+    padded = [int(lengths[a]) * size for a, size in zip(starts, sizes)]
+    assert sum(sizes) == 9
+    assert max(padded) <= budget
+    assert sum(padded) + CHUNK_COST * len(padded) == min(cost.values())
+
+
+def test_a_batch_of_uneven_texts_is_hardly_padded():
+    lengths = np.sort(np.random.default_rng(0).lognormal(2.5, 0.45, 576).clip(4, 128).astype(np.int64))[::-1]
+    sizes = padded_sizes(lengths, 16_384)
+    starts = np.cumsum([0, *sizes])
+    padded = sum(int(lengths[a]) * size for a, size in zip(starts, sizes))
+    assert padded < 1.1 * lengths.sum() < 0.3 * lengths[0] * len(lengths)
+    assert len(sizes) < 20
 
 
 def test_store_is_read_back_and_rebuilt_when_the_source_changes(tmp_path):

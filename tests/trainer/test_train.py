@@ -15,6 +15,7 @@ import torch
 from reference_trainer import journal
 from reference_trainer.alarm import LevelAlarm
 from reference_trainer.checkpoint import BrokenCheckpoint, load, weights_digest
+from reference_trainer.gradcache import cached_backward
 from reference_trainer.oracles import WrongLoss
 from reference_trainer.settings import SettingsError
 from reference_trainer.setup import set_up
@@ -200,6 +201,27 @@ def test_cached_step_gives_the_gradient_of_the_whole(tmp_path):
         assert loss_of(run, batch, run.model(batch.chunks)) < loss
     assert weights["true"][0].item() == pytest.approx(weights["false"][0].item(), rel=1e-6)
     assert weights["true"][1].item() == pytest.approx(weights["false"][1].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("chunks", [1, 4])
+def test_caching_embeds_every_chunk_twice_but_the_last(chunks):
+    table = torch.randn(8, 3, requires_grad=True)
+    seen = []
+
+    def encode(rows):
+        seen.append(tuple(rows.tolist()))
+        return torch.nn.functional.dropout(table[rows], 0.5)
+
+    parts = torch.arange(8).split(8 // chunks)
+    torch.manual_seed(1)
+    cached_backward(encode, parts, lambda embeddings: (embeddings**2).sum())
+    cached, state = table.grad.clone(), torch.get_rng_state()
+    assert sorted(seen) == sorted([tuple(p.tolist()) for p in parts] * 2)[: 2 * chunks - 1]
+    table.grad = None
+    torch.manual_seed(1)
+    (torch.cat([encode(rows) for rows in parts]) ** 2).sum().backward()
+    assert torch.equal(cached, table.grad)  # the same dropout in both passes
+    assert torch.equal(state, torch.get_rng_state())
 
 
 def test_learning_rate_warms_up_and_falls(tmp_path):
