@@ -349,6 +349,8 @@ def _prepared(m: Machine, value: Any, parameter: Any) -> Any:
     wants = str(parameter.annotation)
     if "Tensor" in wants and isinstance(value, Unknown) and "None" not in wants and "Value" not in wants:
         return as_tensor(value) or Tensor()
+    if parameter.name in _TENSORS_ALWAYS and isinstance(value, Unknown):
+        return as_tensor(value) or value
     if parameter.name == "tensors" and isinstance(value, Items):
         return replace(value, items=tuple(as_tensor(i) or i for i in value.items))
     if parameter.name == "tensors" and isinstance(value, Many):
@@ -356,6 +358,7 @@ def _prepared(m: Machine, value: Any, parameter: Any) -> Any:
     return value
 
 
+_TENSORS_ALWAYS = frozenset({"input", "x1", "x2"})
 _VALUES = (
     Tensor,
     Num,

@@ -30,6 +30,8 @@ def as_tensor(value: Any) -> Tensor:
             return Tensor((), "complex")
         case Unknown(hint="float" | "int" | "bool" as hint):
             return Tensor((), hint)
+        case Unknown(hint="", key=str(key)):
+            return Tensor(Partial(key=key))
         case _:
             return Tensor()
 
