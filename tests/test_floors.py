@@ -31,6 +31,7 @@ FLOORS = [
         "targets",
         "guards",
         "order",
+        "letters",
         "pairs",
         "packs",
         "marks",

@@ -79,3 +79,54 @@ def rank(hidden):
     batch, one, classes = hidden.shape
     logits = hidden.mean(dim=1, keepdim=True).squeeze(1)
     return logits.argmax(-1)
+
+
+class Gate(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, tokens):
+        scores = self.score(tokens).squeeze(-1)
+        return torch.softmax(scores, dim=-1)
+
+
+class Blend(nn.Module):
+    def __init__(self, deep: nn.Module, wide: nn.Module, width: int):
+        super().__init__()
+        self.deep, self.wide = deep, wide
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, fields):
+        score = torch.sigmoid(self.wide(fields) + self.out(self.deep(fields)))
+        return score.squeeze(-1)
+
+
+class Drop(nn.Module):
+    def forward(self, x):
+        return torch.squeeze(x, -1)
+
+
+class Parts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, maps):
+        whole = self.pool(maps).flatten(1)
+        return whole[:, :64], whole[:, 64:]
+
+
+def picked(labels, scores):
+    rows = (labels == 1).nonzero().squeeze(-1)
+    return scores[rows]
+
+
+class Match(nn.Module):
+    def __init__(self, count: int, width: int):
+        super().__init__()
+        self.embed = nn.Embedding(count, width)
+
+    def forward(self, user, item):
+        left, right = self.embed(user).unsqueeze(1), self.embed(item).unsqueeze(2)
+        return torch.bmm(left, right).squeeze(2).squeeze(1)

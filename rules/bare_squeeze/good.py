@@ -39,3 +39,16 @@ def scalar(loss):
 def token_of_first(hidden):
     batch, length, width = hidden.shape
     return hidden[:, 0].squeeze(1)
+
+
+class Gate(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.score = torch.nn.Linear(width, 1)
+
+    def forward(self, tokens):
+        return self.score(tokens).squeeze(-1)
+
+
+def where_not_zero(labels):
+    return (labels == 1).nonzero().squeeze(1), (labels == 1).nonzero(as_tuple=True)[0].squeeze()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.batch import may_be_one, rows, uses
-from shapecheck.dataflow import base
+from shapecheck.dataflow import base, operands
 from shapecheck.dims import Size, symbols
-from shapecheck.facts import Applied, Called, Facts
+from shapecheck.facts import Applied, Called, Facts, Returned
 from shapecheck.program import Attr, Call, Expr
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Axis, Partial, Site, Tensor, Unknown
+from shapecheck.values import Axis, Items, Lit, Partial, Site, Tensor, Unknown
 
 META = Rule(
     "SC601",
@@ -27,6 +27,11 @@ STRICT = frozenset({"binary_cross_entropy", "binary_cross_entropy_with_logits", 
 BROADCASTING = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "MSELoss", "L1Loss", "SmoothL1Loss",
                           "HuberLoss", "sub", "add", "mul", "div"})  # fmt: skip
 COUNTED = frozenset({"ones", "zeros", "full", "arange", "rand", "randn", "randint", "randperm", "empty"})
+SUMS = frozenset({"add", "sub", "mul"})
+# what computes each row of the result from the same row alone
+POINTWISE = CASTS | {"Dropout", "dropout", "ReLU", "GELU", "Tanh", "Sigmoid", "LeakyReLU", "ELU", "SiLU", "gelu",
+                     "leaky_relu", "elu", "clamp", "div", "truediv"}  # fmt: skip
+ROW_BY_ROW = POINTWISE | SUMS | {"Linear", "linear", "LayerNorm", "Sequential", "softmax", "log_softmax"}
 RESTORING = frozenset({"view", "reshape", "view_as", "reshape_as", "item", "flatten"})
 
 
@@ -36,6 +41,15 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     x = _operand(fact)
     if x is None or fact.site.path != facts.path or _harmless(fact, facts):
+        return
+    if _indices(x, facts):
+        yield META.finding(
+            fact.site,
+            "squeeze() of the indices that nonzero() finds, one a row, leaves no axis where it finds just one",
+            condition="more than one element is not zero",
+            help=f"name the axis: {_written(fact, '.squeeze(-1)')}",
+            fix=_fix(fact, ".squeeze(-1)"),
+        )
         return
     found = _broken_use(fact, facts)
     axes = x.axes
@@ -111,6 +125,17 @@ def _of_unknown(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
         return
     head, tail = x.shape.head, x.shape.tail
     ones = any(a.size == 1 for a in (*head, *tail))
+    if (not head and _has_one(x) and (_from_batch(x, facts) or _second_axis(fact, facts))) or (
+        x.made is None and not head and not tail and _hands_back(fact, facts)
+    ):
+        last = next((i - len(tail) for i, a in enumerate(tail) if a.size == 1), None)
+        yield META.finding(
+            fact.site,
+            f"squeeze() of {facts.names().shape(x)} drops every axis of size 1: for a batch of one, the batch too",
+            condition="the batch has more than one row",
+            help=f"name the axis: {_written(fact, f'.squeeze({last or -1})')}",
+        )
+        return
     if head and ones and may_be_one(head[0].size):
         names = facts.names()
         at = next((i - len(tail) for i, a in enumerate(tail) if a.size == 1), None)
@@ -138,6 +163,89 @@ def _applied(fact: Called, facts: Facts) -> Applied | None:
                 front = rows(given)
                 return f if front is None or may_be_one(front.size) else None
     return None
+
+
+def _indices(x: Tensor, facts: Facts) -> bool:
+    """What `nonzero()` gave, of something unknown too: an array's gives a tuple, which has no squeeze."""
+    if x.made is not None:
+        return x.made.op in ("nonzero", "argwhere")
+    key = x.shape.key if isinstance(x.shape, Partial) else None
+    return key is not None and any(
+        f.name.endswith(".nonzero") and not f.args and isinstance(f.result, Unknown) and f.result.key == key
+        for f in facts.of(Applied)
+    )
+
+
+def _has_one(x: Tensor) -> bool:
+    """Is an axis of size 1 known among the last, in the tensor or in what was added to others for it?"""
+    for _ in range(10):
+        tail = x.shape.tail if isinstance(x.shape, Partial) else x.shape
+        if any(a.size == 1 for a in tail):
+            return True
+        if x.made is None or x.made.op not in (*POINTWISE, *SUMS):
+            return False
+        given = operands(x.made)
+        if x.made.op in SUMS:
+            return any(_has_one(t) for t in given)
+        if not given:
+            return False
+        x = given[0]
+    return False
+
+
+def _from_batch(x: Tensor, facts: Facts) -> bool:
+    """Were these rows computed, each for itself, from what a module's forward or one of its members was given?"""
+    queue = [x]
+    for _ in range(30):
+        if not queue:
+            return False
+        t = queue.pop(0)
+        key = t.shape.key if isinstance(t.shape, Partial) else None
+        if t.made is None:
+            if key is not None and (key.startswith("forward.") or _applied_to_batch(key, facts)):
+                return True
+        elif t.made.op in ROW_BY_ROW:
+            given = t.made.args.get("input")
+            if isinstance(given, Unknown) and given.hint == "" and given.key is not None:
+                queue.append(Tensor(Partial(key=given.key)))
+            queue += operands(t.made)
+    return False
+
+
+def _applied_to_batch(key: str, facts: Facts) -> bool:
+    return any(
+        f.member
+        and isinstance(f.result, Unknown)
+        and f.result.key == key
+        and any(isinstance(a, Unknown) or (isinstance(a, Tensor) and a.rank not in (0, 1)) for a in f.args[:1])
+        for f in facts.of(Applied)
+    )
+
+
+def _second_axis(fact: Called, facts: Facts) -> bool:
+    """Does later code look for a second axis in what is left, so that the batch must be the first?"""
+    result = fact.result
+    assert isinstance(result, Tensor)
+    for use, _ in uses(facts, result, frozenset({*CASTS, *SUMS})):
+        index = use.args.get("index")
+        if use.op != "getitem" or not isinstance(index, Items) or len(index.items) < 2:
+            continue
+        if Lit(None) not in index.items and Lit(...) not in index.items:
+            return True
+    return False
+
+
+def _hands_back(fact: Called, facts: Facts) -> bool:
+    """A module that does nothing but squeeze: `forward(x)` returns `x.squeeze()`."""
+    x = fact.args.get("input")
+    shape = x.shape if isinstance(x, Tensor) else None
+    key = x.key if isinstance(x, Unknown) else shape.key if isinstance(shape, Partial) else None
+    if key is None or not key.startswith("forward.") or not isinstance(fact.result, Tensor):
+        return False
+    return any(
+        f.name == "forward" and isinstance(f.value, Tensor) and f.value.made is fact.result.made
+        for f in facts.of(Returned)
+    )
 
 
 def _broken_use(fact: Called, facts: Facts) -> tuple[Severity, str, Note] | None:

@@ -80,3 +80,25 @@ def spread(views: list[Float[Tensor, "N D"]]) -> Tensor:
         gram = z.T @ z if z.size(0) > z.size(1) else z @ z.T  # the smaller of the two: one norm
         total = total + torch.linalg.norm(gram)
     return total
+
+
+def covariance_of_unit_rows(z):
+    unit = F.normalize(z, dim=1)
+    return unit.T @ unit / unit.size(0)
+
+
+def pooled_places(weights, maps):
+    """weights [B, K, L]; maps [B, D, L]"""
+    unit = F.normalize(maps, dim=1)
+    return torch.bmm(weights, unit.transpose(1, 2))
+
+
+def alike_places(maps):
+    """maps [B, D, L]"""
+    unit = maps / maps.norm(dim=1, keepdim=True)
+    return unit.transpose(1, 2) @ unit
+
+
+def parts_of_rows(features, count):
+    features = F.normalize(features, dim=1)
+    return torch.mm(features[:count], features[count:].t())

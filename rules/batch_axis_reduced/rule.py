@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import back, dim_of, is_implicit, place
+from shapecheck.axes import back, dim_of, is_implicit, normal_dim, place
 from shapecheck.dataflow import ancestors
 from shapecheck.facts import Called, Facts
-from shapecheck.roles import counts_with, is_batch
+from shapecheck.naming import Names
+from shapecheck.roles import counts_with, is_batch, is_features
 from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Made, Num, Tensor
+from shapecheck.values import Axis, Lit, Made, Num, Partial, Tensor
 
 META = Rule(
     "SC402",
@@ -28,19 +29,27 @@ def check_likelihood(fact: Called, facts: Facts) -> Iterator[Finding]:
     if fact.op not in ("nll_loss", "NLLLoss") or fact.site.path != facts.path:
         return
     scores, target = fact.args.get("input"), fact.args.get("target")
-    if not isinstance(scores, Tensor) or scores.made is None or scores.made.op not in ("log_softmax", "LogSoftmax"):
+    if not isinstance(scores, Tensor):
         return
-    dim = dim_of(scores.made.args)
-    rank = scores.rank or (target.rank + 1 if isinstance(target, Tensor) and target.rank else None)
-    if dim is None or rank is None or rank < 2 or place(dim, rank) == 1:
+    told = target.shape if isinstance(target, Tensor) else Partial()
+    rank = scores.rank or (None if isinstance(told, Partial) else len(told) + 1)
+    if (rank is None and isinstance(told, Partial) and not told.min_rank) or (rank is not None and rank < 2):
+        return
+    found = back(scores, 1, rank)
+    made = found.tensor.made if found is not None else None
+    if found is None or made is None or made.op not in ("log_softmax", "LogSoftmax") or made.site.path != facts.path:
+        return
+    dim = dim_of(made.args)
+    if dim is None or (dim < 0 and found.rank is None) or place(dim, found.rank or 2) == found.axis:
         return
     names = facts.names()
     yield META.finding(
-        scores.made.site,
-        f"this log_softmax runs over axis {dim} of {names.shape(scores)}, but the loss takes axis 1 for the classes",
+        made.site,
+        f"this log_softmax runs over axis {dim} of {names.shape(found.tensor)}, "
+        "but the loss takes axis 1 for the classes",
         Severity.ERROR,
         notes=(Note("the loss reads the classes from axis 1 here", fact.site),),
-        help="use `dim=1`",
+        help=f"use `dim={found.axis}`",
     )
 
 
@@ -49,25 +58,28 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
     """The axis that a product or a weighted sum runs over is the one that must have been normalised."""
     if fact.site.path != facts.path:
         return
-    for operand, axis in _summed(fact):
-        found = back(operand, axis)
+    for operand, axis, rank in _summed(fact):
+        found = back(operand, axis, rank)
         if found is None:
             continue
-        result, place_ = found
+        result = found.tensor
         made = result.made
-        dim = dim_of(made.args) if made is not None else None
-        if made is None or dim is None or result.rank is None or result.axes is None:
+        dim = normal_dim(result)
+        if made is None or dim is None or (dim < 0 and found.rank is None):
             continue
-        at = place(dim, result.rank)
+        at = place(dim, found.rank or 0)
         # `attn.softmax(dim=1) @ v` of [B, H, S, S]: a product keeps the axes in front of its last two apart
-        beside = fact.op in PRODUCTS and made.op in SOFT and at < result.rank - 2
-        if at == place_ or (at != 0 and not beside) or result.rank < 2 or made.site.path != facts.path:
+        beside = fact.op in PRODUCTS and made.op in SOFT and found.rank is not None and at < found.rank - 2
+        beside = beside or (_cosine(fact) and is_features(_at(result, found.axis), facts))
+        if at == found.axis or (at != 0 and not beside) or made.site.path != facts.path:
+            continue
+        if found.rank is not None and found.rank < 2:
             continue
         if _summed_over(made, at, facts):  # the norm is meant for that sum
             continue
         names = facts.names()
-        apart, own = names.axis(result.axes[at]), names.axis(result.axes[place_])
-        what = "norm" if made.op == "normalize" else "softmax"
+        apart, own = _shown(result, at, names), _shown(result, found.axis, names)
+        what = "softmax" if made.op in SOFT else "norm"
         over = (
             f"axis 0, across {apart} examples"
             if at == 0
@@ -77,9 +89,36 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
             made.site,
             f"this {what} of {names.shape(result)} runs over {over}, but the sum that follows runs over {own}",
             notes=(Note(f"summed over {own} here", fact.site),),
-            help=f"use `dim={place_ - result.rank}`",
+            help=f"use `dim={found.axis if found.rank is None else found.axis - found.rank}`",
         )
         return
+
+
+def _cosine(fact: Called) -> bool:
+    """Two operands that were both brought to length 1: the vectors that are multiplied are meant."""
+    if fact.op not in PRODUCTS:
+        return False
+    found = [back(operand, axis, rank) for operand, axis, rank in _summed(fact)]
+    return len(found) == 2 and all(f is not None and f.tensor.made is not None and _unit(f.tensor.made) for f in found)
+
+
+def _unit(made: Made) -> bool:
+    """Is the length the Euclidean one, along a dim that the code writes? `p=1` makes weights of a row or column."""
+    if made.op == "normalize":
+        return made.args.get("p") in (2, 2.0, Num(2), Lit(2.0)) and isinstance(made.args.get("dim"), Num)
+    return made.op in ("div", "truediv")
+
+
+def _at(tensor: Tensor, axis: int) -> Axis:
+    return tensor.axes[axis] if tensor.axes is not None else Axis(1)
+
+
+def _shown(tensor: Tensor, axis: int, names: Names) -> str:
+    """The name of an axis; its number where the rank is not known."""
+    shape = tensor.shape if isinstance(tensor.shape, tuple) else tensor.shape.head
+    if axis < len(shape):
+        return names.axis(shape[axis])
+    return "the" if axis == 0 else f"axis {axis}"
 
 
 @META.on(Called)
@@ -113,9 +152,9 @@ def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
 def _summed_over(made: Made, at: int, facts: Facts) -> bool:
     """Does a product on any way through the code sum what was normalised over the axis of the norm?"""
     for fact in facts.of(Called):
-        for operand, axis in _summed(fact):
-            found = back(operand, axis)
-            source = found[0].made if found is not None and found[1] == at else None
+        for operand, axis, rank in _summed(fact):
+            found = back(operand, axis, rank)
+            source = found.tensor.made if found is not None and found.axis == at else None
             if source is not None and source.site.node is made.site.node:
                 return True
     return False
@@ -130,9 +169,9 @@ def _used_otherwise(result: Tensor, facts: Facts) -> bool:
             continue
         if fact.op in ("nll_loss", "NLLLoss") and x.made is made:
             return True
-        for operand, axis in _summed(fact):
-            found = back(operand, axis)
-            if found is not None and found[0].made is made:
+        for operand, axis, rank in _summed(fact):
+            found = back(operand, axis, rank)
+            if found is not None and found.tensor.made is made:
                 return True
         if fact.op in ("sum", "mean", "einsum") and any(t.made is made for t in (x, *ancestors(x))):
             dim = fact.args.get("dim")
@@ -141,12 +180,15 @@ def _used_otherwise(result: Tensor, facts: Facts) -> bool:
     return made is None
 
 
-def _summed(fact: Called) -> list[tuple[Tensor, int]]:
-    """The operands of a sum of products, each with the axis that is summed over."""
+def _summed(fact: Called) -> list[tuple[Tensor, int, int | None]]:
+    """The operands of a sum of products, each with the axis that is summed over, and the rank that the op demands."""
     if fact.op in PRODUCTS:
         left, right = fact.args.get("input"), fact.args.get("other", fact.args.get("mat2"))
-        if isinstance(left, Tensor) and isinstance(right, Tensor) and left.rank and right.rank:
-            return [(left, left.rank - 1), (right, max(right.rank - 2, 0))]
+        if isinstance(left, Tensor) and isinstance(right, Tensor):
+            rank = {"mm": 2, "bmm": 3}.get(fact.op)
+            ranks = left.rank or rank, right.rank or rank
+            if ranks[0] and ranks[1]:
+                return [(left, ranks[0] - 1, ranks[0]), (right, max(ranks[1] - 2, 0), ranks[1])]
     if fact.op == "sum":
         product, dim = fact.args.get("input"), fact.args.get("dim")
         if not isinstance(product, Tensor) or product.made is None or product.made.op != "mul" or product.rank is None:
@@ -156,5 +198,5 @@ def _summed(fact: Called) -> list[tuple[Tensor, int]]:
             return []
         at = place(at, product.rank)
         given = [v for v in product.made.args.values() if isinstance(v, Tensor)]
-        return [(t, at - (product.rank - t.rank)) for t in given if t.rank]
+        return [(t, at - (product.rank - t.rank), t.rank) for t in given if t.rank]
     return []

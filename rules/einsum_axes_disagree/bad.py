@@ -60,3 +60,45 @@ def selected(src, dst, src_id, dst_id):
     sim = src_emb @ dst_emb.T  # expect: SC203
     match = torch.eq(dst_key.unsqueeze(1), src_key.unsqueeze(0))
     return sim.masked_select(match)
+
+
+def attended(q, k, v):
+    b, h, n, d = q.shape
+    weights = torch.einsum("bhnd,bhmd->bhmn", q, k).softmax(dim=-1)
+    return torch.einsum("bhnm,bhmd->bhnd", weights, v)  # expect: SC203
+
+
+def heads_named_rows(q, k):
+    b, n, h, d = q.shape
+    return torch.einsum("bhnd,bhmd->bhnm", q, k)  # expect: SC203
+
+
+class Metric(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.form = torch.nn.Parameter(torch.eye(width))
+
+    def forward(self, gaps):
+        return torch.einsum("dd,bnd->bnd", self.form, gaps)  # expect: SC203
+
+
+def both_ways(text, image, text_more, image_more, more):
+    to_image = torch.einsum("td,id->ti", text, image)
+    to_text = to_image.t()
+    if more:
+        to_text = torch.einsum("td,id->ti", text_more, image_more)  # expect: SC203
+    return F.log_softmax(to_image, dim=-1), F.log_softmax(to_text, dim=-1)
+
+
+# run: apart(x=[N, D]); differ: N=3, D=4; equal: N=1, D=4
+def apart(x):
+    n, d = x.shape
+    left = x.unsqueeze(1).expand(n, n, d)
+    right = x.unsqueeze(1).expand(n, n, d)
+    return (left - right).norm(dim=-1)  # expect: SC203
+
+
+def squared(x, y):
+    """x: [N, D]; y: [M, D]"""
+    lengths = (x**2).sum(1).unsqueeze(0) + (y**2).sum(1).unsqueeze(1)
+    return lengths - 2 * (x @ y.t())  # expect: SC203

@@ -41,3 +41,44 @@ def flat_in_order(a_points, b_points, a_feats, b_feats):
     far = F.pairwise_distance(a_flat, b_flat).reshape(n, n)
     a_unit, b_unit = F.normalize(a_feats, dim=-1), F.normalize(b_feats.view(n, d), dim=-1)
     return torch.einsum("nd,md->nm", a_unit, b_unit) * far
+
+
+def attended(q, k, v):
+    b, h, n, d = q.shape
+    weights = torch.einsum("bhnd,bhmd->bhnm", q, k).softmax(dim=-1)
+    back = torch.einsum("bhmn,bhnd->bhmd", weights.transpose(-1, -2), q)
+    return torch.einsum("bhnm,bhmd->bhnd", weights, v), back
+
+
+def traces(m, scale):
+    return torch.einsum("bii->b", m), torch.einsum("bii->bi", m), torch.einsum("bij,bij->b", m, scale)
+
+
+def both_ways(text, image, text_more, image_more, more):
+    to_image = torch.einsum("td,id->ti", text, image)
+    to_text = to_image.t()
+    if more:
+        to_text = torch.einsum("td,id->it", text_more, image_more)
+    return to_image, to_text
+
+
+def apart(x):
+    n, d = x.shape
+    return (x.unsqueeze(1).expand(n, n, d) - x.unsqueeze(0).expand(n, n, d)).norm(dim=-1)
+
+
+def weighted_groups(q, w, docs):
+    """q, w: [B, D]; docs: [B, G, D]"""
+    b, g, d = docs.shape
+    return q.unsqueeze(1).expand(b, g, d) * w.unsqueeze(1).expand(b, g, d) * docs
+
+
+def symmetric(a, b):
+    sim = a @ b.t()
+    return sim + sim.t()
+
+
+def squared(x, y):
+    """x: [N, D]; y: [M, D]"""
+    lengths = (x**2).sum(1).unsqueeze(1) + (y**2).sum(1).unsqueeze(0)
+    return lengths - 2 * (x @ y.t())

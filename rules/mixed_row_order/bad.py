@@ -68,3 +68,14 @@ def tiled_labels(feats, labels):
     wanted = labels.view(b).tile(v)  # expect: SC202
     got = feats.flatten()
     return (got - wanted).pow(2)
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.attend = nn.MultiheadAttention(width, heads)
+        self.heads = heads
+
+    def forward(self, x, hidden):
+        mask = hidden.repeat(self.heads, 1, 1)  # expect: SC202
+        return self.attend(x, x, x, attn_mask=mask, need_weights=False)[0]

@@ -56,3 +56,16 @@ def turned_back(x, scale):
     b, v, d = x.shape
     rows = x.transpose(0, 1).reshape(v * b, d)
     return rows * scale.view(b, v).t().reshape(v * b, 1)
+
+
+class Block(torch.nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.attend = torch.nn.MultiheadAttention(width, heads)
+        self.heads = heads
+
+    def forward(self, x, hidden, causal):
+        """causal: [1, length, length]"""
+        mask = hidden.repeat_interleave(self.heads, dim=0)
+        out = self.attend(x, x, x, attn_mask=mask, need_weights=False)[0]
+        return self.attend(out, out, out, attn_mask=causal.repeat(self.heads, 1, 1), need_weights=False)[0]

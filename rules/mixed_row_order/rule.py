@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import ancestors, lifted
+from shapecheck.axes import STILL
+from shapecheck.dataflow import ancestors, base, lifted
 from shapecheck.facts import Broadcasted, Called, Fact, Facts
 from shapecheck.naming import Names
 from shapecheck.order import Clash, clash, parts
-from shapecheck.rule import Finding, Note, Rule, Severity
+from shapecheck.program import Attr, Call
+from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.targets import labelled, multiple, rank_step, rank_stride
-from shapecheck.values import Affine, Axis, Site, Tensor
+from shapecheck.values import Affine, Axis, Layer, Made, Num, Site, Tensor, Unknown, Value
 
 META = Rule(
     "SC202",
@@ -63,6 +65,55 @@ def labels(fact: Called, facts: Facts) -> Iterator[Finding]:
         condition=f"{k} = 1 or rank = 0",
         help=f"gather each block first and join the gathered blocks after, or shift the labels by `rank * {all_}`",
     )
+
+
+@META.on(Called)
+def heads(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`attn_mask` of nn.MultiheadAttention has a row for every head of the first example, then of the second."""
+    layer, mask = fact.args.get("self"), fact.args.get("attn_mask")
+    if fact.op != "MultiheadAttention" or not isinstance(layer, Layer) or not isinstance(mask, Tensor):
+        return
+    if fact.site.path != facts.path:
+        return
+    count = layer.arg("num_heads")
+    made = base(mask, STILL).made
+    if made is None or made.op != "repeat" or made.site.path != facts.path or not _tiled(made, count):
+        return
+    names = facts.names()
+    size = count.size if isinstance(count, Num) else None
+    n = names.size(size) if size is not None else "num_heads"
+    yield META.finding(
+        made.site,
+        f"these {n} copies of the masks come one after the other, each of the whole batch, but nn.MultiheadAttention "
+        "reads all heads of the first example first: heads look through the mask of another example",
+        notes=(Note("used as attn_mask here", fact.site),),
+        condition=f"{n} = 1, or the batch has one example",
+        help="write `.repeat_interleave(num_heads, dim=0)`, which keeps the copies of one example together",
+        fix=_interleaved(made.site),
+    )
+
+
+def _tiled(made: Made, count: Value | None) -> bool:
+    """`mask.repeat(num_heads, 1, 1)` of masks that differ from example to example."""
+    given, counts = made.args.get("input"), made.args.get("repeats", ())
+    if not isinstance(given, Tensor) or given.rank not in (3, None) or not isinstance(counts, tuple):
+        return False
+    if len(counts) != 3:
+        return False
+    if given.axes is not None and given.axes[0].size == 1:
+        return False
+    first, *rest = counts
+    one = all(isinstance(c, Num) and c.size == 1 for c in rest)
+    same = isinstance(count, Unknown | Num) and count == first and count not in (Unknown(), Unknown("int"), Num(1))
+    return one and same
+
+
+def _interleaved(site: Site) -> Fix | None:
+    node = site.node
+    if not isinstance(node, Call) or not isinstance(node.func, Attr) or len(node.args) != 3:
+        return None
+    parts = (("x", Site(site.path, node.func.value)), ("n", Site(site.path, node.args[0].value)))
+    return Fix("keep the copies of one example together", (Edit(site, "{x}.repeat_interleave({n}, dim=0)", parts),))
 
 
 def _report(fact: Fact, found: Clash, one: tuple[Tensor, Axis], two: tuple[Tensor, Axis], facts: Facts) -> Finding:

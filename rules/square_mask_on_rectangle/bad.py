@@ -62,3 +62,18 @@ def spread(q, group):
     n, dim = q.shape
     passages = q.repeat_interleave(group, dim=0)
     return torch.diag(q @ passages.t())  # expect: SC501
+
+
+def positives_kept(anchors, passages):
+    n, dim = anchors.shape
+    sim = anchors @ gathered_rows(passages).T
+    own = torch.eye(*sim.shape, dtype=torch.bool)  # expect: SC501
+    return sim.masked_fill(~own & (sim > 0.9), -torch.inf)
+
+
+def self_in_memory(anchors, memory):
+    rows, views, dim = anchors.shape
+    classes, kept, dim = memory.shape
+    sim = anchors.reshape(-1, dim) @ memory.reshape(classes * kept, dim).t()
+    mask = torch.ones_like(sim).scatter_(1, torch.arange(rows * views).view(-1, 1), 0)  # expect: SC501
+    return (sim.exp() * mask).sum(1)

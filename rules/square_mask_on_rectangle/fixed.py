@@ -59,3 +59,19 @@ def spread(q, group):
     n, dim = q.shape
     passages = q.repeat_interleave(group, dim=0)
     return (q @ passages.t())[torch.arange(n), torch.arange(n) * group]
+
+
+def positives_kept(anchors, passages):
+    n, dim = anchors.shape
+    sim = anchors @ gathered_rows(passages).T
+    own = torch.zeros_like(sim, dtype=torch.bool)
+    rows = torch.arange(n)
+    own[rows, dist.get_rank() * n + rows] = True
+    return sim.masked_fill(~own & (sim > 0.9), -torch.inf)
+
+
+def self_in_memory(anchors, memory):
+    rows, views, dim = anchors.shape
+    classes, kept, dim = memory.shape
+    sim = anchors.reshape(-1, dim) @ memory.reshape(classes * kept, dim).t()
+    return sim.exp().sum(1)

@@ -53,3 +53,11 @@ def views_one_after_the_other(features):
     mask = torch.eye(n).repeat(1, views)
     keep = torch.ones_like(mask).scatter_(1, torch.arange(n).view(-1, 1), 0)
     return (anchors @ columns.T) * keep
+
+
+def positives_first(anchors, positives, negatives):
+    n, dim = anchors.shape
+    m, dim = negatives.shape
+    sim = anchors @ torch.cat([positives.view(n, dim), negatives]).T
+    own = torch.eye(*sim.shape, dtype=torch.bool)
+    return sim.masked_fill(~own & (sim > 0.9), -torch.inf)

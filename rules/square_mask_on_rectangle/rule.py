@@ -18,7 +18,7 @@ META = Rule(
     "the self pairs (i, i) are masked in a matrix whose columns are not its rows",
 )
 
-READS = {"diagonal": "taken", "diag": "taken"}
+READS = {"diagonal": "taken", "diag": "taken", "eye": "marked"}
 # what only changes type, place or shape of the indices 0..n-1
 INDEX_STEPS = frozenset({"to", "same", "long", "cuda", "view", "reshape", "unsqueeze", "int", "contiguous", "clone"})
 
@@ -29,6 +29,9 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if matrix is None or matrix.axes is None or len(matrix.axes) != 2 or fact.site.path != facts.path:
         return
     rows, columns = matrix.axes
+    index = fact.args.get("index") if fact.op == "scatter" else None
+    if isinstance(index, Tensor) and index.axes and not _named(rows.size, facts) and _named(index.axes[0].size, facts):
+        rows = index.axes[0]  # the code itself says what the rows are
     if not _differ(rows, columns, facts) or _own_block_first(matrix, rows, columns):
         return
     names = facts.names()
@@ -72,12 +75,14 @@ def _own_block_first(matrix: Tensor, rows: Axis, columns: Axis) -> bool:
 
 def _diagonal_of(fact: Called) -> Tensor | None:
     """The matrix whose entries (i, i) this writes or reads; None for other calls."""
+    if fact.op == "eye":
+        return _measured(fact)
     x = fact.args.get("input")
     if not isinstance(x, Tensor):
         return None
     if fact.op == "fill_diagonal":
         return x
-    if fact.op in READS:
+    if fact.op in ("diagonal", "diag"):
         offset = fact.args.get("offset", fact.args.get("diagonal"))
         plain = offset in (0, None, Num(0))
         return x if plain and not fact.given & {"dim1", "dim2"} else None
@@ -86,6 +91,18 @@ def _diagonal_of(fact: Called) -> Tensor | None:
         if isinstance(index, Tensor) and isinstance(dim, Num) and dim.size in (1, -1) and _counts_rows(index):
             return x
     return None
+
+
+def _measured(fact: Called) -> Tensor | None:
+    """The gathered matrix whose two sizes `eye(*x.shape)` takes. Of other columns the first may well be the own."""
+    n, m = fact.args.get("n"), fact.args.get("m")
+    pairs = [(v.of, v.at) for v in (n, m) if isinstance(v, Num) and v.of is not None]
+    if len(pairs) != 2 or pairs[0][0] is None or pairs[1][0] is None:
+        return None
+    matrix = pairs[0][0]
+    if matrix.made is not pairs[1][0].made or matrix.rank != 2 or (pairs[0][1], pairs[1][1]) != (0, 1):
+        return None
+    return matrix if matrix.axes and _gathered(matrix.axes[1]) and not _gathered(matrix.axes[0]) else None
 
 
 def _counts_rows(index: Tensor) -> bool:
@@ -147,6 +164,6 @@ def _notes(matrix: Tensor, names: Names, fact: Called) -> tuple[Note, ...]:
         and columns.origin.site.node is not fact.site.node
     ):
         notes.append(Note(f"the {names.axis(columns)} columns come from here", columns.origin.site))
-    if fact.op in READS and matrix.made is not None:
+    if fact.op in READS and matrix.made is not None and matrix.made.site.node is not fact.site.node:
         notes.append(Note("the matrix is made here", matrix.made.site))
     return tuple(notes)

@@ -81,3 +81,48 @@ def expanded(q, docs):
     q = q.unsqueeze(0).expand(g, -1, -1).reshape(b * g, -1)
     own = (q * docs).sum(-1)
     return own.reshape(b, g)  # expect: SC201
+
+
+# run: positions_last(x=[B, C, P]); differ: B=2, C=3, P=4; equal: B=2, C=1, P=4
+def positions_last(x):
+    return x.view(x.size(0), -1, x.size(1))  # expect: SC201
+
+
+# run: planes_first(p=[B, C, H, W]); differ: B=2, C=3, H=2, W=5; equal: B=2, C=1, H=2, W=5
+def planes_first(p):
+    return p.reshape(p.size(0), p.size(2) * p.size(3), -1)  # expect: SC201
+
+
+# run: two_stacked(a=[N, D], b=[N, D]); differ: N=3, D=4; equal: N=1, D=4
+def two_stacked(a, b):
+    n = a.size(0)
+    return torch.stack([a, b]).view(n, 2, -1)  # expect: SC201
+
+
+class HeadsAtOnce(nn.Module):
+    def __init__(self, width, heads, dim):
+        super().__init__()
+        self.heads, self.dim = heads, dim
+        self.query = nn.Linear(width, heads * dim)
+
+    def forward(self, hidden):
+        query = self.query(hidden)
+        rows = query.size(0)
+        query = query.view(rows * self.heads, -1, self.dim)  # expect: SC201
+        return torch.bmm(query, query.transpose(1, 2))
+
+
+class LastState(nn.Module):
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.rnn = nn.GRU(width, hidden, batch_first=True, bidirectional=True)
+
+    def forward(self, tokens):
+        _, state = self.rnn(tokens)
+        return state.view(tokens.size(0), -1)  # expect: SC201
+
+
+def pictures_first(frames, encode):
+    clips, length, c, h, w = frames.shape
+    features = encode(frames.view(clips * length, c, h, w))
+    return features.view(length, clips, -1).mean(dim=0)  # expect: SC201

@@ -72,3 +72,44 @@ def expanded(q, docs):
     q = q.unsqueeze(1).expand(-1, g, -1).reshape(b * g, -1)
     own = (q * docs).sum(-1)
     return own.reshape(b, g)
+
+
+def positions_last(x):
+    return x.flatten(2).transpose(1, 2)
+
+
+def planes_first(p):
+    return p.flatten(2).transpose(1, 2)
+
+
+def two_stacked(a, b):
+    return torch.stack([a, b]).transpose(0, 1)
+
+
+class HeadsAtOnce(nn.Module):
+    def __init__(self, width, heads, dim):
+        super().__init__()
+        self.heads, self.dim = heads, dim
+        self.query = nn.Linear(width, heads * dim)
+
+    def forward(self, hidden):
+        query = self.query(hidden)
+        rows = query.size(0)
+        query = query.view(rows, -1, self.heads, self.dim).transpose(1, 2).flatten(0, 1)
+        return torch.bmm(query, query.transpose(1, 2))
+
+
+class LastState(nn.Module):
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.rnn = nn.GRU(width, hidden, batch_first=True, bidirectional=True)
+
+    def forward(self, tokens):
+        _, state = self.rnn(tokens)
+        return state.transpose(0, 1).reshape(tokens.size(0), -1)
+
+
+def pictures_first(frames, encode):
+    clips, length, c, h, w = frames.shape
+    features = encode(frames.view(clips * length, c, h, w))
+    return features.view(clips, length, -1).mean(dim=1)

@@ -93,3 +93,60 @@ def copies_first(q, docs):
     b = q.size(0)
     g = docs.size(0) // b
     return (q.repeat(g, 1) * docs).sum(-1).view(g, b).t()
+
+
+def planes_last(p):
+    return p.view(p.size(0), -1, p.size(2) * p.size(3)), p.view(-1, p.size(1), p.size(2))
+
+
+def rows_cut(p, groups):
+    return p.view(groups, p.size(0) // groups, p.size(1), -1)
+
+
+class Weight(torch.nn.Module):
+    def __init__(self, heads, dim):
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(dim, heads))
+        self.heads, self.dim = heads, dim
+
+    def forward(self, x):
+        return x + self.bias.reshape(1, 1, self.heads, self.dim)
+
+
+class Memory(torch.nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.keys = torch.nn.Linear(width, heads * (width // heads))
+
+    def forward(self, queries, memory):
+        rows, steps, _ = queries.shape
+        _, length, _ = memory.shape
+        return self.keys(memory).view(rows, length, self.heads, -1)
+
+
+class State(torch.nn.Module):
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.rnn = torch.nn.LSTM(width, hidden, batch_first=True)
+
+    def forward(self, tokens):
+        _, (state, cell) = self.rnn(tokens)
+        return state.view(tokens.size(0), -1)
+
+
+def clips_first(frames, encode):
+    clips, length, c, h, w = frames.shape
+    return encode(frames.view(clips * length, c, h, w)).view(clips, length, -1).mean(dim=1)
+
+
+def views_beside_each_other(images):
+    """images: a list of two views"""
+    stacked = torch.stack(images, 1)
+    return stacked.reshape(stacked.size(0) * 2, stacked.size(2), stacked.size(3), stacked.size(4))
+
+
+def masks_side_by_side(pairs):
+    """pairs: [B, M, N, M]"""
+    b, m, n, m = pairs.shape
+    return pairs.reshape(b, m, n * m)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shapecheck.dataflow import blame
-from shapecheck.dims import Size, TooComplex, as_quotient, as_symbol, compare
-from shapecheck.facts import Called, Crashed, Facts
+from shapecheck.dims import Size, TooComplex, as_quotient, as_symbol, compare, exact_div, symbol, symbols
+from shapecheck.facts import Applied, Called, Crashed, Facts
 from shapecheck.ops.axes import product
 from shapecheck.order import parts
 from shapecheck.program import Attr, Call
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Affine, Axis, Items, Joined, Num, Site, Tensor
+from shapecheck.values import Affine, Axis, Items, Joined, Num, Partial, Site, Tensor, Unknown
 
 META = Rule(
     "SC201",
@@ -27,11 +27,14 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if fact.op != "view" or not isinstance(fact.result, Tensor):
         return
     given = fact.args.get("input")
-    if not isinstance(given, Tensor) or given.axes is None or fact.result.axes is None:
+    if not isinstance(given, Tensor) or fact.result.axes is None or _is_parameter(given):
+        return
+    if isinstance(given.shape, Partial):
+        yield from _of_open_rank(fact, given, given.shape, fact.result.axes, facts)
         return
     if isinstance(given.content, Affine) and given.content.stride == 0:  # all elements are one number
         return
-    before, after = given.axes, fact.result.axes
+    before, after = given.shape, fact.result.axes
     if any(as_quotient(a.size) is not None and _solved(fact, i) for i, a in enumerate(after)):
         return
     found = _as_found(before, after)
@@ -39,7 +42,11 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if _padded(before):
         return
     if found is None or moved is None:
-        yield from _cut_across(fact, before, after, facts)
+        run = moved_run(before, after, facts)
+        if run is not None and _as_many(before, after):
+            yield _report_run(fact, given, before, run, facts)
+        else:
+            yield from _cut_across(fact, before, after, facts)
         return
     source, target = moved
     if found is not before and _solved(fact, target):
@@ -70,6 +77,154 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         help=help_,
         fix=fix,
     )
+
+
+def _is_parameter(tensor: Tensor) -> bool:
+    """A weight as it was made: its numbers have no meaning yet, whatever it is cut into."""
+    names = [n for a in tensor.axes or () for n in symbols(a.size)]
+    return tensor.made is None and bool(names) and all(n.startswith("$") for n in names)
+
+
+def _of_open_rank(
+    fact: Called, given: Tensor, shape: Partial, after: tuple[Axis, ...], facts: Facts
+) -> Iterator[Finding]:
+    """The rank is not known, but the code asked for sizes of this tensor and puts them in another order."""
+    run = moved_run(shape.head, after, facts, alone=True)
+    if run is not None:
+        yield _report_run(fact, given, shape.head, run, facts)
+        return
+    turned = _turned(given, after, facts)
+    if turned is not None:
+        source, outer, inner = turned
+        names = facts.names()
+        rows = f"{names.axis(outer)} of {names.axis(inner)}"
+        yield META.finding(
+            fact.site,
+            f"what `{source.name}` returns has its rows in the order in which it was given them, {rows}; "
+            f"this view takes them for {names.axis(inner)} of {names.axis(outer)}",
+            Severity.WARNING,
+            notes=(Note(f"{rows} rows are given here", source.site),),
+            condition=f"{names.axis(outer)} = 1 or {names.axis(inner)} = 1",
+            help=f"view them as `{names.axis(outer)}, {names.axis(inner)}, ...` and move the axes after",
+        )
+        return
+    wild = [j for j in range(len(after)) if _solved(fact, j)]
+    if len(wild) != 1:
+        return
+    names = facts.names()
+    have, asked = names.shape(given), names.shape(after)
+    rest = wild[0]
+    for i, axis in enumerate(shape.head):
+        # `x.view(x.size(0), -1, x.size(1))`: what is left stands in front of an axis that it lies behind
+        there = [j for j, a in enumerate(after) if j > rest and a.size == axis.size]
+        alone = [a for a in shape.head if a.size == axis.size] == [axis] and not isinstance(axis.size, int)
+        if alone and len(there) == 1 and _same(shape.head[:i], after[:rest]):
+            yield META.finding(
+                blame(fact, [given], facts.path),
+                f"this view of {have} as {asked} moves no memory: {names.axis(axis)} is axis {i}, in front of what -1 "
+                f"stands for, and only the label of axis {there[0]} of the result, behind it",
+                Severity.WARNING,
+                condition=f"{names.axis(axis)} is the last axis, or {names.axis(axis)} = 1",
+                help="move the axes with `permute` or `transpose` first, then `reshape`",
+            )
+            return
+    if not shape.head or not shape.tail or rest == 0 or rest == len(after) - 1:
+        return
+    batch, last = shape.head[0].size, shape.tail[-1].size
+    heads = _divided(after[0].size, batch)
+    if heads is None or heads == 1 or len(after) != 3 or not _equal(heads * after[-1].size, last):
+        return
+    h, b, d = names.size(heads), names.size(batch), names.size(last)
+    yield META.finding(
+        blame(fact, [given], facts.path),
+        f"this view of {have} as {asked} moves no memory: the {h} parts of the last axis ({d}) lie innermost, and "
+        f"{names.axis(after[0])} rows take them for parts of axis 0, so rows of different meaning are mixed",
+        Severity.WARNING,
+        condition=f"{h} = 1, or there is nothing between {b} and {d}",
+        help=f"cut the last axis first, then move it: `.view({b}, -1, {h}, {names.axis(after[-1])}).transpose(1, 2)`",
+    )
+
+
+def _turned(given: Tensor, after: tuple[Axis, ...], facts: Facts) -> tuple[Applied, Axis, Axis] | None:
+    """`encode(x.view(b * n, ...)).view(n, b, -1)`: the rows that went in come out, and are counted the other way."""
+    key = given.shape.key if isinstance(given.shape, Partial) and given.made is None else None
+    if key is None or len(after) < 2:
+        return None
+    for f in facts.of(Applied):
+        first = f.args[0] if isinstance(f.result, Unknown) and f.result.key == key and f.args else None
+        rows = parts(first.axes[0]) if isinstance(first, Tensor) and first.axes else ()
+        if len(rows) == 2 and all(not isinstance(r.size, int) or r.size > 1 for r in rows):
+            outer, inner = rows
+            if after[0].size == inner.size != outer.size and after[1].size == outer.size:
+                return f, outer, inner
+    return None
+
+
+def moved_run(
+    before: tuple[Axis, ...], after: tuple[Axis, ...], facts: Facts, alone: bool = False
+) -> tuple[int, int, int] | None:
+    """Neighbouring axes (first, last) that the view takes as one, at another place: `x.view(b, h * w, -1)` of
+    `[b, c, h, w]`. A view keeps the number of elements in front of what it leaves whole."""
+    known = frozenset[str]().union(*(symbols(a.size) for a in before))
+    try:
+        for i in range(len(before)):
+            for k in range(i if alone else i + 1, len(before)):
+                if any(isinstance(a.size, int) for a in before[i : k + 1]):
+                    continue
+                size = product([a.size for a in before[i : k + 1]])
+                there = [j for j, a in enumerate(after) if _equal(a.size, size)]
+                if len(there) != 1 or len(_runs(before, size)) != 1:
+                    continue
+                front = product([a.size for a in before[:i]]), product([a.size for a in after[: there[0]]])
+                if not _open(front, facts) and symbols(front[1]) <= known and not _equal(*front):
+                    return i, k, there[0]
+    except TooComplex:
+        return None
+    return None
+
+
+def _runs(before: tuple[Axis, ...], size: Size) -> list[tuple[int, int]]:
+    """All neighbouring axes that have so many elements together."""
+    ends = [(i, k) for i in range(len(before)) for k in range(i, len(before))]
+    return [(i, k) for i, k in ends if _equal(product([a.size for a in before[i : k + 1]]), size)]
+
+
+def _report_run(
+    fact: Called, given: Tensor, before: tuple[Axis, ...], run: tuple[int, int, int], facts: Facts
+) -> Finding:
+    first, last, there = run
+    names = facts.names()
+    after = fact.result.axes or () if isinstance(fact.result, Tensor) else ()
+    have, asked = names.shape(given), names.shape(after)
+    where = f"axis {first}" if first == last else f"axes {first} to {last}"
+    ahead = [a.size for a in after[:there]]
+    skipped = [a for a in before[:first] if a.size not in ahead and not isinstance(a.size, int)]
+    front = [names.axis(a) for a in skipped] or [names.axis(after[there])]
+    return META.finding(
+        blame(fact, [given], facts.path),
+        f"this view of {have} as {asked} moves no memory: {names.axis(after[there])} is {where} of the numbers and "
+        f"only the label of axis {there} of the result, so rows of different meaning are mixed",
+        condition=" or ".join(f"{n} = 1" for n in front),
+        help="move the axes with `permute` or `transpose` first, then `reshape`",
+    )
+
+
+def _same(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> bool:
+    return len(before) == len(after) and all(a.size == b.size for a, b in zip(before, after))
+
+
+def _equal(a: Size, b: Size) -> bool:
+    try:
+        return compare(a, b).always
+    except TooComplex:
+        return False
+
+
+def _divided(size: Size, by: Size) -> Size | None:
+    try:
+        return exact_div(size, by)
+    except TooComplex:
+        return None
 
 
 def _cut_across(
@@ -103,7 +258,8 @@ def _cut_across(
 
 def _as_many(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> bool:
     try:
-        return compare(_total(before), _total(after)).always
+        plain = compare(product([a.size for a in before]), product([a.size for a in after]))
+        return plain.always or compare(_total(before), _total(after)).always
     except TooComplex:
         return False
 
@@ -127,11 +283,29 @@ def moved_axis(before: tuple[Axis, ...], after: tuple[Axis, ...], facts: Facts) 
             continue
         # a view keeps the number of elements: as many in front of the axis means as many behind it
         front = _total(before[:i]), _total(after[: there[0]])
-        open_ = any(isinstance(s, int) for s in front) and any(_unknown(s, facts) for s in front)
-        if open_ or compare(*front).always:
+        if _open(front, facts) or compare(*front).always:
             continue
         return i, there[0]
     return None
+
+
+def _open(front: tuple[Size, Size], facts: Facts) -> bool:
+    """May the two well be one number: a plain number, or one count, beside another count that nobody named?"""
+    plain = all(isinstance(s, int) or as_symbol(s) is not None for s in front)
+    if plain and any(_unknown(s, facts) for s in front):
+        return True
+    return any(_fits(one, other, facts) for one, other in (front, front[::-1]))
+
+
+def _fits(one: Size, other: Size, facts: Facts) -> bool:
+    """Is there a count that nobody named which makes the two equal, other than 1? `n*m` and `2*n`."""
+    for name in symbols(one) - symbols(other):
+        if _unknown(symbol(name), facts):
+            rest = _divided(one, symbol(name))
+            needed = None if rest is None else _divided(other, rest)
+            if needed is not None and needed != 1:
+                return True
+    return False
 
 
 def _unknown(size: Size, facts: Facts) -> bool:
@@ -143,7 +317,7 @@ def _unknown(size: Size, facts: Facts) -> bool:
 def _as_found(before: tuple[Axis, ...], after: tuple[Axis, ...]) -> tuple[Axis, ...] | None:
     """The operand's axes where the sizes agree as they stand, or where the view had to teach us no more than one."""
     try:
-        if compare(_total(before), _total(after)).always:
+        if _as_many(before, after):
             return before
         left, right = [a.size for a in before], [a.size for a in after]
         lost = [i for i, s in enumerate(left) if s not in right]

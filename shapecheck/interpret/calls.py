@@ -176,6 +176,9 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
         case (Unknown(key=str(key)) | Extern(name=key)) if _takes_default(key, args):
             return args[1] if m.oracle.choose(2) == 0 else m.unknown()
         case Unknown(key=str(key)):
+            normed = _named_tensor(m, kwargs, node)
+            if normed is not None:
+                return call_tensor_method(m, normed, "norm", args, kwargs, node)
             helped = builtin.by_name(m, key, args, kwargs, node)
             return _apply_unknown(m, args, kwargs, node) if helped is None else helped
         case _:
@@ -185,6 +188,15 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
 def _takes_default(key: str, args: list[Value]) -> bool:
     """`registry.get(name, self.default_loss)` of something unknown: what it gives is a callable, maybe this one."""
     return key.endswith((".get", ".get_interface")) and len(args) == 2 and isinstance(args[1], (Closure, Layer, Bound))
+
+
+def _named_tensor(m: Machine, kwargs: dict[str, Value], node: Node) -> Tensor | None:
+    """`x.norm(dim=-1, keepdim=True)`: with such arguments it is a tensor's method, not a layer called `norm`."""
+    if not isinstance(node, Call) or not kwargs or not kwargs.keys() <= {"dim", "keepdim", "p"}:
+        return None
+    if not isinstance(node.func, Attr) or node.func.name != "norm" or not isinstance(node.func.value, Name):
+        return None
+    return as_tensor(m.eval(node.func.value))
 
 
 def _apply_unknown(m: Machine, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
@@ -276,7 +288,15 @@ def run_spec(
     return _run(m, public, spec, args, kwargs or {}, node)
 
 
-def _run(m: Machine, public: str, spec: OpSpec, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+def _run(
+    m: Machine,
+    public: str,
+    spec: OpSpec,
+    args: list[Value],
+    kwargs: dict[str, Value],
+    node: Node,
+    layer: Layer | None = None,
+) -> Value:
     if LOOSE in kwargs or "*" in kwargs:
         return m.unknown()
     bound = bind(spec.parameters, args, kwargs)
@@ -296,6 +316,8 @@ def _run(m: Machine, public: str, spec: OpSpec, args: list[Value], kwargs: dict[
             result = spec.function(m.kit, *bound.args, **bound.kwargs)
         except TooComplex:
             result = m.unknown()
+        if layer is not None:
+            values["self"] = layer
         given = frozenset(kwargs) | frozenset(p.name for p, _ in zip(spec.parameters, args))
         result = with_history(m, result, spec.name, values)
         if spec.name in _TEACH_RANK:
@@ -389,10 +411,7 @@ def call_layer(m: Machine, layer: Layer, args: list[Value], kwargs: dict[str, Va
     loose = kwargs.get(LOOSE)
     if loose is not None and "*" not in kwargs:
         kwargs = {k: v for k, v in kwargs.items() if k != LOOSE} | _batch_members(m, loose, spec.parameters)
-    result = _run(m, layer.name, op, args, kwargs, node)
-    if isinstance(result, Tensor) and result.made is not None:
-        result.made.args.setdefault("self", bound_layer)
-    return result
+    return _run(m, layer.name, op, args, kwargs, node, bound_layer)
 
 
 def _batch_members(m: Machine, loose: Value, parameters: Any) -> dict[str, Value]:

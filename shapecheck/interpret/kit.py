@@ -27,6 +27,8 @@ def is_settable_name(name: str) -> bool:
 class Learner:
     """Implements `ops.kit.Kit` on the machine's present state."""
 
+    customs = True
+
     def __init__(self, machine: Machine) -> None:
         self.m = machine
 

@@ -51,6 +51,9 @@ class Kit(Protocol):
     def is_free(self, size: Size) -> bool:
         """Is this a bare free symbol, of which nothing is known yet?"""
 
+    customs: bool
+    """May what models are customarily fed be assumed: a batch in front, though torch takes one example as well?"""
+
     def refine(self, tensor: Tensor, shape: Shape) -> Tensor:
         """torch needs this unknown-shaped tensor to have that shape (learned when it has a key)."""
 

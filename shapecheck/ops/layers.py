@@ -144,6 +144,8 @@ def _channel_norm(name: str, rank: int) -> OpFunction:
 
     def norm(kit: Kit, layer: Layer, input: Value) -> Value:
         x = as_tensor(input)
+        if len(allowed) == 1 and isinstance(x.shape, Partial) and x.shape.min_rank <= allowed[0]:
+            x = kit.rank(x, allowed[0])
         if allowed and x.rank is not None and x.rank not in allowed:
             rank_crash(
                 kit, name, (x,), x.rank, allowed[-1], f"nn.{name}{rank}d needs rank {' or '.join(map(str, allowed))}"

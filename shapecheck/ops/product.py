@@ -145,7 +145,9 @@ def project(kit: Kit, name: str, x: Tensor, inside: Axis, outside: Axis, kind: s
     elif isinstance(x.shape, Partial) and not x.shape.head:
         x = kit.refine(x, Partial((), (inside,), x.shape.key))
     if take(x.shape, -1) is None:
-        return Partial(x.shape.head[:-1] if isinstance(x.shape, Partial) else (), (outside,))
+        # who asks for the size of axis 0 counts rows with it: it is not the axis of the features
+        head = x.shape.head if isinstance(x.shape, Partial) else ()
+        return Partial(head[:-1] or (head if kit.customs else ()), (outside,))
     return put(x.shape, -1, outside)
 
 

@@ -79,6 +79,8 @@ def repeat(kit: Kit, input: Value, *repeats: Value, **more: Any) -> Value:
     if not repeats:
         repeats = tuple(v for k, v in more.items() if k in ("repeats", "dims"))
     counts = kit.sizes(repeats)
+    if counts is not None and len(counts) == 1 and isinstance(tensor.shape, Partial) and tensor.shape.min_rank < 2:
+        tensor = kit.rank(tensor, 1)  # there can be no fewer counts than axes
     if counts is None or tensor.axes is None:
         return Tensor(Partial() if counts is None else tuple(Axis(kit.fresh("n")) for _ in counts), tensor.dtype)
     axes = tensor.axes

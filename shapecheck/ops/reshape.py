@@ -129,8 +129,13 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
             if kit.agree(free, multiple * needed).always:
                 return multiple
     if len(have) > 1 and given[0] != -1 and kit.is_free(have[0]) and have[0] in left and any(map(kit.is_free, right)):
-        # `p.view(q.size(0), n, -1)`: rows are cut by another tensor's rows, the other axes stay whole
         kept = [s for s in left if s is not have[0]]
+        # `v.view(q.size(0), -1, heads, d)`: the rows of two tensors are one number where the rest fits without them
+        others = product([s for s in right if s is not given[0]])
+        inner = exact_div(product(kept), others) if given[0] in right else None
+        if inner is not None and kit.is_free(given[0]) and kit.agree(have[0], given[0]).always:
+            return inner
+        # `p.view(q.size(0), n, -1)`: rows are cut by another tensor's rows, the other axes stay whole
         if kit.agree(have[0], rest).always:
             return product(kept)
     return total // rest
@@ -310,6 +315,9 @@ def unsqueeze(kit: Kit, input: Value, dim: Value) -> Value:
     if at is None:
         return Tensor(Partial(), tensor.dtype)
     shape = insert(tensor.shape, at, kit.axis(1, "unsqueeze"))
+    if isinstance(tensor.shape, Partial) and at > len(tensor.shape.head):  # there must be so many axes in front
+        front = tuple(Axis(kit.fresh("n")) for _ in range(at - len(tensor.shape.head)))
+        shape = Partial((*tensor.shape.head, *front, kit.axis(1, "unsqueeze")))
     if shape is None:
         wrong_dim(kit, "unsqueeze", tensor, at, extra=1)
         return Tensor(Partial(), tensor.dtype)

@@ -15,13 +15,13 @@ _RNN = "input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dro
 
 @layer(f"torch.nn.GRU({_RNN}, device=None, dtype=None)")
 @layer(f"torch.nn.RNN({_RNN}, device=None, dtype=None, nonlinearity='tanh')")
-def gru(kit: Kit, layer: Layer, input: Value, hx: Value = NONE) -> Value:
+def gru(kit: Kit, layer: Layer, input: Tensor, hx: Value = NONE) -> Value:
     output, state = _recurrent(kit, layer, as_tensor(input))
     return Items("tuple", (output, state))
 
 
 @layer(f"torch.nn.LSTM({_RNN}, proj_size=0, device=None, dtype=None)")
-def lstm(kit: Kit, layer: Layer, input: Value, hx: Value = NONE) -> Value:
+def lstm(kit: Kit, layer: Layer, input: Tensor, hx: Value = NONE) -> Value:
     output, state = _recurrent(kit, layer, as_tensor(input))
     cell = state
     if kit.integer(layer.arg("proj_size")) != 0:
@@ -33,6 +33,8 @@ def _recurrent(kit: Kit, layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
     """Output `[B, S, D*H]` (or `[S, B, D*H]`), state `[D*L, B, H]`; without a batch `[S, D*H]` and `[D*L, H]`."""
     unknown = Tensor(Partial(), x.dtype)
     both, first = flag(layer.arg("bidirectional")), flag(layer.arg("batch_first"))
+    if kit.customs and isinstance(x.shape, Partial) and x.shape.min_rank <= 3:
+        x = kit.rank(x, 3)  # torch takes one sequence too, but models are not fed so
     if x.axes is None or both is None or first is None:
         return unknown, unknown
     if len(x.axes) not in (2, 3):

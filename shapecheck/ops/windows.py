@@ -38,10 +38,18 @@ def per_axis(kit: Kit, value: Any, rank: int) -> list[Size | None]:
     return [None] * rank
 
 
+def batched(kit: Kit, x: Tensor, rank: int) -> Tensor:
+    """A tensor of which nothing is known has a batch and channels in front of the axes that a window slides over:
+    torch takes one image too, but models are not fed so."""
+    if not kit.customs or not isinstance(x.shape, Partial) or x.shape.min_rank > rank + 2:
+        return x
+    return kit.rank(x, rank + 2)
+
+
 def _convolution(rank: int, transposed: bool) -> OpFunction:
-    def convolve(kit: Kit, layer: Layer, input: Value, *more: Value) -> Value:
+    def convolve(kit: Kit, layer: Layer, input: Tensor, *more: Value) -> Value:
         name = f"conv{'_transpose' if transposed else ''}{rank}d"
-        x = as_tensor(input)
+        x = batched(kit, as_tensor(input), rank)
         axes = x.axes
         outside = kit.axis(setting(kit, layer, "out_channels", "c"), f"{name} out_channels")
         if axes is None:
@@ -85,8 +93,8 @@ _CONV_T = ("in_channels, out_channels, kernel_size, stride=1, padding=0, output_
 
 
 def _pool(rank: int, average: bool) -> OpFunction:
-    def pool(kit: Kit, layer: Layer, input: Value) -> Value:
-        x = as_tensor(input)
+    def pool(kit: Kit, layer: Layer, input: Tensor) -> Value:
+        x = batched(kit, as_tensor(input), rank) if rank > 1 else as_tensor(input)
         axes = x.axes
         if axes is None:
             return Tensor(Partial(), x.dtype)
@@ -112,7 +120,7 @@ def _pool(rank: int, average: bool) -> OpFunction:
 
 
 def _adaptive(rank: int) -> OpFunction:
-    def pool(kit: Kit, layer: Layer, input: Value) -> Value:
+    def pool(kit: Kit, layer: Layer, input: Tensor) -> Value:
         return adapted(kit, as_tensor(input), layer.arg("output_size"), rank)
 
     return pool
@@ -120,6 +128,7 @@ def _adaptive(rank: int) -> OpFunction:
 
 def adapted(kit: Kit, x: Tensor, output_size: Any, rank: int) -> Tensor:
     """The last `rank` axes at the sizes asked for; None keeps an axis."""
+    x = batched(kit, x, rank)
     if x.axes is None:
         return Tensor(Partial(), x.dtype)
     if len(x.axes) not in (rank + 1, rank + 2):
