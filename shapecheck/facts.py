@@ -99,6 +99,18 @@ class Applied(Fact):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Overridden(Fact):
+    """A parameter of `__init__` whose default is a function, where the base class has another default: `result` and
+    `inherited` are what each gives for two tensors `[B, D]`. `owner` is the base class, `default` its function."""
+
+    name: str
+    result: Tensor
+    inherited: Tensor
+    owner: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Stored(Fact):
     """`tensor[items] = value`. An item that counts a `range` is an `Unknown` whose key is in `Facts.counters`."""
 
@@ -248,6 +260,7 @@ __all__ = [
     "Frame",
     "Learned",
     "Met",
+    "Overridden",
     "Returned",
     "Shape",
     "Stored",

@@ -76,3 +76,48 @@ def smooth(left, right, gold):
     """
     scores = torch.mm(left, right.t()) / 2  # expect: SC104
     return F.smooth_l1_loss(scores, gold)
+
+
+class MarginTaught(nn.Module):
+    def __init__(self, encoder, score=util.dot_score):
+        super().__init__()
+        self.encoder = encoder
+        self.score = score
+        self.loss = nn.MSELoss()
+
+    def forward(self, texts, labels):
+        first, second, third = (self.encoder(t)["sentence_embedding"] for t in texts)
+        close = self.score(first, second)  # expect: SC104
+        far = self.score(first, third)
+        return self.loss(close - far, labels)
+
+
+# run: hinge(a=[B, D], p=[B, D], n=[B, D]); differ: B=3, D=5; equal: B=1, D=5
+def hinge(a, p, n):
+    far = a @ n.T  # expect: SC104
+    close = a @ p.T
+    assert close.ndim == far.ndim == 2
+    return F.relu(far - close + 0.2).mean()
+
+
+# run: ordered(one=[B, D], other=[B, D], grades=[B]); differ: B=3, D=5; equal: B=1, D=5
+def ordered(one, other, grades):
+    scores = util.cos_sim(one, other) * 20  # expect: SC104
+    apart = scores[:, None] - scores[None, :]
+    return (apart * (grades[:, None] < grades[None, :])).exp().sum()
+
+
+class RowwiseLoss(nn.Module):
+    def __init__(self, encoder, score=util.pairwise_cos_sim):
+        super().__init__()
+        self.encoder = encoder
+        self.score = score
+
+    def forward(self, texts, grades):
+        one, other = (self.encoder(t)["sentence_embedding"] for t in texts)
+        return F.mse_loss(self.score(one, other), grades)
+
+
+class SparseLoss(RowwiseLoss):
+    def __init__(self, encoder, score=util.cos_sim):  # expect: SC104
+        super().__init__(encoder, score=score)

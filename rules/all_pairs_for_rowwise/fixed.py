@@ -72,3 +72,46 @@ def smooth(left, right, gold):
     """
     scores = (left * right).sum(dim=1) / 2
     return F.smooth_l1_loss(scores, gold)
+
+
+class MarginTaught(nn.Module):
+    def __init__(self, encoder, score=util.pairwise_dot_score):
+        super().__init__()
+        self.encoder = encoder
+        self.score = score
+        self.loss = nn.MSELoss()
+
+    def forward(self, texts, labels):
+        first, second, third = (self.encoder(t)["sentence_embedding"] for t in texts)
+        close = self.score(first, second)
+        far = self.score(first, third)
+        return self.loss(close - far, labels)
+
+
+def hinge(a, p, n):
+    far = (a * n).sum(-1)
+    close = (a * p).sum(-1)
+    assert close.ndim == far.ndim == 1
+    return F.relu(far - close + 0.2).mean()
+
+
+def ordered(one, other, grades):
+    scores = util.pairwise_cos_sim(one, other) * 20
+    apart = scores[:, None] - scores[None, :]
+    return (apart * (grades[:, None] < grades[None, :])).exp().sum()
+
+
+class RowwiseLoss(nn.Module):
+    def __init__(self, encoder, score=util.pairwise_cos_sim):
+        super().__init__()
+        self.encoder = encoder
+        self.score = score
+
+    def forward(self, texts, grades):
+        one, other = (self.encoder(t)["sentence_embedding"] for t in texts)
+        return F.mse_loss(self.score(one, other), grades)
+
+
+class SparseLoss(RowwiseLoss):
+    def __init__(self, encoder, score=util.pairwise_dot_score):
+        super().__init__(encoder, score=score)

@@ -54,3 +54,31 @@ def reconstruction(hidden, weight, target):
         target: (batch, out)
     """
     return F.mse_loss(hidden @ weight.T, target)
+
+
+def hardest_of_all(a, p, n):
+    apart = torch.cdist(a, n).min(dim=1).values - torch.cdist(a, p).max(dim=1).values
+    return F.relu(0.2 - apart).mean()
+
+
+def own_pairs_of_a_matrix(a, p, n):
+    margin = a @ n.T - a @ p.T
+    return F.relu(margin.diagonal() + 0.2).mean()
+
+
+def over_columns(query, documents, grades):
+    scores = query @ documents.T
+    apart = scores[:, :, None] - scores[:, None, :]
+    return (apart * (grades[:, :, None] < grades[:, None, :])).exp().sum()
+
+
+class Ranking(nn.Module):
+    def __init__(self, encoder, score=util.cos_sim):
+        super().__init__()
+        self.encoder = encoder
+        self.score = score
+
+
+class DotRanking(Ranking):
+    def __init__(self, encoder, score=util.dot_score):
+        super().__init__(encoder, score=score)

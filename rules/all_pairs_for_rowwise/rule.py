@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crossing import ALL_PAIRS, ELEMENTWISE_LOSSES, ROW_BY_ROW, contradicted, row_operands
-from shapecheck.dataflow import IN_PLACE_ORDER, base, blame
-from shapecheck.facts import Called, Facts
+from shapecheck.crossing import (
+    ALL_PAIRS,
+    ELEMENTWISE_LOSSES,
+    ROW_BY_ROW,
+    contradicted,
+    meets_matrix,
+    row_operands,
+    uses,
+)
+from shapecheck.dataflow import IN_PLACE_ORDER, base, blame, operands
+from shapecheck.dims import compare
+from shapecheck.facts import Called, Facts, Overridden
+from shapecheck.interpret.statements import text_of
 from shapecheck.labels import operand_sites
 from shapecheck.naming import Names
-from shapecheck.program import Attr, Call, Name
+from shapecheck.program import Attr, Call, Name, Op
 from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.values import Site, Tensor
+from shapecheck.values import Items, Lit, Num, Site, SliceVal, Tensor
 
 META = Rule(
     "SC104",
@@ -74,6 +84,128 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
         yield _finding(call, facts, pair or (), names, message, (Note(f"{shape} meets {target} here", site),), 1)
 
 
+@META.on(Overridden)
+def check_override(fact: Overridden, facts: Facts) -> Iterator[Finding]:
+    """A class hands its base a function of all pairs where the base, whose code uses it, has a row-wise one."""
+    if {fact.result.rank, fact.inherited.rank} != {1, 2}:
+        return
+    names = facts.names()
+    usual, given = names.shape(fact.inherited), names.shape(fact.result)
+    what = "compares all pairs" if fact.result.rank == 2 else "compares row by row"
+    yield META.finding(
+        fact.site,
+        f"this default of {fact.name} {what} and gives {given}; {fact.owner}, whose code calls it, has {fact.default}, "
+        f"which gives {usual}",
+        Severity.WARNING,
+        help=f"use a function that gives {usual}, as {fact.default} does",
+        covers=COVERS,
+    )
+
+
+HINGES = frozenset({"relu", "clamp", "clamp_min", "softplus", "logsigmoid", "maximum"})
+
+
+@META.on(Called)
+def check_margin(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`sim(a, p) - sim(a, n)` of functions of all pairs, in a hinge or a regression: a margin that every anchor is to
+    keep between its own two, computed between everybody's."""
+    left, right, margin = fact.args.get("input"), fact.args.get("other"), fact.result
+    if fact.op != "sub" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        return
+    first, second = _made_by(left, ALL_PAIRS, facts), _made_by(right, ALL_PAIRS, facts)
+    if first is None or second is None or first.result is second.result or not isinstance(margin, Tensor):
+        return
+    (anchor, one), (same, other) = (_written_pair(f, facts) for f in (first, second))
+    if not anchor or anchor != same or one == other or not _one_of_each(left) or not _one_of_each(right):
+        return
+    if meets_matrix(margin, facts) or not _is_loss(margin, facts):
+        return
+    names = facts.names()
+    shape = names.shape(margin)
+    message = (
+        f"{_named(first, facts)} compares all pairs, so that the margin between the two is {shape}: every anchor is "
+        "held to the partners of all the others, where each has one of its own"
+    )
+    site = blame(fact, [left, right], facts.path)
+    yield _finding(first, facts, (), names, message, (Note("the margin is taken here", site),), 1, Severity.WARNING)
+
+
+@META.on(Called)
+def check_difference(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`s[:, None] - s[None, :]`, each score with each other, of an s that is a matrix of all pairs already."""
+    left, right, cube = fact.args.get("input"), fact.args.get("other"), fact.result
+    if fact.op not in ("sub", "lt", "gt", "le", "ge") or not isinstance(cube, Tensor) or cube.rank != 3:
+        return
+    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        return
+    scores = [_before_axis(t) for t in (left, right)]
+    if scores[0] is None or scores[1] is None or scores[0][0].made is not scores[1][0].made:
+        return
+    matrix = scores[0][0]
+    call = _made_by(matrix, ALL_PAIRS, facts)
+    if call is None or matrix.rank != 2 or {scores[0][1], scores[1][1]} != {"[:, None]", "[None, :]"}:
+        return
+    names = facts.names()
+    shape, wide = names.shape(matrix), names.shape(cube)
+    message = (
+        f"{_named(call, facts)} compares all pairs and gives {shape}; every row of that is then held against every "
+        f"other, {wide}, where one score for each row is meant"
+    )
+    yield _finding(call, facts, (), names, message, (Note(f"{wide} is made here", fact.site),), 1, Severity.WARNING)
+
+
+def _before_axis(tensor: Tensor) -> tuple[Tensor, str] | None:
+    """`s[:, None]`: s and how the axis was added."""
+    made = base(tensor, IN_PLACE_ORDER | {"same"}).made
+    inner = next(iter(operands(made)), None) if made is not None else None
+    if made is None or inner is None:
+        return None
+    match made.op, made.args.get("dim"), made.args.get("index"):
+        case "unsqueeze", Num(size=1), _:
+            return inner, "[:, None]"
+        case "unsqueeze", Num(size=0), _:
+            return inner, "[None, :]"
+        case "getitem", _, Items(items=(SliceVal(), Lit(None))):
+            return inner, "[:, None]"
+        case "getitem", _, Items(items=(Lit(None),)) | Items(items=(Lit(None), SliceVal())):
+            return inner, "[None, :]"
+    return None
+
+
+def _named(fact: Called, facts: Facts) -> str:
+    """The function as this file names it."""
+    match _here(fact, facts).node:
+        case Call(func=Attr(name=name)) | Call(func=Name(id=name)):
+            return name
+    return _called(fact)
+
+
+def _written_pair(fact: Called, facts: Facts) -> tuple[str, str]:
+    """What the call compares, as the code of this file writes it: `sim(a, p)` has "a" and "p"."""
+    match _here(fact, facts).node:
+        case Call(args=(one, other, *_)) if not any(a.keyword or a.star for a in (one, other)):
+            return text_of(one.value), text_of(other.value)
+        case Op(op="@", operands=(left, right)):
+            return text_of(left), text_of(right)
+    return "", ""
+
+
+def _one_of_each(scores: Tensor) -> bool:
+    """Can there be as many partners as anchors, as far as the sizes tell?"""
+    return scores.axes is not None and len(scores.axes) == 2 and not compare(*(a.size for a in scores.axes)).never
+
+
+def _is_loss(margin: Tensor, facts: Facts) -> bool:
+    """Does the margin go into a hinge that is averaged, or into an elementwise loss whose other side tells nothing?"""
+    for fact, _ in uses(margin, facts):
+        if fact.op in ELEMENTWISE_LOSSES:
+            target = fact.args.get("target")
+            return not isinstance(target, Tensor) or target.rank is None
+        if fact.op in HINGES and isinstance(fact.result, Tensor):
+            return any(f.op in ("mean", "sum") for f, _ in uses(fact.result, facts))
+    return False
+
+
 @META.on(Called)
 def check_split(fact: Called, facts: Facts) -> Iterator[Finding]:
     """Scores of each row with its own partner, given to a loss that picks one of many for each row."""
@@ -114,6 +246,7 @@ def _finding(
     message: str,
     notes: tuple[Note, ...],
     wanted: int,
+    severity: Severity | None = None,
 ) -> Finding:
     site = blame(fact, list(pair), facts.path) if pair else _here(fact, facts)
     places = operand_sites(site, pair, facts) if pair else []
@@ -126,6 +259,7 @@ def _finding(
     return META.finding(
         site,
         message,
+        severity,
         labels=tuple(Label(p[0], names.shape(t)) for p, t in zip(places, pair) if p is not None),
         notes=notes,
         help=text,

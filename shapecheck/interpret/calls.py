@@ -173,7 +173,7 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
             return call(m, Method(helpers.settled(m.kit, owner), name), args, kwargs, node)
         case Method():
             return containers.call_method(m, func.owner, func.name, args, kwargs, node)
-        case (Unknown(key=str(key)) | Extern(name=key)) if _takes_default(key, args):
+        case Unknown(key=str(key)) | Extern(name=key) if _takes_default(key, args):
             return args[1] if m.oracle.choose(2) == 0 else m.unknown()
         case Unknown(key=str(key)):
             normed = _named_tensor(m, kwargs, node)

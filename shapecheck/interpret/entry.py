@@ -24,6 +24,7 @@ from shapecheck.interpret.machine import (
     Told,
 )
 from shapecheck.interpret.modules import decorator_names, find_member, is_module_class
+from shapecheck.interpret.overriding import overridden
 from shapecheck.interpret.state import Instance, State
 from shapecheck.program import Attr, Branch, Class, Const, Function, Name, Node, Param, Program, Stmt, Try, With, walk
 from shapecheck.values import (
@@ -77,6 +78,8 @@ def run(program: Program, project: Project) -> Machine:
         if m.spent:
             break
         run_entry(m, function, cls)
+        if function.name == "__init__" and cls is not None:
+            _state_overridden(m, function, cls)
     return m
 
 
@@ -91,6 +94,19 @@ def inherited(m: Machine, own: list[tuple[Function, ClassVal | None]]) -> list[t
                 found.append((member[1], cls))
                 break
     return found
+
+
+def _state_overridden(m: Machine, init: Function, cls: ClassVal) -> None:
+    base, m.entry_steps, m.idle_steps = m.state, 0, 0
+    m.state, m.oracle = base.copy(), Oracle()
+    m.activations = [Activation(m.serial(), -1, m.path, None)]
+    try:
+        for fact in overridden(m, init, cls):
+            m.state_fact(fact)
+    except (OutOfBudget, RecursionError, PathEnds):
+        m.stack = []
+    finally:
+        m.state, m.activations = base, []
 
 
 def entries(body: tuple[Stmt, ...], path: str, cls: ClassVal | None = None) -> list[tuple[Function, ClassVal | None]]:
