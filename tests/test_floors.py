@@ -21,6 +21,7 @@ FLOORS = [
         "rule",
         "labels",
         "columns",
+        "gradients",
         "crossing",
         "crashes",
         "expected",

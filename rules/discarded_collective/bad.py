@@ -44,3 +44,23 @@ def in_a_loop(losses):
         collective.all_reduce(value)  # expect: SC603
         losses[name] = value
     return losses
+
+
+def every_process(x):
+    blocks = [torch.empty_like(x) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(blocks, x)  # expect: SC603
+    return torch.cat(blocks, dim=0)
+
+
+def without_gradient(queries, passages):
+    queries, passages = every_process(queries), every_process(passages)
+    scores = queries @ passages.t() / 0.05
+    return torch.nn.functional.cross_entropy(scores, torch.arange(len(queries)))
+
+
+def hardest(x, y, margin=0.3):
+    blocks = [torch.empty_like(x) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(blocks, x)  # expect: SC603
+    everyone = torch.cat(blocks)
+    apart = torch.cdist(everyone, everyone)
+    return torch.nn.functional.margin_ranking_loss(apart.amin(dim=1), apart.amax(dim=1), y, margin=margin)

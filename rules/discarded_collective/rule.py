@@ -1,20 +1,22 @@
-"""SC603: a collective that returns its result, called as if it worked in place."""
+"""SC603: a collective that returns its result, called as if it worked in place; a gather that stops all gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shapecheck.crossing import ALL_PAIRS, ELEMENTWISE_LOSSES
 from shapecheck.facts import Called, Facts
+from shapecheck.gradients import enclosing, flow, wants_none
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.program import Arg, Call, Eval, Name, walk
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Site
+from shapecheck.values import Site, Tensor
 
 META = Rule(
     "SC603",
     "discarded-collective",
     Severity.ERROR,
-    "a collective returns the other processes' values, and nothing takes them",
+    "the result of a collective is thrown away, or a loss gets only tensors that came without gradient",
 )
 
 RETURNING = frozenset({"all_gather", "all_reduce", "all_gather_tensor", "reduce_scatter_tensor", "uneven_gather",
@@ -40,6 +42,65 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         help="bind the result to a name and use that",
         fix=_fix(fact, given),
     )
+
+
+LOSSES = ELEMENTWISE_LOSSES | {
+    "cross_entropy",
+    "CrossEntropyLoss",
+    "nll_loss",
+    "NLLLoss",
+    "margin_ranking_loss",
+    "MarginRankingLoss",
+    "triplet_margin_loss",
+    "TripletMarginLoss",
+    "cosine_embedding_loss",
+    "CosineEmbeddingLoss",
+}
+
+
+@META.on(Called)
+def check_gradient(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """A loss of nothing but what `torch.distributed.all_gather` filled in: no gradient reaches any embedding."""
+    if fact.op in LOSSES and fact.site.path == facts.path:
+        yield from _cut_off(fact, fact, facts)
+
+
+@META.on(Called)
+def check_pairs(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """Likewise all pairs of gathered tensors, in a function that goes on to a loss."""
+    if fact.op not in ALL_PAIRS:
+        return
+    own = enclosing(_in_this_file(fact, facts).node, facts)
+    if own is None:
+        return
+    for f in facts.of(Called):
+        if f.op in LOSSES and f.site.path == facts.path and enclosing(f.site.node, facts) is own:
+            yield from _cut_off(fact, f, facts)
+            return
+
+
+def _cut_off(fact: Called, loss: Called, facts: Facts) -> Iterator[Finding]:
+    compared = [v for v in fact.args.values() if isinstance(v, Tensor)]
+    reached = flow(compared, facts)
+    if reached.open or not reached.cut or wants_none(loss.site.node, facts):
+        return
+    for gather in reached.cut:
+        yield META.finding(
+            _in_this_file(gather, facts),
+            "this gather passes no gradient on, and all that the loss compares went through it: no embedding learns "
+            "from this loss",
+            Severity.WARNING,
+            notes=(Note("the loss that gets only gathered tensors", loss.site),),
+            condition="no gradient is wanted",
+            help="put this process's own tensor back (`gathered[rank] = x`), or gather with "
+            "`torch.distributed.nn.functional.all_gather`",
+        )
+
+
+def _in_this_file(gather: Called, facts: Facts) -> Site:
+    """The call itself, or the call of this file that led to it."""
+    calls = (frame.site for frame in reversed(gather.stack))
+    return next((s for s in (gather.site, *calls) if s.path == facts.path), gather.site)
 
 
 def _is_statement(fact: Called, facts: Facts) -> bool:

@@ -2,13 +2,12 @@
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional as collective
 import torch.nn.functional as F
 
 
 def gather_rows(x):
-    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, x)
-    return torch.cat(parts, dim=0)
+    return torch.cat(collective.all_gather(x), dim=0)
 
 
 def both_under_one_condition(z1, z2, gather_across=False):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.dataflow import ancestors, base, blame, operands
-from shapecheck.dims import Size
+from shapecheck.dims import Size, symbols
 from shapecheck.facts import Called, Crashed, Fact, Facts
 from shapecheck.guards import guards_of, share
+from shapecheck.ops.distributed import WORLD
 from shapecheck.order import parts
 from shapecheck.rule import Finding, Note, Rule, Severity
 from shapecheck.targets import (
@@ -40,7 +41,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         yield from _no_gather(fact, loss, facts)
         return
     step, stride = rank_step(loss.content.offset), rank_stride(loss.columns)
-    if step is None or rank_stride(loss.rows) is not None:
+    if step is None or rank_stride(loss.rows) is not None or symbols(WORLD) & symbols(loss.rows.size):
         return
     if step == 0:
         counted = stride is not None and loss.content == Affine(0, 1)
