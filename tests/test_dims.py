@@ -608,3 +608,14 @@ def test_order_and_hash_do_not_depend_on_the_process():
             check=True,
         )
         assert ran.stdout.decode() == "|".join(map(show, sizes))
+
+
+def test_what_nobody_can_tell_apart_is_not_said_to_be_proven() -> None:
+    from shapecheck.dims.verdict import ALWAYS, UNSHOWN
+
+    assert UNSHOWN.always
+    assert UNSHOWN != ALWAYS
+    assert not UNSHOWN.proven
+    b, g = symbol("B"), symbol("G")
+    assert compare(b * g // g, b).proven
+    assert not compare(b, g).never

@@ -246,3 +246,21 @@ def test_a_callable_that_branches_choose_is_entered() -> None:
 def test_a_floor_quotient_is_a_size() -> None:
     text = "def f(x, heads):\n  b, s, d = x.shape\n  size = int(d / heads)\n  y = x.new_zeros(b, size)\n"
     assert lines(text)["y"] == "[b, d//heads]"
+
+
+def test_a_configured_bound_that_may_be_negative_gives_no_length() -> None:
+    text = "def f(x, shift, batch_size):\n  b, d = x.shape\n  y = x[shift:]\n  z = x[:shift]\n  w = x[:batch_size]\n"
+    shown = lines(text)
+    assert shown["y"] == "[n, d]"
+    assert shown["z"] == "[n', d]"
+    assert shown["w"] == "[min(batch_size, b), d]"
+
+
+def test_an_item_of_a_float_tensor_is_no_size() -> None:
+    found = facts("def f():\n  n = torch.zeros(1).item()\n  y = torch.zeros(3, 4) if n == 0 else torch.zeros(5)\n")
+    assert {f.value.rank for f in found.of(Assigned) if f.name == "y" and isinstance(f.value, Tensor)} == {1, 2}
+
+
+def test_a_shape_that_is_learned_axis_by_axis() -> None:
+    text = "def f(x):\n  a = nn.Linear(7, 3)(x)\n  s = x.shape[0]\n  b, c = x.shape\n  y = x.t()\n"
+    assert lines(text)["y"] == "[7, s]"

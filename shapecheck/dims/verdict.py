@@ -26,10 +26,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """ALWAYS equal, NEVER equal, or SOMETIMES: exactly when every equation of `condition` holds."""
+    """ALWAYS equal, NEVER equal, or SOMETIMES: exactly when every equation of `condition` holds.
+
+    `proven` is False for an ALWAYS that only says that nobody can show a difference: no finding may come of it, and
+    nothing may rest upon it.
+    """
 
     kind: Kind
     condition: tuple[Equation, ...] = ()
+    proven: bool = True
 
     @property
     def always(self) -> bool:
@@ -50,6 +55,7 @@ class Verdict:
 
 ALWAYS = Verdict(Kind.ALWAYS)
 NEVER = Verdict(Kind.NEVER)
+UNSHOWN = Verdict(Kind.ALWAYS, proven=False)
 
 
 def sometimes(*equations: Equation) -> Verdict:
@@ -61,7 +67,7 @@ def compare(a: Size, b: Size) -> Verdict:
     """Whether a == b, over all values of the symbols (integers of at least 1).
 
     ALWAYS and NEVER are proven, with one exception on the quiet side: where `//`, `%`, min or max are involved and no
-    values tried tell the sides apart, the verdict is ALWAYS, for a difference that nobody can show is no finding.
+    values tried tell the sides apart, the verdict is UNSHOWN, for a difference that nobody can show is no finding.
     """
     if a is b or a == b:
         return ALWAYS
@@ -96,7 +102,7 @@ def _vanishes(difference: Dim) -> Verdict:
         decided = by_cases(reduced)
         if decided is not None:
             return ALWAYS if decided else NEVER
-        return ALWAYS if no_witness(reduced) else sometimes(equation(simplest(reduced)))
+        return UNSHOWN if no_witness(reduced) else sometimes(equation(simplest(reduced)))
     corner = _corner(reduced)
     if corner is not None:
         return corner

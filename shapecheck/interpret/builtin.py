@@ -276,7 +276,9 @@ def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], 
             return Extern("torch.Tensor" if isinstance(first, Tensor) else f"builtins.{first.kind}")
         case "setattr" if len(args) == 3 and isinstance(first, Ref) and first.id in m.state.heap:
             obj, named = m.state.heap[first.id], isinstance(args[1], Lit)
-            for one in [args[1].value] if isinstance(args[1], Lit) else obj.attrs:
+            # by a name that nobody knows settings are set: numbers, flags, tensors; the parts of a model stay
+            open_ = [n for n, v in obj.attrs.items() if not isinstance(v, (Ref, Layer, Closure, Bound, ClassVal))]
+            for one in [args[1].value] if isinstance(args[1], Lit) else open_:
                 obj = obj.having(str(one), args[2] if named else m.unknown())
             m.state.heap[first.id] = obj
             return NONE

@@ -240,11 +240,12 @@ def call_tensor_method(
         case "numel" | "nelement":
             return _numel(m, owner)
         case "item":
-            if owner.content is not None and owner.content.stride == 0:
+            if owner.content is not None and owner.content.stride == 0 and owner.dtype in ("int", "byte"):
                 return Num(owner.content.offset)
-            kind = "int" if owner.dtype == "byte" else owner.dtype
-            return Unknown(kind if kind in ("int", "float", "bool") else "", m.fresh())
-        case "tolist" | "numpy" if name == "tolist":
+            return _element(m, owner)
+        case "tolist":
+            if owner.axes == ():  # a number, not a list
+                return _element(m, owner)
             return Many(m.unknown(), owner.axes[0].size if owner.axes else None)
         case "dot" if owner.rank != 1:  # a matrix that has it is an array
             return m.unknown()
@@ -253,6 +254,12 @@ def call_tensor_method(
     if f"Tensor.{name}" in REGISTRY:
         return run_op(m, f"Tensor.{name}", [owner, *args], kwargs, node)
     return m.unknown()
+
+
+def _element(m: Machine, owner: Tensor) -> Unknown:
+    """A Python number out of a tensor."""
+    kind = "int" if owner.dtype == "byte" else owner.dtype
+    return Unknown(kind if kind in ("int", "float", "bool") else "", m.fresh())
 
 
 def _numel(m: Machine, t: Tensor) -> Value:

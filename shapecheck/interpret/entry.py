@@ -12,6 +12,7 @@ from shapecheck.interpret.contracts import on_enter
 from shapecheck.interpret.globals import run_top_level
 from shapecheck.interpret.machine import (
     STEPS_AT_TOP,
+    STEPS_OF_INIT,
     STEPS_PER_ARGUMENT,
     STEPS_PER_ENTRY,
     STEPS_PER_INIT,
@@ -148,6 +149,7 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
     """One run of an entry; False when it was broken off."""
     m.entry_steps = m.idle_steps = 0
     m.of_init = function.name == "__init__"
+    m.entry_limit = STEPS_OF_INIT if m.of_init else STEPS_PER_ENTRY
     m.entry = Entry(told)
     m.stack = []
     m.oracle = Oracle()

@@ -13,6 +13,7 @@ from shapecheck.interpret import attributes, branching, subscripts
 from shapecheck.interpret.globals import lookup
 from shapecheck.interpret.state import join_value
 from shapecheck.ops import helpers
+from shapecheck.ops.counts import SIZE
 from shapecheck.program import (
     Attr,
     Await,
@@ -506,13 +507,9 @@ def _numberish(v: Unknown) -> bool:
 
 def _sizelike(v: Unknown) -> bool:
     """Has the unknown thing a name that code gives to counts and sizes: `args.batch_size`, `n_views`, `dim`?"""
-    return v.hint == "" and v.key is not None and _SIZE.search(v.key) is not None
+    return v.hint == "" and v.key is not None and SIZE.search(v.key) is not None
 
 
-_SIZE = re.compile(
-    r"(?:^|[._\[' ])(?:n|k|num|size|dims?|len(?:gth)?|batch|bsz?|views?|world|rank|heads?|channels?|class(?:es)?"
-    r"|groups?|steps?|width|height|seq|hidden|features|tokens|count|depth|layers?)(?:_[a-z]+)?(?:'\])?(?:@\d+)?$"
-)
 _SCALAR = re.compile(
     r"(?:^|[._\[' ])(?:logit_?)?(?:temp(?:erature)?|tau|scale|margin|eps(?:ilon)?|alpha|beta|gamma|lambda?_?)"
     r"(?:'\])?(?:@\d+)?$"

@@ -29,6 +29,7 @@ MAX_DEPTH = 9  # project calls inside project calls
 STEPS_PER_FILE = 60_000
 STEPS_PER_ENTRY = 10_000
 STEPS_AT_TOP = 24_000  # a script trains at its top level, all in one run
+STEPS_OF_INIT = 13_000  # of an `__init__`: all methods of its class stand on it
 STEPS_PER_INIT = 6_000  # of the `__init__` behind a method that is run on its own
 STEPS_PER_ARGUMENT = 2_000  # of the `__init__` behind a parameter that is an instance of a project class
 STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors

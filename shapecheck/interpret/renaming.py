@@ -237,7 +237,9 @@ _RENAME: dict[type, Callable[[Renaming, Any], Any]] = {
     Instance: _instance,
     Site: Renaming.site,
     Frame: lambda r, f: Frame(r.site(f.site), r.number(f.activation), f.name),
-    Verdict: lambda r, v: Verdict(v.kind, tuple((r.size(a), r.size(b)) for a, b in v.condition)) if v.condition else v,
+    Verdict: lambda r, v: (
+        Verdict(v.kind, tuple((r.size(a), r.size(b)) for a, b in v.condition), v.proven) if v.condition else v
+    ),
     Declared: _declared,
     Contract: lambda r, c: r.fact(c, _members(r, c.stack), tuple((r.text(t), o) for t, o in c.path)),
 }

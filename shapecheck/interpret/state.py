@@ -113,7 +113,7 @@ class State:
             if not isinstance(shape, Partial):
                 break
             learned = self.shapes.get(shape.key) if shape.key is not None else None
-            if learned is None:
+            if learned is None or learned is shape:  # some axes of a shape are learned under its own key
                 if not self.sizes or not (shape.head or shape.tail):
                     return shape
                 return Partial(tuple(map(self.axis, shape.head)), tuple(map(self.axis, shape.tail)), shape.key)

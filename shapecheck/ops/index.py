@@ -13,6 +13,7 @@ from typing import Any
 from shapecheck.dims import NEVER, Size, exact_div, maximum, minimum, nonnegative, positive, symbols
 from shapecheck.ops import layout
 from shapecheck.ops.axes import is_none, reach, require
+from shapecheck.ops.counts import is_count
 from shapecheck.ops.kit import Kit
 from shapecheck.values import (
     Affine,
@@ -249,6 +250,8 @@ def sliced(kit: Kit, tensor: Tensor, axis: Axis, item: SliceVal) -> Axis:
 
 
 def _length(size: Size, lower: Size, upper: Size | None) -> Size | None:
+    if not is_count(lower) or (upper is not None and not is_count(upper)):
+        return None  # `x[k:]` of a k that may be negative counts from the end
     low, high = sign(lower), 1 if upper is None else sign(upper)
     if low is None or high is None:
         return None

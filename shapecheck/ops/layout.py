@@ -17,7 +17,8 @@ from shapecheck.values import Axis, Joined, Merged
 
 
 def equal(kit: Kit, a: Size, b: Size) -> bool:
-    return kit.compare(a, b).always
+    verdict = kit.compare(a, b)
+    return verdict.always and verdict.proven
 
 
 def factors(axis: Axis) -> tuple[Axis, ...]:
