@@ -125,9 +125,8 @@ def _of_unknown(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
         return
     head, tail = x.shape.head, x.shape.tail
     ones = any(a.size == 1 for a in (*head, *tail))
-    if (not head and _has_one(x) and (_from_batch(x, facts) or _second_axis(fact, facts))) or (
-        x.made is None and not head and not tail and _hands_back(fact, facts)
-    ):
+    handed_back = x.made is None and not head and not tail and _hands_back(fact, facts)
+    if handed_back or (not head and _has_one(x) and (_from_batch(x, facts) or _second_axis(fact, facts))):
         last = next((i - len(tail) for i, a in enumerate(tail) if a.size == 1), None)
         yield META.finding(
             fact.site,

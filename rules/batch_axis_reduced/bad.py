@@ -133,3 +133,9 @@ def on_training_nodes(x, y, chosen: torch.BoolTensor, layer):
     rows = torch.arange(100)
     out = Nodes(layer)(x)
     return F.nll_loss(out[rows], y[rows])
+
+
+# run: agreement(queries=[B, D], answers=[B, D]); differ: B=3, D=4
+def agreement(queries, answers):
+    """queries, answers (B, D)"""
+    return F.cosine_similarity(queries, answers, dim=0)  # expect: SC402

@@ -126,3 +126,8 @@ def on_training_nodes(x, y, chosen: torch.BoolTensor, layer):
     rows = torch.arange(100)
     out = Nodes(layer)(x)
     return F.nll_loss(out[rows], y[rows])
+
+
+def agreement(queries, answers):
+    """queries, answers (B, D)"""
+    return F.cosine_similarity(queries, answers, dim=-1)

@@ -102,3 +102,8 @@ def alike_places(maps):
 def parts_of_rows(features, count):
     features = F.normalize(features, dim=1)
     return torch.mm(features[:count], features[count:].t())
+
+
+def columns_alike(weights):
+    """weights (D, K)"""
+    return F.cosine_similarity(weights, weights.roll(1, dims=1), dim=0)

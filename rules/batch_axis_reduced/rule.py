@@ -149,6 +149,29 @@ def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
     )
 
 
+@META.on(Called)
+def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`cosine_similarity(a, b, dim=0)` of `[batch, features]` compares the columns, one example against all others."""
+    x = fact.args.get("x1", fact.args.get("input"))
+    if fact.op not in ("cosine_similarity", "CosineSimilarity") or fact.site.path != facts.path:
+        return
+    if not isinstance(x, Tensor) or x.axes is None or len(x.axes) < 2:
+        return
+    dim = dim_of(fact.args)
+    if dim is None or place(dim, len(x.axes)) != 0 or not is_batch(x.axes[0], facts):
+        return
+    if not is_features(x.axes[-1], facts):
+        return
+    names = facts.names()
+    yield META.finding(
+        fact.site,
+        f"this cosine of {names.shape(x)} runs over axis 0: it compares {names.axis(x.axes[-1])} columns across the "
+        f"{names.axis(x.axes[0])} examples, and no two examples",
+        condition=f"{names.axis(x.axes[0])} = 1",
+        help="use `dim=-1`",
+    )
+
+
 def _summed_over(made: Made, at: int, facts: Facts) -> bool:
     """Does a product on any way through the code sum what was normalised over the axis of the norm?"""
     for fact in facts.of(Called):

@@ -1,5 +1,7 @@
 """SC602: rows taken to be the configured batch size."""
 
+from types import SimpleNamespace
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -17,16 +19,6 @@ class Trainer:
         sim = features @ features.T
         positives = sim[same]
         return -positives.mean()
-
-    def in_batch(self, queries, passages):
-        scores = torch.mm(queries, passages.t())
-        target = torch.arange(self.args.batch_size)  # expect: SC602
-        return self.criterion(scores, target)
-
-    def without_self(self, z):
-        sim = torch.mm(z, z.t())
-        keep = ~torch.eye(self.args.batch_size, dtype=torch.bool)  # expect: SC602
-        return sim[keep].mean()
 
 
 class Matcher(nn.Module):
@@ -48,3 +40,26 @@ class Matcher(nn.Module):
         batch, width = hidden.shape
         targets = torch.zeros(self.batch_size, dtype=torch.long)  # expect: SC602
         return F.cross_entropy(torch.mm(scores, hidden), targets)
+
+
+# run: Ranker(SimpleNamespace(batch_size=4)).loss(queries=[B, D], passages=[B, D]); raises: B=3, D=5; equal: B=4, D=5
+class Ranker:
+    def __init__(self, args: SimpleNamespace):
+        self.args = args
+        self.criterion = nn.CrossEntropyLoss()
+
+    def loss(self, queries, passages):
+        scores = torch.mm(queries, passages.t())
+        target = torch.arange(self.args.batch_size)  # expect: SC602
+        return self.criterion(scores, target)
+
+
+# run: Spread(SimpleNamespace(batch_size=4)).loss(z=[B, D]); raises: B=3, D=5; equal: B=4, D=5
+class Spread:
+    def __init__(self, args: SimpleNamespace):
+        self.args = args
+
+    def loss(self, z):
+        sim = torch.mm(z, z.t())
+        keep = ~torch.eye(self.args.batch_size, dtype=torch.bool)  # expect: SC602
+        return sim[keep].mean()

@@ -1,5 +1,7 @@
 """bad.py with sizes from the tensors."""
 
+from types import SimpleNamespace
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -17,16 +19,6 @@ class Trainer:
         sim = features @ features.T
         positives = sim[same]
         return -positives.mean()
-
-    def in_batch(self, queries, passages):
-        scores = torch.mm(queries, passages.t())
-        target = torch.arange(scores.size(0))
-        return self.criterion(scores, target)
-
-    def without_self(self, z):
-        sim = torch.mm(z, z.t())
-        keep = ~torch.eye(sim.size(0), dtype=torch.bool)
-        return sim[keep].mean()
 
 
 class Matcher(nn.Module):
@@ -47,3 +39,24 @@ class Matcher(nn.Module):
         batch, width = hidden.shape
         targets = torch.zeros(scores.size(0), dtype=torch.long)
         return F.cross_entropy(torch.mm(scores, hidden), targets)
+
+
+class Ranker:
+    def __init__(self, args: SimpleNamespace):
+        self.args = args
+        self.criterion = nn.CrossEntropyLoss()
+
+    def loss(self, queries, passages):
+        scores = torch.mm(queries, passages.t())
+        target = torch.arange(scores.size(0))
+        return self.criterion(scores, target)
+
+
+class Spread:
+    def __init__(self, args: SimpleNamespace):
+        self.args = args
+
+    def loss(self, z):
+        sim = torch.mm(z, z.t())
+        keep = ~torch.eye(sim.size(0), dtype=torch.bool)
+        return sim[keep].mean()

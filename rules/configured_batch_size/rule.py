@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from shapecheck.batch import configured_batch
 from shapecheck.dims import Size, as_symbol, symbols
-from shapecheck.facts import Called, Facts, Learned
+from shapecheck.facts import Assigned, Called, Facts, Learned
 from shapecheck.guards import function_of
-from shapecheck.program import Call, Index, Op
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Num, Partial, Tensor, Unknown
+from shapecheck.program import Arg, Attr, Call, Index, Name, Node, Op
+from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.values import Num, Partial, Site, Tensor, Unknown
 
 META = Rule(
     "SC602",
@@ -51,7 +51,39 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
         condition=f"every batch has exactly {name} examples, the last one too",
         help="take the size from the tensor itself, `x.size(0)`",
         cause=(id(function_of(facts.program, fact.site.node)), symbol),
+        fix=None if made is None else _fix(made, fact, facts),
     )
+
+
+def _fix(made: Called, fact: Learned, facts: Facts) -> Fix | None:
+    """Take the size from what the created tensor meets, where that has a name and was there before."""
+    node, met = made.site.node, _met(fact.site.node)
+    if not isinstance(node, Call) or met is None or not node.args or node.args[0].keyword or node.args[0].star:
+        return None
+    if made.op not in ("arange", "zeros", "ones", "eye") or any(not a.keyword for a in node.args[1:]):
+        return None
+    if not isinstance(made.result, Tensor) or made.result.axes is None or made.result.axes[0].size != fact.size:
+        return None
+    if not isinstance(node.args[0].value, Name | Attr) or made.site.path != fact.site.path:
+        return None
+    for f in facts.items:
+        if f is made:
+            return None
+        if isinstance(f, Assigned) and f.name == met and f.activation == made.activation:
+            axes = f.value.axes if isinstance(f.value, Tensor) else None
+            if axes and as_symbol(axes[0].size) == fact.symbol:
+                edit = Edit(Site(made.site.path, node.args[0].value), f"{met}.size(0)")
+                return Fix(f"take the number of rows from {met}", (edit,))
+    return None
+
+
+def _met(node: Node) -> str | None:
+    """The variable that a loss scores, or that a mask is applied to."""
+    match node:
+        case Index(value=Name(id=name)) | Call(args=(Arg(value=Name(id=name), keyword=None), *_)):
+            return name
+        case _:
+            return None
 
 
 def _made_of(symbol: str, fact: Learned, facts: Facts) -> Called | None:

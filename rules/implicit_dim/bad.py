@@ -85,3 +85,20 @@ def tokens(hidden):
 def alike(a, b):
     """a, b (B, S, D)"""
     return F.cosine_similarity(a, b).mean()  # expect: SC401
+
+
+class MeanOfTokens(nn.Module):
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids, attention_mask):
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask.unsqueeze(-1).float()
+        return (hidden * mask).sum(dim=1) / mask.sum()  # expect: SC401
+
+
+def mean_of_words(vectors, known):
+    """vectors: [B, S, D]; known: [B, S]"""
+    total = (vectors * known.unsqueeze(-1)).sum(1)
+    return total / known.sum().clamp(min=1)  # expect: SC401

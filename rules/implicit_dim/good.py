@@ -69,3 +69,18 @@ def stacked(a, b):
 def of_the_first_token(encoder, project: nn.Linear, batch) -> Tensor:
     hidden = encoder(**batch).states
     return F.normalize(project(hidden[:, 0, :]))
+
+
+def mean_of_words(vectors, known):
+    """vectors: [B, S, D]; known: [B, S]"""
+    return (vectors * known.unsqueeze(-1)).sum(1) / known.sum(1, keepdim=True).clamp(min=1)
+
+
+def mean_of_all(losses, known):
+    """losses, known: [B, S]"""
+    return (losses * known).sum() / known.sum(), (losses * known).sum(1).sum() / known.sum()
+
+
+def weighted_center(vectors, weight):
+    """vectors: [N, D]; weight: [N, 1]"""
+    return (vectors * weight).sum(0) / weight.sum()

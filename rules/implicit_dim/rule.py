@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from shapecheck.axes import dim_of, is_implicit
 from shapecheck.batch import uses
+from shapecheck.dataflow import ancestors, base, operands
 from shapecheck.facts import Called, Facts
 from shapecheck.guards import function_of
 from shapecheck.program import Arg, Call, Name
@@ -211,6 +212,59 @@ def check_argmax(fact: Called, facts: Facts) -> Iterator[Finding]:
                     fix=_with_dim(fact, -1),
                 )
                 return
+
+
+# ------------------------------------------------------------- the count of a mean, over everything
+
+
+@META.on(Called)
+def check_mean(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`(hidden * mask).sum(1) / mask.sum()`: each row is divided by the tokens of the whole batch."""
+    if fact.op not in ("div", "truediv") or fact.site.path != facts.path:
+        return
+    sides = fact.args.get("input"), fact.args.get("other")
+    total, count = (base(v) if isinstance(v, Tensor) else None for v in sides)
+    if total is None or count is None or total.made is None or count.made is None:
+        return
+    if total.made.op != "sum" or count.made.op != "sum" or count.rank != 0 or count.made.args.get("dim") is not None:
+        return
+    mask, dim = count.made.args.get("input"), dim_of(total.made.args)
+    product = total.made.args["input"]
+    if not dim or not isinstance(mask, Tensor) or not isinstance(product, Tensor) or product.made is None:
+        return
+    if count.made.site.path != facts.path or not any(_one(t, base(mask)) for t in ancestors(product, 12)):
+        return
+    front = _rows_of(mask, product)
+    if front is None:
+        return
+    names = facts.names()
+    shown, rows = names.shape(mask), names.axis(front)
+    yield META.finding(
+        count.made.site,
+        f"this sum without a dim counts all of {shown}, but the numbers that it divides are sums over axis {dim} "
+        f"alone: each of the {rows} means is taken over the tokens of all {rows}",
+        notes=(Note("divided here", fact.site), Note(f"summed over axis {dim} here", total.made.site)),
+        condition=f"{rows} = 1",
+        help=f"count each row for itself: `.sum({dim})`",
+    )
+
+
+def _rows_of(mask: Tensor, product: Tensor) -> Axis | None:
+    """The axis of the mask that tells examples apart; of a mask of unknown rank that of the `[B, S, D]` it weighs."""
+    if mask.axes is not None:
+        kept = [a for a in mask.axes if a.size != 1]
+        return kept[0] if len(kept) > 1 and mask.axes[0] is kept[0] else None
+    full = [t for t in operands(product.made) if t.rank == 3] if product.made is not None else []
+    return full[0].axes[0] if full and full[0].axes is not None else None
+
+
+def _one(a: Tensor, b: Tensor) -> bool:
+    """The same tensor: made by one call, or the same unknown thing or parameter."""
+    if a.made is not None or b.made is not None:
+        return a.made is b.made
+    if isinstance(a.shape, Partial) and isinstance(b.shape, Partial):
+        return a.shape.key is not None and a.shape.key == b.shape.key
+    return a.axes is not None and a.axes == b.axes and [id(x) for x in a.axes] == [id(x) for x in b.axes or ()]
 
 
 # ------------------------------------------------------------- helpers
