@@ -264,3 +264,28 @@ def test_an_item_of_a_float_tensor_is_no_size() -> None:
 def test_a_shape_that_is_learned_axis_by_axis() -> None:
     text = "def f(x):\n  a = nn.Linear(7, 3)(x)\n  s = x.shape[0]\n  b, c = x.shape\n  y = x.t()\n"
     assert lines(text)["y"] == "[7, s]"
+
+
+def test_records_are_unpacked_and_indexed() -> None:
+    text = """
+    from dataclasses import dataclass
+    from typing import NamedTuple
+    from transformers.utils import ModelOutput
+    class Pair(NamedTuple):
+      left: torch.Tensor
+      right: torch.Tensor
+    @dataclass
+    class Out(ModelOutput):
+      loss: torch.Tensor = None
+      scores: torch.Tensor = None
+    def f(x):
+      b, d = x.shape
+      u, v = Pair(x, x[None])
+      w = Pair(x, x[None])[1]
+      out = Out(scores=x @ x.t())
+      s = out["scores"]
+      t = out[0]
+    """
+    shown = lines(text)
+    assert (shown["u"], shown["v"], shown["w"]) == ("[b, d]", "[1, b, d]", "[1, b, d]")
+    assert (shown["s"], shown["t"]) == ("[b, b]", "[b, b]")

@@ -542,6 +542,23 @@ def record_fields(m: Machine, cls: ClassVal) -> list[tuple[str, Expr | None, Cla
     return list(fields.values())
 
 
+def record_members(m: Machine, ref: Ref) -> list[tuple[str, Value]] | None:
+    """The members of a NamedTuple or ModelOutput by name, in the order in which it is unpacked and indexed; of a
+    ModelOutput those that are not None. None for other objects, and where one may or may not be there."""
+    obj = m.state.heap.get(ref.id)
+    if obj is None:
+        return None
+    kinds = {e.rsplit(".", 1)[-1] for e in external_bases(m, obj.cls)} & {"NamedTuple", "ModelOutput"}
+    if not kinds:
+        return None
+    held = [(n, m.resolve(obj.attrs[n])) for n, _, _ in record_fields(m, obj.cls) if n in obj.attrs]
+    if "ModelOutput" in kinds:
+        if any(isinstance(v, Unknown) for _, v in held):
+            return None
+        held = [(n, v) for n, v in held if v != NONE]
+    return held
+
+
 def _field_default(value: Expr | None) -> Expr | None:
     if isinstance(value, Call) and isinstance(value.func, (Name, Attr)):
         name = value.func.id if isinstance(value.func, Name) else value.func.name

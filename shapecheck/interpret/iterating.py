@@ -63,7 +63,12 @@ def members_of(m: Machine, source: Value) -> tuple[list[Value] | None, Value]:
             return None, m.unknown()
         case Ref():
             from shapecheck.interpret.attributes import attribute
+            from shapecheck.interpret.calls import record_members
 
+            held = record_members(m, source)
+            if held is not None:
+                members = [v for _, v in held]
+                return members, _any(m, members)
             method = attribute(m, source, "__iter__", m.site.node)  # type: ignore[arg-type]
             if isinstance(method, Closure):
                 made = m.call(method, [], {}, m.site.node)

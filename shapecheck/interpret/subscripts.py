@@ -78,6 +78,13 @@ def of_value(m: Machine, value: Value, items: list[Value], node: Expr, *, is_tup
             return Unknown("str")
         case Ref():
             method = attribute(m, value, "__getitem__", node)
+            if not isinstance(method, Closure) and isinstance(first, (Num, SliceVal)):
+                from shapecheck.interpret.calls import record_members
+
+                held = record_members(m, value)
+                return m.unknown() if held is None else _of_items(m, Items("tuple", tuple(v for _, v in held)), first)
+            if not isinstance(method, Closure) and isinstance(first, Lit) and isinstance(first.value, str):
+                return attribute(m, value, first.value, node)
             if isinstance(method, Closure):
                 return m.call(method, items[:1] if not is_tuple else [Items("tuple", tuple(items))], {}, node)
             return m.unknown()

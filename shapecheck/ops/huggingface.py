@@ -77,6 +77,11 @@ def _rows(kit: Kit, input_ids: Value | None, inputs_embeds: Value | None) -> tup
     return None
 
 
+def _unseen(kit: Kit) -> tuple[Axis, Axis]:
+    """The axes of an input that nothing is known of."""
+    return kit.axis(kit.fresh("b"), "rows of the model's input"), kit.axis(kit.fresh("s"), "tokens of its input")
+
+
 def _masked(kit: Kit, mask: Value | None, batch: Axis, sequence: Axis) -> None:
     """A padding mask has the inputs' shape; an unknown one is thereby learned."""
     if is_none(mask) or not isinstance(mask, Tensor | Unknown):
@@ -93,7 +98,7 @@ def _model(family: str) -> OpFunction:
     ) -> Value:  # fmt: skip
         """`last_hidden_state` [B, S, H], `pooler_output` [B, H], `hidden_states` of every layer."""
         rows = _rows(kit, input_ids, inputs_embeds)
-        batch, sequence = rows or (Axis(kit.fresh("b")), Axis(kit.fresh("s")))
+        batch, sequence = rows or _unseen(kit)
         _masked(kit, attention_mask, batch, sequence)
         hidden = _named(HIDDEN, "config.hidden_size")
         last = Tensor((batch, sequence, hidden), "float")
@@ -118,7 +123,7 @@ def _head(kind: str) -> OpFunction:
         inputs_embeds: Value | None = None, labels: Value | None = None, **more: Value,
     ) -> Value:  # fmt: skip
         rows = _rows(kit, input_ids, inputs_embeds)
-        batch, sequence = rows or (Axis(kit.fresh("b")), Axis(kit.fresh("s")))
+        batch, sequence = rows or _unseen(kit)
         if kind.endswith("LM"):
             logits = Tensor((batch, sequence, _named(VOCABULARY, "config.vocab_size")), "float")
         else:
@@ -196,7 +201,7 @@ def sentence_transformer(kit: Kit, layer: Layer, features: Value, **more: Value)
     """The features with `token_embeddings` [B, S, D] and `sentence_embedding` [B, D]."""
     ids = features.get("input_ids") if isinstance(features, Mapping) else None
     known = as_tensor(ids).axes if ids is not None else None
-    batch, sequence = known if known is not None and len(known) == 2 else (Axis(kit.fresh("b")), Axis(kit.fresh("s")))
+    batch, sequence = known if known is not None and len(known) == 2 else _unseen(kit)
     width = _named(symbol("$config.embedding_dim"), "the model's embedding dimension")
     items: tuple[tuple[str, Value], ...] = (
         ("token_embeddings", Tensor((batch, sequence, width), "float")),

@@ -33,7 +33,7 @@ def reduced(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any) -> Shap
             return ()
         if isinstance(tensor.shape, Partial) or keep is None:
             return Partial()
-        return (Axis(1),) * len(tensor.shape)
+        return (kit.axis(1, f"{name} with keepdim"),) * len(tensor.shape)
     dims = integers(kit, dim)
     if dims is None:
         if keep and isinstance(tensor.shape, tuple):  # which axis is not known, that it stays is
@@ -51,13 +51,14 @@ def reduced(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any) -> Shap
         where = {position(shape, d) for d in dims}
         if len(where) < len(dims):
             kit.crash("dim", name, (tensor,), None, None, NEVER, "a dim is given twice")
-        left = [Axis(1) if i in where else axis for i, axis in enumerate(shape) if keep or i not in where]
+        one = kit.axis(1, f"{name} with keepdim")
+        left = [one if i in where else axis for i, axis in enumerate(shape) if keep or i not in where]
         return tuple(left)
     # from the outside in, so that each step leaves the positions of the others alone
     front = sorted((d for d in dims if d >= 0), reverse=True)
     back = sorted(d for d in dims if d < 0)
     for d in (*front, *back):
-        shape = put(shape, d, *((Axis(1),) if keep else ()))
+        shape = put(shape, d, *((kit.axis(1, f"{name} with keepdim"),) if keep else ()))
     return shape
 
 
