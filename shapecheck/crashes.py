@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from shapecheck.dataflow import ancestors, base, blame, only_told
+from shapecheck.dataflow import ancestors, base, blame
 from shapecheck.dims import Dim, has_compound, symbols
 from shapecheck.expected import expected
 from shapecheck.facts import Called, Contract, Crashed, Facts
 from shapecheck.labels import operand_labels
 from shapecheck.naming import Names
+from shapecheck.program import Node
 from shapecheck.rule import Finding, Fix, Note, Rule
 from shapecheck.values import Num, Site, Tensor
 
@@ -69,7 +70,27 @@ def other_ways(fact: Crashed, facts: Facts) -> bool:
         return other.site.node is fact.site.node and [f.site.node for f in other.stack] == calls
 
     crashed = {(c.path, c.activation) for c in facts.of(Crashed) if same(c)}
+    if fact.kind == "layer" and _another_layer_fits(fact, facts, same):
+        return True
     return any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
+
+
+def _another_layer_fits(fact: Crashed, facts: Facts, same: Callable[[Called | Crashed], bool]) -> bool:
+    """`self.head` is one layer or another, as the constructor was told: does one of them take what it is given here?
+    A call states its crash before itself."""
+    refused = False
+    for other in facts.items:
+        if isinstance(other, Crashed) and same(other):
+            refused = True
+        elif isinstance(other, Called) and same(other):
+            if not refused and _made_at(other.args.get("input")) is _made_at(fact.operands[0]) is not fact.site.node:
+                return True
+            refused = False
+    return False
+
+
+def _made_at(value: object) -> Node | None:
+    return value.made.site.node if isinstance(value, Tensor) and value.made is not None else None
 
 
 def _supposed(fact: Crashed) -> bool:
@@ -102,7 +123,12 @@ def _rank_only_told(fact: Crashed) -> bool:
     """Would torch refuse a rank that only a comment or a docstring tells? Code that runs shows the text to be wrong."""
     if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
         return False
-    return any(only_told(t, "comment", "docstring") for operand in fact.operands for t in ancestors(operand))
+    return any(
+        axis.origin is not None and axis.origin.text in ("comment", "docstring")
+        for operand in fact.operands
+        for tensor in ancestors(operand)
+        for axis in tensor.axes or ()
+    )
 
 
 def _told_wrong(fact: Crashed, facts: Facts) -> bool:

@@ -100,3 +100,13 @@ def collected(scores: Tensor, k: int) -> Tensor:
     best = torch.topk(scores, k, dim=-1).indices
     hits = torch.zeros_like(scores, dtype=torch.int)
     return torch.gather(hits, dim=1, index=best)
+
+
+class Pixels(torch.nn.Module):
+    def __init__(self, shape: tuple[int]) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 8, 3)
+        self.width = self.width_of(shape)
+
+    def width_of(self, shape: tuple[int]) -> int:
+        return self.conv(torch.zeros(1, *shape)).numel()

@@ -8,7 +8,7 @@ from shapecheck.batch import configured_batch
 from shapecheck.dims import Size, as_symbol, symbols
 from shapecheck.facts import Assigned, Called, Facts, Learned
 from shapecheck.guards import function_of
-from shapecheck.program import Arg, Attr, Call, Index, Name, Node, Op
+from shapecheck.program import Arg, Attr, Bind, Call, Function, Index, Name, Node, Op, walk
 from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.values import Num, Partial, Site, Tensor, Unknown
 
@@ -22,6 +22,7 @@ META = Rule(
 CREATED = frozenset(
     {"arange", "zeros", "ones", "full", "eye", "rand", "randn", "randint", "empty", "linspace", "tensor"}
 )
+FILLED = frozenset({"zeros", "ones", "rand", "randn", "randint", "empty"})
 VIEWS = frozenset({"view", "reshape"})
 
 
@@ -34,6 +35,8 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
     if not isinstance(fact.site.node, Call | Index | Op) or fact.op in VIEWS:  # an assertion or a guard says so openly
         return
     symbol = found
+    if _data_made_to_size(symbol, facts) or _set_while_running(symbol, facts):
+        return
     made = _made_of(symbol, fact, facts)
     names = facts.names()
     name, size = names.symbol(symbol), names.size(fact.size)
@@ -43,6 +46,7 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
         message = f"the data must have {size} rows here, a number made of the configured {name}"
     else:
         message = f"this is sized by the configured {name}, but it meets data that has its own number of rows"
+    fix = None if made is None else _fix(made, fact, facts)
     yield META.finding(
         fact.site if made is None else made.site,
         message,
@@ -50,8 +54,8 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
         notes=() if made is None else (Note(f"here the data must have {size} rows", fact.site),),
         condition=f"every batch has exactly {name} examples, the last one too",
         help="take the size from the tensor itself, `x.size(0)`",
-        cause=(id(function_of(facts.program, fact.site.node)), symbol),
-        fix=None if made is None else _fix(made, fact, facts),
+        cause=(id(function_of(facts.program, fact.site.node)), symbol) if fix is None else (),
+        fix=fix,
     )
 
 
@@ -86,6 +90,31 @@ def _met(node: Node) -> str | None:
             return None
 
 
+def _data_made_to_size(symbol: str, facts: Facts) -> bool:
+    """Does the code make its batch itself, `torch.zeros(batch_size, 3, 224, 224)`, as a benchmark does?"""
+    batches = (f.result for f in facts.of(Called) if f.op in FILLED and isinstance(f.result, Tensor))
+    return any(t.axes is not None and len(t.axes) > 2 and as_symbol(t.axes[0].size) == symbol for t in batches)
+
+
+def _set_while_running(symbol: str, facts: Facts) -> bool:
+    """Is the attribute set outside the constructor too, `self.batch_size = x.shape[0]`? Then it is the batch's own."""
+    last = configured_batch(symbol).rpartition(".")[2]
+    return last in facts.once(_attributes_set_while_running)
+
+
+def _attributes_set_while_running(facts: Facts) -> frozenset[str]:
+    functions = [n for n in walk(facts.program) if isinstance(n, Function)] if facts.program is not None else []
+    return frozenset(
+        target.name
+        for function in functions
+        if function.name != "__init__"
+        for stmt in walk(function)
+        if isinstance(stmt, Bind)
+        for target in stmt.targets
+        if isinstance(target, Attr)
+    )
+
+
 def _made_of(symbol: str, fact: Learned, facts: Facts) -> Called | None:
     """The first tensor that this run of the function created with that size, before the two met."""
     for f in facts.items:
@@ -108,7 +137,7 @@ def check_view(fact: Called, facts: Facts) -> Iterator[Finding]:
     if not isinstance(x, Tensor) or not isinstance(wanted, tuple) or len(wanted) < 2:
         return
     first = _symbol(wanted[0])
-    if first is None or not configured_batch(first):
+    if first is None or not configured_batch(first) or _set_while_running(first, facts):
         return
     known = x.shape.head + x.shape.tail if isinstance(x.shape, Partial) else x.shape
     if not known or isinstance(known[0].size, int) or any(first in symbols(a.size) for a in known):

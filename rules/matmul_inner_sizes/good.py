@@ -81,3 +81,23 @@ def test_principal(rows: np.ndarray) -> None:
 def of_a_sparse_matrix(ratings, start: int, stop: int):
     block = ratings[start:stop, :]
     return ratings[:, 2:5].dot(block.T)
+
+
+class Fused(nn.Module):
+    def __init__(self, factors: bool, layers: bool, width: int, inner: int) -> None:
+        super().__init__()
+        self.factors, self.layers = factors, layers
+        if self.factors and self.layers:
+            self.head = nn.Linear(width + inner, 1)
+        elif self.factors:
+            self.head = nn.Linear(width, 1)
+        else:
+            self.head = nn.Linear(inner, 1)
+        self.left, self.right = nn.Embedding(9, width), nn.Embedding(9, inner)
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        if self.factors and self.layers:
+            return self.head(torch.cat((self.left(users), self.right(items)), -1))
+        if self.factors:
+            return self.head(self.left(users))
+        return self.head(self.right(items))

@@ -150,3 +150,9 @@ def masks_side_by_side(pairs):
     """pairs: [B, M, N, M]"""
     b, m, n, m = pairs.shape
     return pairs.reshape(b, m, n * m)
+
+
+def mixed(relations, objects, subjects):
+    rows, width = relations.size(0), subjects.size(-1)
+    mixing = relations.view(-1, width, width)
+    return mixing.bmm(objects.unsqueeze(2)).view(rows, width).mm(subjects.transpose(0, 1))

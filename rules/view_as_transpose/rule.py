@@ -76,6 +76,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         condition=" or ".join(f"{names.size(s)} = 1" for s in swapped),
         help=help_,
         fix=fix,
+        cause=(id(fact.site.node),),
     )
 
 

@@ -45,3 +45,19 @@ def causal(mask: Tensor, width: int) -> Tensor:
     """Converts the mask into a causal mask (batch, heads, query, key)."""
     batch, length = mask.size()
     return mask[:, None, None, :].expand(batch, 1, width, length)
+
+
+class Ensemble:
+    def __init__(self, outputs: Tensor) -> None:
+        self.outputs = outputs
+
+
+def spread(output: Tensor, target: Tensor) -> Tensor:
+    if isinstance(output, Ensemble):
+        members, batch, _ = output.outputs.shape
+        return target.unsqueeze(0).expand((members, batch)).flatten()
+    return target
+
+
+def test_spread() -> None:
+    spread(torch.eye(3), torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]))

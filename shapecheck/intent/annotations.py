@@ -125,6 +125,8 @@ def _tuple(parts: tuple[Expr, ...], name: str, aliases: Mapping[str, Expr], dept
             return Ann("tuple", name=name)
         case (element, Const(value)) if value is ...:
             return Ann("list", items=(_read(element, aliases, depth - 1),), name=name)
+        case (element,):  # `Tuple[int]` is what many write for a tuple of any length
+            return Ann("list", items=(_read(element, aliases, depth - 1),), name=name)
     return Ann("tuple", items=tuple(_read(part, aliases, depth - 1) for part in parts), name=name)
 
 

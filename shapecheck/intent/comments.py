@@ -94,8 +94,8 @@ def _parts(line: str) -> list[tuple[int, str]]:
 
 
 def _same(one: Written, other: Written) -> bool:
-    """Do both speak of one named thing? Then they are alternatives, `a: [N, C]` in one case and `a: [N]` in another."""
-    return one.subject is not None and one.subject == other.subject
+    """Do both speak of one thing? Then they are alternatives, `a: [N, C]` in one case and `a: [N]` in another."""
+    return one.subject == other.subject and (one.subject is not None or one.certain == other.certain)
 
 
 _RESULT = re.compile(r"\b(?:results?|outputs?|returns?)\s*\Z", re.IGNORECASE)

@@ -43,14 +43,13 @@ def truth(m: Machine, expr: Expr) -> bool | None:
             return None if inner is None else not inner
         if expr.op in ("and", "or"):
             settles = expr.op == "or"
-            undecided = []
+            undecided = False
             for operand in expr.operands:
                 t = truth(m, operand)
                 if t is settles:
                     return settles
-                if t is None:
-                    undecided.append(operand)
-            return _together(m, expr.op, undecided) if undecided else not settles
+                undecided = undecided or t is None
+            return _together(m, expr) if undecided else not settles
         if expr.op in _COMPARISONS and len(expr.operands) == 2:
             a, b = (m.resolve(m.eval(o)) for o in expr.operands)
             known = compare_values(m, expr.op, a, b)
@@ -99,11 +98,11 @@ def value_truth(m: Machine, value: Value) -> bool | None:
             return None
 
 
-def _together(m: Machine, op: str, undecided: list[Expr]) -> bool | None:
-    """What an earlier test on this path found of `a and b` as a whole, where it is known of none of the parts."""
-    if len(undecided) < 2 or not any(f" {op} " in test for test in m.state.path):
+def _together(m: Machine, expr: Op) -> bool | None:
+    """What an earlier test on this path found of `a and b` as a whole, where it is not known of each part."""
+    if not any(f" {expr.op} " in test for test in m.state.path):
         return None
-    return m.state.path.get(f" {op} ".join(_keys(m, undecided)))
+    return m.state.path.get(f" {expr.op} ".join(_keys(m, list(expr.operands))))
 
 
 def _keys(m: Machine, tests: list[Expr]) -> list[str]:
@@ -140,13 +139,10 @@ def decide(m: Machine, expr: Expr, outcome: bool) -> None:
                     decide(m, operand, outcome)
             else:
                 undecided = [o for o in expr.operands if truth(m, o) is None]
-                if len(undecided) == 1:
+                if len(undecided) == 1 or len(_keys(m, undecided)) == 1:
                     decide(m, undecided[0], outcome)
-                elif keys := _keys(m, undecided):
-                    if len(keys) == 1:  # `is_available() and is_initialized()`: one question
-                        decide(m, undecided[0], outcome)
-                    else:
-                        m.state.path[f" {expr.op} ".join(keys)] = outcome
+                elif keys := _keys(m, list(expr.operands)):
+                    m.state.path[f" {expr.op} ".join(keys)] = outcome
             return
         if expr.op in _COMPARISONS and len(expr.operands) == 2:
             a, b = (m.resolve(m.eval(o)) for o in expr.operands)

@@ -365,6 +365,10 @@ def _hasattr(m: Machine, value: Value, name: str) -> Value:
     return Unknown("bool", f"hasattr {value.key} {name}" if isinstance(value, Unknown) and value.key else m.fresh())
 
 
+def _is_tensor_class(cls: Value) -> bool:
+    return isinstance(cls, Extern) and cls.name.endswith(("Tensor", "Parameter"))
+
+
 def _isinstance(m: Machine, value: Value, kinds: Value) -> Value:
     if isinstance(kinds, Items):
         each = [_isinstance(m, value, k) for k in kinds.items]
@@ -376,6 +380,8 @@ def _isinstance(m: Machine, value: Value, kinds: Value) -> Value:
     match value:
         case Unknown(hint="", key=str(key)) if kind:
             return Unknown("bool", f"isinstance {key} {kind}")
+        case Tensor(made=made) if made is not None and isinstance(kinds, ClassVal):  # torch gave it, not the project
+            return m.unknown("bool") if any(_is_tensor_class(c) for c in mro(m, kinds)) else FALSE
         case Tensor():
             if last in ("Tensor", "FloatTensor", "LongTensor"):
                 return TRUE

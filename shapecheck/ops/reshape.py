@@ -314,6 +314,8 @@ def unsqueeze(kit: Kit, input: Value, dim: Value) -> Value:
     tensor, at = as_tensor(input), kit.integer(dim)
     if at is None:
         return Tensor(Partial(), tensor.dtype)
+    if tensor.axes is None and at > 0:  # it has the axes that come before the new one
+        tensor = reach(kit, "unsqueeze", tensor, at - 1) or tensor
     shape = insert(tensor.shape, at, kit.axis(1, "unsqueeze"))
     if isinstance(tensor.shape, Partial) and at > len(tensor.shape.head):  # there must be so many axes in front
         front = tuple(Axis(kit.fresh("n")) for _ in range(at - len(tensor.shape.head)))
