@@ -11,8 +11,19 @@ from shapecheck.facts import Called, Facts, Met
 from shapecheck.values import Items, Lit, Made, Num, Partial, SliceVal, Tensor, Unknown, Value
 
 _CASTS = frozenset({"same", "to", "float", "double", "half", "long", "int", "type", "type_as", "detach", "clone"})
+_SCALINGS = frozenset({"mul", "div", "truediv"})
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "truediv", "minimum", "maximum"})
 _FLATTENS = frozenset({"view", "reshape", "flatten", "ravel", "squeeze"})
+
+
+def unscaled(tensor: Tensor) -> Tensor:
+    """`alpha * x` of an alpha that nothing is known of: x, since a factor is a number more often than not."""
+    made = tensor.made
+    if tensor.rank is not None or made is None or made.op not in _SCALINGS:
+        return tensor
+    inner = operands(made)
+    known = [t for t in inner if t.made is not None or t.shape != Partial()]
+    return unscaled(known[0]) if len(inner) == 2 and len(known) == 1 else tensor
 
 
 def is_column(tensor: Tensor) -> bool:
@@ -153,4 +164,4 @@ def _apart(a: Met, b: Called) -> bool:
     return any(taken.get(test, arm) != arm for test, arm in a.path)
 
 
-__all__ = ["Told", "flattened_column", "identity", "is_column", "told_by"]
+__all__ = ["Told", "flattened_column", "identity", "is_column", "told_by", "unscaled"]

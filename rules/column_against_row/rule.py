@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.columns import Told, flattened_column, identity, is_column, told_by
+from shapecheck.columns import Told, flattened_column, identity, is_column, told_by, unscaled
 from shapecheck.crossing import (
     ELEMENTWISE_LOSSES,
     called_by,
@@ -168,7 +168,7 @@ def check_flattened(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     if not isinstance(left, Tensor) or not isinstance(right, Tensor) or not isinstance(fact.result, Tensor):
         return
-    for column, row in ((left, right), (right, left)):
+    for column, row in ((unscaled(left), right), (unscaled(right), left)):
         source = flattened_column(row)
         if source is None or not is_column(column) or column_on_purpose(column) or column.rank not in (None, 2):
             continue

@@ -54,6 +54,9 @@ def reduced(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any) -> Shap
         one = kit.axis(1, f"{name} with keepdim")
         left = [one if i in where else axis for i, axis in enumerate(shape) if keep or i not in where]
         return tuple(left)
+    if keep and shape.tail and not shape.head and min(dims) > 0:
+        # the last axes may be among the first ones: of the result only what stands in front is known
+        return Partial(tuple(Axis(1 if i in dims else kit.fresh("n")) for i in range(max(dims) + 1)))
     # from the outside in, so that each step leaves the positions of the others alone
     front = sorted((d for d in dims if d >= 0), reverse=True)
     back = sorted(d for d in dims if d < 0)
