@@ -20,7 +20,7 @@ import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Protocol
 
 from shapecheck.dims import Size, Verdict
@@ -98,15 +98,26 @@ Parameters = tuple[inspect.Parameter, ...]
 
 @dataclass(frozen=True, slots=True)
 class OpSpec:
-    """A registered op: canonical name, the function, and its parameters after `kit`.
+    """A registered op: canonical name, the function, and its parameters after `kit` (None: the function's own; a text
+    is read when first asked for, which most ops never are).
 
     `inplace`: the result is the new value of the first argument too (`x.add_(1)`, `all_gather(list, x)`).
     """
 
     name: str
     function: OpFunction
-    parameters: Parameters
+    given: Parameters | str | None
     inplace: bool = False
+
+    @property
+    def parameters(self) -> Parameters:
+        match self.given:
+            case None:
+                return _own_parameters(self.function, 1)
+            case str(text):
+                return signature(text)
+            case tuple() as known:
+                return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +128,21 @@ class LayerSpec:
     """
 
     name: str
-    constructor: Parameters
+    constructor_text: str
     function: OpFunction
-    parameters: Parameters
+
+    @property
+    def constructor(self) -> Parameters:
+        return signature(self.constructor_text)
+
+    @property
+    def parameters(self) -> Parameters:
+        return _own_parameters(self.function, 2)
+
+
+@cache
+def _own_parameters(function: OpFunction, skipped: int) -> Parameters:
+    return tuple(inspect.signature(function).parameters.values())[skipped:]
 
 
 REGISTRY: dict[str, OpSpec] = {}
@@ -137,12 +160,11 @@ def op(
 
     def register(function: OpFunction) -> OpFunction:
         canonical = name or function.__name__.rstrip("_")
-        own = signature(parameters) if parameters else tuple(inspect.signature(function).parameters.values())[1:]
         for public in names:
             if public in REGISTRY:
                 raise ValueError(f"op {public!r} is registered twice")
             trailing = public.startswith(("Tensor.", "torch.nn.init.")) and public[-1] == "_" != public[-2]
-            REGISTRY[public] = OpSpec(canonical, function, own, inplace or trailing)
+            REGISTRY[public] = OpSpec(canonical, function, parameters or None, inplace or trailing)
         return function
 
     return register
@@ -153,18 +175,17 @@ def layer(*constructors: str) -> Callable[[OpFunction], OpFunction]:
     `@layer("torch.nn.Linear(in_features, out_features, bias=True, device=None, dtype=None)")`."""
 
     def register(function: OpFunction) -> OpFunction:
-        own = tuple(inspect.signature(function).parameters.values())[2:]
         for text in constructors:
             public, _, rest = text.partition("(")
             if public in LAYERS:
                 raise ValueError(f"layer {public!r} is registered twice")
-            LAYERS[public] = LayerSpec(public, signature(rest.removesuffix(")")), function, own)
+            LAYERS[public] = LayerSpec(public, rest.removesuffix(")"), function)
         return function
 
     return register
 
 
-@lru_cache(maxsize=1024)
+@cache
 def signature(text: str) -> Parameters:
     """The parameters of `def f(<text>)`. Defaults must be literals."""
     arguments = ast.parse(f"def f({text}): pass").body[0].args  # type: ignore[attr-defined]
