@@ -210,8 +210,16 @@ def encode(
 
     with _refusals():
         trained = load_trained(run)
-    lines = texts.read_text(encoding="utf-8").splitlines()
-    np.save(out, embed(trained, lines, as_query).numpy())
+        try:
+            text = texts.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{texts}: {error}") from error
+        if not text:
+            raise SettingsError(f"{texts} holds no line")
+    lines = text.removesuffix("\n").split("\n")  # not splitlines, which also cuts at form feeds and the like
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("wb") as file:
+        np.save(file, embed(trained, lines, as_query).numpy())
     typer.echo(f"{out} {len(lines)} embeddings")
 
 

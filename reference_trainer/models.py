@@ -105,7 +105,7 @@ def _backbone(model: ModelSettings) -> Any:
             return build(add_pooling_layer=False)
         except TypeError:
             return build()
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"model.name: {name}: {error}") from error
 
 
@@ -119,7 +119,10 @@ def _with_lora(backbone: Any, model: ModelSettings) -> Any:
     except ImportError as error:
         raise SettingsError("model.lora_rank needs peft: pip install 'torch-shapecheck[lora]'") from error
     config = LoraConfig(r=model.lora_rank, lora_alpha=2 * model.lora_rank, target_modules=list(model.lora_targets))
-    return get_peft_model(backbone, config)
+    try:
+        return get_peft_model(backbone, config)
+    except ValueError as error:
+        raise SettingsError(f"model.lora_targets: {error}") from error
 
 
 def _dropout(backbone: Any) -> bool:

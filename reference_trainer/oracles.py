@@ -310,10 +310,8 @@ def _other_groups(asked: _Asked) -> Iterator[Verdict]:
 
 
 def _definition(asked: _Asked) -> Iterator[Verdict]:
-    what = "the definition"
-    if asked.declared.loss.mask_duplicates:
-        what += ", copies of the positive left out,"
-    yield from _compare(asked.declared, asked.batch, asked.answer, what)
+    without = " without copies of the positive" if asked.declared.loss.mask_duplicates else ""
+    yield from _compare(asked.declared, asked.batch, asked.answer, f"the definition{without}")
 
 
 def _with_copies(joint: Joint, group: int) -> Joint:

@@ -34,6 +34,8 @@ def find_start(out: Path, resume: str, display: Display) -> Path | None:
     """The checkpoint to continue from, or none. BrokenCheckpoint if only broken ones are left, or the named one is."""
     folder = checkpoints_of(out)
     if resume not in ("auto", "never"):
+        if not Path(resume).is_dir():
+            raise SettingsError(f"--resume {resume}: neither auto nor never, and no such checkpoint")
         load(Path(resume))
         return Path(resume)
     found, refused = latest(folder)

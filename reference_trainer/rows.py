@@ -12,6 +12,7 @@ import gzip
 import importlib.resources
 import json
 import lzma
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -87,7 +88,10 @@ def source_files(source: str) -> list[Path]:
     if source in ("wordnet", "wordnet:dev"):
         split = "dev" if source.endswith("dev") else "train"
         return [Path(str(importlib.resources.files("reference_trainer") / "data" / f"wordnet-{split}.jsonl.xz"))]
-    files = sorted(Path(name) for name in glob.glob(source, recursive=True))
+    found = sorted(Path(name) for name in glob.glob(source, recursive=True))
+    files = [path for path in found if path.is_file()]
+    if found and not files:
+        raise SettingsError(f"data: {source} is a folder: name a file or a glob, such as {source}/*.jsonl")
     if not files:
         raise SettingsError(f"data: no file matches {source!r}")
     return files
@@ -98,9 +102,13 @@ def _records(data: DataSettings, source: str) -> Iterator[tuple[str, Any]]:
         yield from _hub_records(source, data.streaming)
         return
     for path in source_files(source):
-        with _open(path) as lines:
-            for number, line in enumerate(lines, start=1):
-                yield f"{path.name}:{number}", line
+        number = 0
+        try:
+            with _open(path) as lines:
+                for number, line in enumerate(lines, start=1):
+                    yield f"{path.name}:{number}", line
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            raise SettingsError(f"data: {path} can't be read after line {number}: {error}") from error
 
 
 def _open(path: Path) -> BinaryIO:

@@ -226,6 +226,7 @@ class TrainSettings:
         _require(
             min(self.eval_every, self.save_every, self.threads) >= 0, "train.*_every and threads must not be negative"
         )
+        _require(0 <= self.seed < 2**63, "train.seed must lie between 0 and 2**63 - 1")
         _require(self.replay_bug in (0, 450), "train.replay_bug knows one bug: 450")
 
 
@@ -309,10 +310,10 @@ def describe() -> list[tuple[str, str, str, str]]:
 
 def _read(path: Path) -> dict[str, Any]:
     _require(path.is_file(), f"{path}: no such file")
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         plain = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: {error}") from error
     _require(isinstance(plain, dict), f"{path}: expected sections {', '.join(SECTIONS)}")
     return dict(plain)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from .encoder import Encoder
 from .journal import Display
 from .models import load_encoder, load_tokenizer, pad_of
 from .oracles import ByAutograd, ByCache, ByProcesses, configured, judge, require, small
@@ -89,6 +91,9 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
     torch.manual_seed(hyper.seed)
     encoder = load_encoder(settings.model, device)
     _require_dims(settings, encoder.width)
+    for texts in (store, dev):
+        if texts is not None:
+            _require_fitting(texts, encoder)
     model = share(encoder, hyper.parallel, world, device)
     log_scale = torch.tensor(
         -math.log(settings.loss.temperature), device=device, requires_grad=settings.loss.learn_temperature
@@ -122,6 +127,23 @@ def _require_dims(settings: Settings, width: int) -> None:
     wide = [d for d in settings.loss.dims if d > width]
     if wide:
         raise SettingsError(f"loss.dims: {wide[0]} is wider than the model's embeddings ({width})")
+
+
+def _require_fitting(store: Store, encoder: Encoder) -> None:
+    """The model has a vector for every token number and position; else a step would fail in the middle of a run."""
+    config: Any = encoder.backbone.config
+    vocabulary, positions = getattr(config, "vocab_size", None), getattr(config, "max_position_embeddings", None)
+    highest, longest = int(store.tokens.max()), int(np.diff(store.starts).max())
+    if vocabulary is not None and highest >= vocabulary:
+        raise SettingsError(
+            f"model.tokenizer: it has token number {highest}, the model's vocabulary ends at {vocabulary - 1}"
+        )
+    if positions is not None and "roberta" in str(config.model_type):
+        positions -= int(config.pad_token_id or 0) + 1  # its positions start after the padding's number
+    if positions is not None and longest > positions:
+        raise SettingsError(
+            f"data.query_length, data.passage_length: a text has {longest} tokens, the model takes {positions}"
+        )
 
 
 def _optimizer(settings: Settings, model: nn.Module) -> torch.optim.Optimizer:

@@ -32,7 +32,7 @@ from .objective import Embedded, contrastive_loss
 from .processes import bare, joined, mean_over, no_reduction
 from .replay import crossed_batch
 from .resume import continue_from, find_start, write_checkpoint
-from .settings import Precision, Schedule, Settings, to_plain
+from .settings import Precision, Schedule, Settings, SettingsError, to_plain
 from .setup import Run, set_up
 from .watch import Watch
 
@@ -49,7 +49,10 @@ def train(
     """
     with joined() as (world, device):
         shown = display if display is not None and world.rank == 0 else Silent()
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"--out {out}: {error.strerror}") from error
         start = find_start(out, resume, shown)
         if world.rank == 0:
             (out / "settings.json").write_text(json.dumps(to_plain(settings), indent=1), encoding="utf-8")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import shutil
+from pathlib import Path
 from xml.etree import ElementTree
 
 import ir_measures
@@ -25,7 +28,7 @@ from reference_trainer.tokens import prepare
 from reference_trainer.train import train
 from reference_trainer.trained import encode, load_trained
 
-from .runs import small_rows, small_settings
+from .runs import TINY, small_rows, small_settings, tiny_config
 
 TEXTS = ["the bank of a river", "money", "a horse near the table, and a chair", "metal and glass in the storm"]
 runner = CliRunner()
@@ -165,6 +168,74 @@ def test_demo_table_says_who_is_under_log_c(run, bug):
 def _with_evaluation(history):
     history.evaluations.append({"step": 0, "mrr@10": 0.1, "group_accuracy": 0.2})
     return history
+
+
+REFUSED = {
+    "a folder as data": (("data.source={folder}",), "is a folder: name a file or a glob"),
+    "no such data": (("data.source={folder}/none.jsonl",), "no file matches"),
+    "data cut off": (("data.source={folder}/cut.jsonl.gz",), "cut.jsonl.gz can't be read after line"),
+    "data not compressed": (("data.source={folder}/not.jsonl.gz",), "not.jsonl.gz can't be read after line 0"),
+    "nothing in the data": (("data.source={folder}/empty.jsonl",), "no usable row"),
+    "a configuration of nothing": (("model.name={folder}/typeless.json",), "model.name"),
+    "a configuration that is no json": (("model.name={folder}/broken.json",), "model.name"),
+    "adapters for no layer": (("model.lora_rank=2", "model.lora_targets=[nosuch]"), "model.lora_targets"),
+    "texts beyond the positions": (("model.name={folder}/short.json",), "tokens, the model takes 8"),
+    "tokens beyond the vocabulary": (("model.name={folder}/small.json",), "the model's vocabulary ends at 49"),
+    "a seed that is none": (("train.seed=-1",), "train.seed must lie between"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_train_refuses_in_one_sentence(tmp_path, name):
+    changes, said = REFUSED[name]
+    rows = small_rows(tmp_path)
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(Path(rows).read_bytes())[:-40])
+    (tmp_path / "not.jsonl.gz").write_bytes(b"plain text")
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    (tmp_path / "typeless.json").write_text('{"hidden_size": 3}', encoding="utf-8")
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    for file, change in (("short", {"max_position_embeddings": 8}), ("small", {"vocab_size": 50})):
+        (tmp_path / f"{file}.json").write_text(json.dumps({**TINY, **change}), encoding="utf-8")
+    base = ("loss.mode=in-batch", f"data.source={rows}", "data.group=3", f"model.name={tiny_config(tmp_path)}")
+    every = [*base, "train.batch=8", *(change.format(folder=tmp_path) for change in changes)]
+    options = [part for change in every for part in ("--set", change)]
+    result = runner.invoke(app, ["train", "--quiet", "--out", str(tmp_path / "run"), *options])
+    assert result.exit_code == 2, result.output
+    assert "error: " in result.output
+    assert said in result.output.replace("\n", " ")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_train_refuses_files_that_are_not_what_they_should_be(tmp_path):
+    (tmp_path / "latin.yaml").write_bytes(b"loss:\n  mode: in-batch  # \xe9\n")
+    assert "latin.yaml: " in runner.invoke(app, ["train", str(tmp_path / "latin.yaml")]).output
+    options = ["--set", "loss.mode=preset", "--out", str(tmp_path / "latin.yaml")]
+    result = runner.invoke(app, ["train", *options])
+    assert result.exit_code == 2
+    assert "latin.yaml: File exists" in result.output
+    result = runner.invoke(app, ["train", *options[:2], "--out", str(tmp_path), "--resume", "always"])
+    assert result.exit_code == 2
+    assert "--resume always: neither auto nor never, and no such checkpoint" in result.output
+
+
+def test_encode_refuses_texts_that_are_not_there(run, tmp_path):
+    for name, text, said in (("none", None, "No such file"), ("empty", b"", "holds no line"), ("bad", b"\xff", "utf-8")):
+        if text is not None:
+            (tmp_path / name).write_bytes(text)
+        result = runner.invoke(app, ["encode", str(run), str(tmp_path / name), "--out", str(tmp_path / "e.npy")])
+        assert result.exit_code == 2
+        assert said in result.output
+    (tmp_path / "feed").write_text("one\x0cstill one\ntwo\n", encoding="utf-8")
+    result = runner.invoke(app, ["encode", str(run), str(tmp_path / "feed"), "--out", str(tmp_path / "new" / "e")])
+    assert result.exit_code == 0, result.output
+    assert len(np.load(tmp_path / "new" / "e")) == 2
+
+
+def test_a_run_without_its_tokenizer_is_refused(run, tmp_path):
+    shutil.copytree(run / "checkpoints", tmp_path / "checkpoints")
+    result = runner.invoke(app, ["eval", str(tmp_path), "--data", "wordnet:dev"])
+    assert result.exit_code == 2
+    assert "a checkpoint needs its run's tokenizer beside it" in result.output
 
 
 def test_train_command_prints_settings_and_refuses_before_loading(tmp_path):
