@@ -128,9 +128,13 @@ def _hub_records(source: str, streaming: bool) -> Iterator[tuple[str, Any]]:
         ) from error
     name, _, split = source.removeprefix("hf:").partition("@")
     name, _, config = name.partition(":")
-    loaded: Iterable[Any] = datasets.load_dataset(name, config or None, split=split or "train", streaming=streaming)
-    for number, record in enumerate(loaded, start=1):
-        yield f"{name}:{number}", record
+    number = 0
+    try:
+        loaded: Iterable[Any] = datasets.load_dataset(name, config or None, split=split or "train", streaming=streaming)
+        for number, record in enumerate(loaded, start=1):
+            yield f"{name}:{number}", record
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"data: {source} can't be read after row {number}: {error}") from error
 
 
 def _usable(found: Any, where: str, negatives: int, accounting: Accounting) -> Row | str:

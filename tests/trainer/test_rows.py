@@ -86,3 +86,10 @@ def test_datasets_rows_are_the_same_rows(tmp_path, streaming, monkeypatch):
     assert [row.query for row in rows] == ["q0", "q1", "q2", "q3"]
     assert accounting.reasons == {"no pos": 1}
     assert accounting.examples["no pos"][0].endswith(":5")
+
+
+def test_datasets_that_can_not_be_had_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    source = f"hf:{tmp_path}/nothing"
+    with pytest.raises(SettingsError, match="can't be read after row 0"):
+        list(read_rows(DataSettings(source=source), source, Accounting()))
