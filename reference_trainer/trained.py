@@ -45,8 +45,8 @@ def load_trained(where: Path, device: torch.device | None = None) -> Trained:
     tokenizer_folder = home.parent.parent / "tokenizer"
     if not tokenizer_folder.is_dir():
         raise BrokenCheckpoint(f"{tokenizer_folder} is missing: a checkpoint needs its run's tokenizer beside it")
-    own = {"name": str(home / "config.json"), "tokenizer": str(tokenizer_folder)}
-    model = dataclasses.replace(settings.model, **own, compile=False, checkpointing=False)
+    config, tokenizer = str(home / "config.json"), str(tokenizer_folder)
+    model = dataclasses.replace(settings.model, name=config, tokenizer=tokenizer, compile=False, checkpointing=False)
     encoder = load_encoder(model, device or torch.device("cpu"))
     encoder.load_state_dict(saved.weights)
     encoder.eval()
