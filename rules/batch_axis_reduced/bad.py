@@ -139,3 +139,16 @@ def on_training_nodes(x, y, chosen: torch.BoolTensor, layer):
 def agreement(queries, answers):
     """queries, answers (B, D)"""
     return F.cosine_similarity(queries, answers, dim=0)  # expect: SC402
+
+
+# run: soft_labels(scores=[B, T, V], wanted=[B, T, V]); differ: B=2, T=3, V=4
+def soft_labels(scores, wanted):
+    shifted = scores[:, :-1, :].contiguous()
+    return -torch.sum(F.log_softmax(shifted, dim=1) * wanted[:, 1:, :], dim=-1)  # expect: SC402
+
+
+def train(model, head, loader, criterion):
+    for x, label in loader:
+        features = F.normalize(model(x), dim=0)  # expect: SC402
+        projected = F.normalize(head(features), dim=0)  # expect: SC402
+        criterion(projected.unsqueeze(1), label)

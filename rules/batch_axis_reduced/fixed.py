@@ -131,3 +131,15 @@ def on_training_nodes(x, y, chosen: torch.BoolTensor, layer):
 def agreement(queries, answers):
     """queries, answers (B, D)"""
     return F.cosine_similarity(queries, answers, dim=-1)
+
+
+def soft_labels(scores, wanted):
+    shifted = scores[:, :-1, :].contiguous()
+    return -torch.sum(F.log_softmax(shifted, dim=-1) * wanted[:, 1:, :], dim=-1)
+
+
+def train(model, head, loader, criterion):
+    for x, label in loader:
+        features = F.normalize(model(x), dim=-1)
+        projected = F.normalize(head(features), dim=-1)
+        criterion(projected.unsqueeze(1), label)

@@ -107,3 +107,18 @@ def parts_of_rows(features, count):
 def columns_alike(weights):
     """weights (D, K)"""
     return F.cosine_similarity(weights, weights.roll(1, dims=1), dim=0)
+
+
+def soft_labels(scores, wanted):
+    """scores, wanted (B, V, T)"""
+    own = -(F.log_softmax(scores, dim=1) * wanted).sum(1)
+    return own, -(F.log_softmax(scores[:, :, :-1], dim=-1) * wanted[:, :, 1:]).sum(dim=-1)
+
+
+def decorrelated(model, x, y):
+    a, b = F.normalize(model(x), dim=0), F.normalize(model(y), dim=0)
+    return a.T @ b
+
+
+def one_text(encode, score, text):
+    return score(F.normalize(encode(text), dim=-1))

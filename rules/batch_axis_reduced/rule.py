@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import back, dim_of, is_implicit, normal_dim, place
-from shapecheck.dataflow import ancestors
-from shapecheck.facts import Called, Facts
+from shapecheck.axes import STILL, back, dim_of, is_implicit, normal_dim, place
+from shapecheck.dataflow import ancestors, base, operands
+from shapecheck.facts import Applied, Called, Facts
 from shapecheck.naming import Names
+from shapecheck.program import Call
 from shapecheck.roles import counts_with, is_batch, is_features
 from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Axis, Lit, Made, Num, Partial, Tensor
+from shapecheck.values import Axis, Lit, Made, Num, Partial, Tensor, Unknown
 
 META = Rule(
     "SC402",
@@ -147,6 +148,65 @@ def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
         condition=f"{batch} = 1",
         help="use `dim=-1`",
     )
+
+
+@META.on(Called)
+def check_cross_entropy(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`-(log_softmax(x, dim=1) * wanted).sum(-1)`: a cross-entropy sums over the classes, which sum to 1."""
+    product, over = fact.args.get("input"), dim_of(fact.args)
+    if fact.op != "sum" or over is None or not isinstance(product, Tensor) or fact.site.path != facts.path:
+        return
+    if product.made is None or product.made.op != "mul":
+        return
+    for scores in operands(product.made):
+        made = scores.made
+        if made is None or made.op not in ("log_softmax", "LogSoftmax") or made.site.path != facts.path:
+            continue
+        dim = dim_of(made.args)
+        least = scores.shape.min_rank if isinstance(scores.shape, Partial) else len(scores.shape)
+        known = scores.rank is not None and product.rank == scores.rank
+        if dim is None or dim < 0 or made.args.get("dim") is None:
+            continue
+        apart = place(over, least) != dim if known else over == -1 and dim < least - 1
+        if apart:
+            names = facts.names()
+            yield META.finding(
+                made.site,
+                f"this log_softmax of {names.shape(scores)} runs over axis {dim}, but the sum that makes a "
+                f"cross-entropy of it runs over axis {over}",
+                notes=(Note("summed here", fact.site),),
+                help=f"use `dim={over}`",
+            )
+            return
+
+
+@META.on(Called)
+def check_embeddings(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`F.normalize(model(x), dim=0)` that no later code sums over axis 0: what a model gives has the batch there."""
+    x, made = fact.args.get("input"), fact.result.made if isinstance(fact.result, Tensor) else None
+    if fact.op != "normalize" or fact.site.path != facts.path or made is None or not _unit(made):
+        return
+    key = x.key if isinstance(x, Unknown) else None
+    if isinstance(x, Tensor) and x.made is None and isinstance(x.shape, Partial):
+        key = x.shape.key
+    if key is None or dim_of(fact.args) != 0 or _summed_over(made, 0, facts):
+        return
+    applied = [f for f in facts.of(Applied) if isinstance(f.result, Unknown) and f.result.key == key]
+    fed = [f for f in facts.of(Applied) if any(isinstance(a, Tensor) and _from(a, made) for a in f.args)]
+    if not applied or not fed or not isinstance(applied[0].site.node, Call):
+        return
+    yield META.finding(
+        fact.site,
+        f"this norm runs over axis 0 of what `{applied[0].name}` gives, across the examples: "
+        "no embedding is of length 1",
+        notes=(Note(f"given to `{fed[0].name}` here", fed[0].site),),
+        condition="one embedding is given, not a batch",
+        help="use `dim=-1`",
+    )
+
+
+def _from(tensor: Tensor, made: Made) -> bool:
+    return base(tensor, STILL | {"unsqueeze", "squeeze"}).made is made
 
 
 @META.on(Called)

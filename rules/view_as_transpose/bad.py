@@ -126,3 +126,16 @@ def pictures_first(frames, encode):
     clips, length, c, h, w = frames.shape
     features = encode(frames.view(clips * length, c, h, w))
     return features.view(length, clips, -1).mean(dim=0)  # expect: SC201
+
+
+class Pixels(nn.Module):
+    def __init__(self, trunk, width):
+        super().__init__()
+        self.trunk = trunk
+        self.project = nn.Linear(2048, width)
+
+    def forward(self, images):
+        maps = self.trunk(images)  # (batch_size, 2048, 7, 7)
+        batch_size, channels = maps.shape[0], maps.shape[1]
+        places = maps.shape[2] * maps.shape[3]
+        return self.project(maps.view(batch_size, places, channels))  # expect: SC201

@@ -113,3 +113,14 @@ def pictures_first(frames, encode):
     clips, length, c, h, w = frames.shape
     features = encode(frames.view(clips * length, c, h, w))
     return features.view(clips, length, -1).mean(dim=1)
+
+
+class Pixels(nn.Module):
+    def __init__(self, trunk, width):
+        super().__init__()
+        self.trunk = trunk
+        self.project = nn.Linear(2048, width)
+
+    def forward(self, images):
+        maps = self.trunk(images)  # (batch_size, 2048, 7, 7)
+        return self.project(maps.flatten(2).transpose(1, 2))

@@ -156,3 +156,9 @@ def mixed(relations, objects, subjects):
     rows, width = relations.size(0), subjects.size(-1)
     mixing = relations.view(-1, width, width)
     return mixing.bmm(objects.unsqueeze(2)).view(rows, width).mm(subjects.transpose(0, 1))
+
+
+def places_last(maps):
+    """maps: (batch_size, 2048, 7, 7)"""
+    rows, channels = maps.shape[0], maps.shape[1]
+    return maps.view(rows, channels, maps.shape[2] * maps.shape[3])

@@ -42,7 +42,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if _padded(before):
         return
     if found is None or moved is None:
-        run = moved_run(before, after, facts)
+        run = moved_run(before, after, facts) or _asked_for(fact, given, after)
         if run is not None and _as_many(before, after):
             yield _report_run(fact, given, before, run, facts)
         else:
@@ -184,6 +184,24 @@ def moved_run(
     return None
 
 
+def _asked_for(fact: Called, given: Tensor, after: tuple[Axis, ...]) -> tuple[int, int, int] | None:
+    """A plain number that the code asked of this tensor, `c = x.shape[1]`, stands at another place in the view."""
+    asked = fact.args.get("shape", ())
+    sizes = asked[0].items if len(asked) == 1 and isinstance(asked[0], Items) else asked
+    for there, size in enumerate(sizes):
+        if not isinstance(size, Num) or size.of is None or size.of.made is not given.made or given.axes is None:
+            continue
+        own = given.axes[size.at].size if -len(given.axes) <= size.at < len(given.axes) else 1
+        at = size.at % len(given.axes) if given.axes else 0
+        alone = isinstance(own, int) and own > 1 and [a.size for a in given.axes].count(own) == 1
+        if not alone or size.of.sizes != given.sizes or [a.size for a in after].count(own) != 1:
+            continue
+        front = product([a.size for a in given.axes[:at]]), product([a.size for a in after[:there]])
+        if not _equal(*front):
+            return at, at, there
+    return None
+
+
 def _runs(before: tuple[Axis, ...], size: Size) -> list[tuple[int, int]]:
     """All neighbouring axes that have so many elements together."""
     ends = [(i, k) for i in range(len(before)) for k in range(i, len(before))]
@@ -201,6 +219,7 @@ def _report_run(
     ahead = [a.size for a in after[:there]]
     skipped = [a for a in before[:first] if a.size not in ahead and not isinstance(a.size, int)]
     front = [names.axis(a) for a in skipped] or [names.axis(after[there])]
+    front = front if not front[0].isdigit() else []
     return META.finding(
         blame(fact, [given], facts.path),
         f"this view of {have} as {asked} moves no memory: {names.axis(after[there])} is {where} of the numbers and "
