@@ -66,3 +66,16 @@ def wrong_step(q, p):
     scores = q.view(b, d) @ columns.T
     starts = torch.arange(b) * g + dist.get_rank() * b  # expect: SC303
     return F.cross_entropy(scores, starts)
+
+
+class TwoViews(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.one = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, 64))
+        self.other = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, 64))
+
+    def forward(self, left, right):
+        q, k = F.normalize(self.one(left), dim=1), F.normalize(self.other(right), dim=1)
+        logits = torch.einsum("nc,mc->nm", [q, k]) / 0.1
+        labels = torch.arange(logits.shape[0]) + logits.shape[0] * dist.get_rank()  # expect: SC303
+        return F.cross_entropy(logits, labels)

@@ -22,7 +22,7 @@ from shapecheck.targets import (
     rank_step,
     rank_stride,
 )
-from shapecheck.values import Affine, Axis, Partial, Site, Tensor
+from shapecheck.values import Affine, Axis, Layer, Partial, Site, Tensor
 
 META = Rule(
     "SC303",
@@ -81,7 +81,9 @@ def _no_gather(fact: Called, loss: Labelled, facts: Facts) -> Iterator[Finding]:
     elsewhere = others[0][1] if others else None
     if elsewhere is None:
         product = product_behind(loss.scores)
-        if product is None or multiple(loss.columns.size, loss.rows.size) is None:
+        if product is None:
+            return
+        if multiple(loss.columns.size, loss.rows.size) is None and not _made_here(product):
             return
     offset = _offset(loss.target)
     if offset is None or (elsewhere is not None and _guarded_alike(offset, elsewhere, facts)):
@@ -97,6 +99,26 @@ def _no_gather(fact: Called, loss: Labelled, facts: Facts) -> Iterator[Finding]:
         condition="rank = 0",
         help="shift the labels under the same condition under which the columns are gathered",
     )
+
+
+def _made_here(product: Tensor) -> bool:
+    """Does all that was multiplied come out of layers of this process, whatever the number of its rows?"""
+    assert product.made is not None
+    queue = operands(product.made)
+    layers = 0
+    for _ in range(200):
+        if not queue:
+            return layers > 0
+        tensor = queue.pop()
+        if tensor.dtype in ("int", "bool") or tensor.rank == 0:
+            continue
+        if tensor.made is None:
+            return False
+        if isinstance(tensor.made.args.get("self"), Layer):
+            layers += 1
+        else:
+            queue += operands(tensor.made)
+    return False
 
 
 def _wrong_step(fact: Called, loss: Labelled, facts: Facts) -> Finding:
