@@ -5,8 +5,14 @@ and compares it with what the engine says of that line.
 
 Drivers below use what is installed (transformers, sentence-transformers, our own fixtures and trainer) or can be
 imported from a DIR (the source trees of pytorch-metric-learning, lightly, open_clip); the others are named as left
-out. Reported: traced tensor lines, the share whose rank and whose whole shape the engine knows, and contradictions
-(the engine names a shape that no assignment of sizes to its symbols turns into the real one).
+out. Reported, of all traced tensor lines and of those with evidence: the share whose rank and whose whole shape the
+engine knows, and contradictions (it names a shape that no assignment of sizes to its symbols turns into the real one).
+
+A line has evidence when the function around it says anything of its parameters' shapes: a jaxtyping annotation, a
+shape in the docstring or in a comment, an einsum, sizes unpacked or asked of a parameter, or an assertion on them
+(`evidenced`). A plain `Tensor` annotation, a call whose arguments have known shapes, or an `nn.Linear` is none, though
+the engine may well know such lines; they count among all. A shape is known when its rank is and some sizes of its
+symbols give the real one; a symbol that stands for a size that nothing tells fits any.
 
 The code under judgement is run here, on purpose, by this benchmark alone: the linter itself never runs it.
 """
