@@ -24,6 +24,8 @@ def contradicted(fact: Contract, facts: Facts) -> bool:
         return False
     if fact.verdict.never and (_an_example(fact) or _another_meaning(fact)):
         return False
+    if any(axis.size == 0 for axis in fact.value.axes or ()):
+        return False  # `return torch.empty(0)`: there was nothing to do
     if fact.axis is None and (kept_an_axis(fact.value) or _of_supposed_rank(fact)):
         return False
     if _only_told(fact.value) or _told_where_made(fact, facts):

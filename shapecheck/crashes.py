@@ -46,7 +46,7 @@ def proven(fact: Crashed, facts: Facts) -> bool:
     return not (
         _supposed(fact)
         or _may_be_squeezed(fact)
-        or _rank_only_told(fact)
+        or any(_rank_only_told(c) for c in facts.of(Crashed) if c.site.node is fact.site.node)
         or other_ways(fact, facts)
         or expected(fact, facts)
         or _told_wrong(fact, facts)
@@ -99,7 +99,9 @@ def _supposed(fact: Crashed) -> bool:
         return False
     made = [t.made for t in map(base, fact.operands) if t.made is not None]
     within = any(m.activation > fact.activation for m in made)
-    return within and any(outcome and test.startswith("rank ") for test, outcome in fact.path)
+    given = {f"== {t.rank}" for t in fact.operands if t.made is None}  # its rank is what the test supposed it to be
+    supposed = [test for test, outcome in fact.path if outcome and test.startswith("rank ")]
+    return any(within or test.endswith(tuple(given)) for test in supposed)
 
 
 def _may_be_squeezed(fact: Crashed) -> bool:

@@ -196,3 +196,14 @@ class Factors(Recommender):
         """
         (batch,) = users.shape
         return self.of_users(users) @ self.of_items.weight.T
+
+
+def encoded(texts: list[str], model) -> Tensor:
+    """Encodes.
+
+    Returns:
+        Tensor of shape (num_texts, dim)
+    """
+    if not texts:
+        return torch.empty(0)
+    return model(texts)

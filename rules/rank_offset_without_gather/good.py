@@ -126,3 +126,14 @@ def layers_then_a_helper(q, k, everywhere):
     head = torch.nn.Linear(8, 8)
     logits = head(q) @ everywhere(head(k)).T
     return F.cross_entropy(logits, torch.arange(logits.shape[0]) + logits.shape[0] * dist.get_rank())
+
+
+def offset_where_gathered(anchors, candidates, gather_across):
+    n, d = anchors.shape
+    offset = 0
+    if gather_across:
+        candidates = [torch.cat(Gather.apply(c.view(n, d))) for c in candidates]
+        if dist.is_initialized():
+            offset = dist.get_rank() * n
+    labels = torch.arange(offset, offset + n)
+    return F.cross_entropy(anchors @ torch.cat(candidates).T, labels)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from shapecheck.dataflow import ancestors, base, blame, operands
 from shapecheck.dims import Size, symbols
-from shapecheck.facts import Called, Crashed, Fact, Facts
-from shapecheck.guards import guards_of, share
+from shapecheck.facts import Assigned, Called, Crashed, Fact, Facts
+from shapecheck.guards import function_of, guards_of, share
 from shapecheck.ops.distributed import WORLD
 from shapecheck.order import parts
 from shapecheck.rule import Finding, Note, Rule, Severity
@@ -22,7 +22,7 @@ from shapecheck.targets import (
     rank_step,
     rank_stride,
 )
-from shapecheck.values import Affine, Axis, Layer, Partial, Site, Tensor
+from shapecheck.values import Affine, Axis, Layer, Num, Partial, Site, Tensor
 
 META = Rule(
     "SC303",
@@ -87,6 +87,8 @@ def _no_gather(fact: Called, loss: Labelled, facts: Facts) -> Iterator[Finding]:
             return
     offset = _offset(loss.target)
     if offset is None or (elsewhere is not None and _guarded_alike(offset, elsewhere, facts)):
+        return
+    if elsewhere is not None and _only_where_gathered(fact, elsewhere, facts):
         return
     notes = [Note("the loss that reads these labels", fact.site)]
     if elsewhere is not None:
@@ -226,6 +228,25 @@ def _told_apart(without: Fact, gathered: Fact) -> bool:
     """Did any test lead to the gather but whether there are other processes? If none did, the way without the gather
     may be that of one process alone."""
     return any(item not in without.path and not _about_processes(item[0]) for item in gathered.path)
+
+
+def _only_where_gathered(fact: Called, gather: Site, facts: Facts) -> bool:
+    """Does every `if` around the call that gathers also stand around the place where a number gets the rank in it?"""
+    program = facts.program
+    if program is None:
+        return False
+    calls = [frame.site for f in facts.of(Called) if f.site.node is gather.node for frame in f.stack] or [gather]
+    around = [
+        (function_of(program, call.node), {(g.branch, g.arm) for g in guards_of(program, call.node)})
+        for call in {id(c.node): c for c in calls}.values()
+    ]
+    for f in facts.of(Assigned):
+        if isinstance(f.value, Num) and rank_names(f.value.size) and f.site.path == facts.path:
+            function, own = function_of(program, f.site.node), guards_of(program, f.site.node)
+            stands = {(g.branch, g.arm) for g in own}
+            if any(needed and needed <= stands for place, needed in around if place is function and place is not None):
+                return True
+    return False
 
 
 def _guarded_alike(offset: Site, gather: Site, facts: Facts) -> bool:
