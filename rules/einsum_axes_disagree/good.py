@@ -82,3 +82,9 @@ def squared(x, y):
     """x: [N, D]; y: [M, D]"""
     lengths = (x**2).sum(1).unsqueeze(1) + (y**2).sum(1).unsqueeze(0)
     return lengths - 2 * (x @ y.t())
+
+
+def inverted(mask, heads, width):
+    rows, length = mask.shape
+    turned = 1.0 - mask[:, None, None, :].expand(rows, 1, length, length)
+    return turned.masked_fill(turned.bool(), -1e9)

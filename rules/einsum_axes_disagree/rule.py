@@ -82,6 +82,8 @@ def check_copies(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     left, right = fact.operands
     if left.axes is None or right.axes is None or len(left.axes) != len(right.axes) or len(left.axes) < 2:
         return
+    if any(t.made is left.made for t in ancestors(right)) or any(t.made is right.made for t in ancestors(left)):
+        return  # a mask of its own numbers: the copies are the same ones
     for i, (a, b) in enumerate(zip(left.axes, right.axes)):
         own = [j for j, c in enumerate(left.axes) if j != i and c.size == a.size and c.role != "copy"]
         if a.role == b.role == "copy" and a.size == b.size and not isinstance(a.size, int) and own:

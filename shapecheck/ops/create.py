@@ -82,6 +82,8 @@ def _constructor(dtype: str) -> OpFunction:
     """`torch.LongTensor(2, 3)` is empty, `torch.LongTensor([2, 3])` holds the numbers."""
 
     def create(kit: Kit, *size: Value, **more: Any) -> Value:
+        if not size:
+            return Tensor((Axis(0),), dtype)  # `torch.Tensor()` has nothing in it, and one axis
         if len(size) == 1 and kit.size(size[0]) is None:
             return tensor_of(kit, size[0]).with_(dtype=dtype)
         return _filled(kit, size, dtype, None, "constructor")
