@@ -137,3 +137,19 @@ def offset_where_gathered(anchors, candidates, gather_across):
             offset = dist.get_rank() * n
     labels = torch.arange(offset, offset + n)
     return F.cross_entropy(anchors @ torch.cat(candidates).T, labels)
+
+
+class Ensemble(torch.nn.Module):
+    def __init__(self, across):
+        super().__init__()
+        self.across = across
+
+    def forward(self, q, k, labels):
+        n, d = q.shape
+        rows, columns = q, k.view(n, d)
+        if self.across:
+            rows, columns = gather_rows(rows), gather_rows(columns)
+        scores = rows @ columns.T
+        if self.across:
+            scores = scores[n * dist.get_rank() : n * (dist.get_rank() + 1)]
+        return F.cross_entropy(scores, labels.view(n))

@@ -149,7 +149,7 @@ def left_behind(fact: Crashed, facts: Facts) -> Iterator[Finding]:
         return
     rows, labels = scores.axes[0], target.axes[0]
     stride = rank_stride(rows)
-    if stride is None or stride != labels.size:
+    if stride is None or stride != labels.size or _fits_on_another_way(fact, facts):
         return
     names = facts.names()
     yield META.finding(
@@ -175,6 +175,17 @@ def _perhaps_all_rows(loss: Labelled, stride: Size | None) -> bool:
     made = base(left[0]).made if left else None
     joined = made is not None and made.op in ("cat", "stack", "all_gather")
     return joined and stride is not None and multiple(stride, loss.rows.size) is None
+
+
+def _fits_on_another_way(fact: Crashed, facts: Facts) -> bool:
+    """Do the same calls lead to this loss with rows of one process too? Then what decides of it may decide of both."""
+    calls = [frame.site.node for frame in fact.stack]
+    for other in facts.of(Called):
+        if other.site.node is fact.site.node and [frame.site.node for frame in other.stack] == calls:
+            loss = labelled(other)
+            if loss is not None and rank_stride(loss.rows) is None:
+                return True
+    return False
 
 
 def alone(fact: Fact) -> bool:
