@@ -69,10 +69,19 @@ def other_ways(fact: Crashed, facts: Facts) -> bool:
     def same(other: Called | Crashed) -> bool:
         return other.site.node is fact.site.node and [f.site.node for f in other.stack] == calls
 
-    crashed = {(c.path, c.activation) for c in facts.of(Crashed) if same(c)}
-    if fact.kind == "layer" and _another_layer_fits(fact, facts, same):
-        return True
-    return any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
+    if fact.kind == "layer":  # the layers of a Sequential are all called at one place
+        crashed = {(c.path, c.activation) for c in facts.of(Crashed) if same(c)}
+        past = any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
+        return past or _another_layer_fits(fact, facts, same)
+    refused = False
+    for other in facts.items:  # a call states its crash before itself
+        if isinstance(other, Crashed) and same(other):
+            refused = True
+        elif isinstance(other, Called) and same(other):
+            if not refused:
+                return True
+            refused = False
+    return False
 
 
 def _another_layer_fits(fact: Crashed, facts: Facts, same: Callable[[Called | Crashed], bool]) -> bool:

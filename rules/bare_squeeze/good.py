@@ -51,4 +51,4 @@ class Gate(torch.nn.Module):
 
 
 def where_not_zero(labels):
-    return (labels == 1).nonzero().squeeze(1), (labels == 1).nonzero(as_tuple=True)[0].squeeze()
+    return (labels == 1).nonzero().squeeze(1), (labels == 1).nonzero()[0].squeeze()

@@ -192,10 +192,9 @@ def _learned(m: Machine, told: Told) -> Told:
     """The parameters whose rank every way through the function told, beside those known at its beginning."""
     found: Told = {}
     for name, key in m.entry.keys.items():
-        shapes = [state.tensor(Tensor(Partial(key=key))).axes for state in m.entry.ends]
-        known = [axes for axes in shapes if axes]
-        if name not in told and known and {len(axes) for axes in known} == {len(axes or ()) for axes in shapes}:
-            found[name] = tuple(m.hints.get(as_symbol(axis.size) or "", "") for axis in known[0])
+        shapes = [state.tensor(Tensor(Partial(key=key))).axes or () for state in m.entry.ends]
+        if name not in told and shapes and shapes[0] and len({len(axes) for axes in shapes}) == 1:
+            found[name] = tuple(m.hints.get(as_symbol(axis.size) or "", "") for axis in shapes[0])
     return found
 
 

@@ -374,7 +374,10 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
             return Unknown("str")
     if len(values) == 2 and op in ("==", "!=", "<", "<=", ">", ">="):
         truth = branching.compare_values(m, op, values[0], values[1])
-        return Unknown("bool", m.fresh()) if truth is None else (TRUE if truth else FALSE)
+        if truth is None:
+            maybe = any(isinstance(v, Unknown) and v.hint == "" and not _numberish(v) for v in values)
+            return Unknown("" if maybe else "bool", m.fresh())
+        return TRUE if truth else FALSE
     return arithmetic(m, op, values, expr)
 
 

@@ -195,6 +195,8 @@ def _unpack(m: Machine, targets: tuple[Expr, ...], value: Value, *, quiet: bool)
     star = next((i for i, t in enumerate(targets) if isinstance(t, Star)), None)
     value = m.resolve(value)
     parts = unpack(m, value, len(targets), star)
+    if parts is None and star is None and isinstance(value, Items) and len(value.items) != len(targets):
+        m.path_ends()  # ValueError, unless something is taken for what it is not
     for i, t in enumerate(targets):
         if parts is not None:
             part: Value = parts[i]
