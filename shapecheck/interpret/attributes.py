@@ -271,7 +271,7 @@ def _of_tensor(m: Machine, t: Tensor, name: str, node: Expr) -> Value:
         return m.unknown("other")
     if name in _PROPERTIES:
         if f"Tensor.{name}" in REGISTRY:
-            from shapecheck.interpret.calls import run_op
+            from shapecheck.interpret.running import run_op
 
             return run_op(m, f"Tensor.{name}", [t], {}, node)
         return t.with_(made=None) if name == "grad" else t

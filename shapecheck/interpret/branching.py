@@ -224,7 +224,7 @@ def _name(m: Machine, v: Value) -> str:
 
 def compare_values(m: Machine, op: str, a: Value, b: Value) -> bool | None:
     """The outcome of a comparison of two values, or None."""
-    from shapecheck.interpret.expressions import sizes_equal
+    from shapecheck.interpret.operators import sizes_equal
 
     if op in ("isnot", "notin", "!="):
         known = compare_values(m, _FLIP[op], a, b)

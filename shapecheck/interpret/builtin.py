@@ -62,7 +62,8 @@ _IDENTITY = frozenset(
 
 
 def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
-    from shapecheck.interpret.calls import call, run_op
+    from shapecheck.interpret.calls import call
+    from shapecheck.interpret.running import run_op
 
     head, _, last = name.rpartition(".")
     if head == "builtins":
@@ -107,7 +108,7 @@ _NUMBERS = frozenset({"sqrt", "log", "log2", "log10", "exp", "power", "cos", "si
 
 def by_name(m: Machine, dotted: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value | None:
     """A gather helper, or the rank or number of processes, out of a module that is not at hand."""
-    from shapecheck.interpret.calls import run_spec
+    from shapecheck.interpret.running import run_spec
 
     kind = helpers.kind_of(dotted)
     if kind in ("rank", "world"):
@@ -122,7 +123,7 @@ def by_name(m: Machine, dotted: str, args: list[Value], kwargs: dict[str, Value]
 def make_layer(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
     constructor = LAYERS[name].constructor if name in LAYERS else distributions.CONSTRUCTORS[name]
     key = f"layer {m.serial()}"
-    from shapecheck.interpret.calls import LOOSE
+    from shapecheck.interpret.running import LOOSE
 
     if LOOSE in kwargs or "*" in kwargs:
         return Layer(name, (), key)
@@ -181,7 +182,8 @@ def fill_gathered(m: Machine, expr: Call, args: list[Value], kwargs: dict[str, V
 
 
 def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
-    from shapecheck.interpret.calls import call, run_op
+    from shapecheck.interpret.calls import call
+    from shapecheck.interpret.running import run_op
 
     first = m.resolve(args[0]) if args else NONE
     match name:
@@ -267,7 +269,7 @@ def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], 
         case "iter" if args:
             return first
         case "divmod" if len(args) == 2:
-            from shapecheck.interpret.expressions import arithmetic
+            from shapecheck.interpret.operators import arithmetic
 
             return Items("tuple", (arithmetic(m, "//", args), arithmetic(m, "%", args)))
         case "type" if args and isinstance(first, Ref) and first.id in m.state.heap:
@@ -445,7 +447,7 @@ def _extreme(m: Machine, name: str, args: list[Value]) -> Value:
 
 
 def _sum(m: Machine, args: list[Value], node: Node) -> Value:
-    from shapecheck.interpret.expressions import apply
+    from shapecheck.interpret.operators import apply
 
     known, item = members_of(m, args[0])
     if known is None or not known:

@@ -107,7 +107,7 @@ def call_method(m: Machine, owner: Value, name: str, args: list[Value], kwargs: 
                     m.state.heap[id] = m.state.heap[id].having(attribute, value)
             return NONE
         case Layer() if owner.name in distributions.CONSTRUCTORS and name in distributions.METHODS:
-            from shapecheck.interpret.calls import run_spec
+            from shapecheck.interpret.running import run_spec
 
             own = resolved(m, owner)
             spec = OpSpec(

@@ -114,7 +114,7 @@ def execute(m: Machine, stmt: Stmt) -> list[Outcome]:
 def bind(m: Machine, stmt: Bind) -> None:
     if stmt.aug is not None:
         target = stmt.targets[0]
-        from shapecheck.interpret.expressions import apply
+        from shapecheck.interpret.operators import apply
         from shapecheck.program import Op
 
         values = [m.resolve(m.eval(target)), m.resolve(m.eval(stmt.value))] if stmt.value is not None else []

@@ -105,7 +105,7 @@ def of_value(m: Machine, value: Value, items: list[Value], node: Expr, *, is_tup
 
 
 def of_tensor(m: Machine, value: Tensor, items: list[Value], node: Node) -> Value:
-    from shapecheck.interpret.calls import run_spec
+    from shapecheck.interpret.running import run_spec
 
     return run_spec(m, "operator.getitem", _GETITEM, [value, Items("index", tuple(items))], node)
 
