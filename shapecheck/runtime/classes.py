@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ def _functions(member: Any) -> tuple[Any, ...]:
 
 
 def _written_by_dataclass(member: Any) -> bool:
-    code = getattr(member, "__code__", None)
+    code = getattr(inspect.unwrap(member), "__code__", None)  # transformers wraps a ModelOutput's `__init__`
     return code is not None and code.co_filename == "<string>"
 
 

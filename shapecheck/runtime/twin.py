@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import functools
+import inspect
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -319,7 +320,7 @@ class Assembly:
         scope: dict[str, Any] = {"__name__": self.plan.fn.__module__}
         exec(compile(f"{factory}\n    return {self.mark}around", name, "exec"), scope)
         function: types.FunctionType = scope["factory"](**constants)
-        function.__defaults__, function.__kwdefaults__ = self.plan.fn.__defaults__, self.plan.fn.__kwdefaults__
+        function.__defaults__, function.__kwdefaults__ = _defaults(self.plan.signature)
         return function
 
     def _finish(self, function: types.FunctionType) -> None:
@@ -371,3 +372,12 @@ def _signature_text(plan: Plan) -> tuple[str, str]:
     if slash:
         parameters.append("/")
     return ", ".join(parameters), ", ".join(call)
+
+
+def _defaults(signature: inspect.Signature) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword-only defaults. They are the signature's: a wrapper of a function has none of its own."""
+    given = [p for p in signature.parameters.values() if p.default is not p.empty]
+    return (
+        tuple(p.default for p in given if p.kind is not p.KEYWORD_ONLY),
+        {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY},
+    )

@@ -681,3 +681,17 @@ def test_what_cannot_be_checked_is_an_error_at_decoration(annotation, text):
     f.__annotations__["x"] = annotation
     with pytest.raises(ContractError, match=text):
         shaped(f)(R(2))
+
+
+def test_a_decorated_function_keeps_its_defaults():
+    def similarity(q: Float[Tensor, "B D"], p: Float[Tensor, "B D"] | None = None, *, scale: float = 2.0):
+        return (q * (q if p is None else p)).sum(1) * scale
+
+    @functools.wraps(similarity)
+    def logged(*args, **kwargs):
+        return similarity(*args, **kwargs)
+
+    checked = shaped(logged)
+    assert torch.equal(checked(torch.ones(2, 3)), torch.full((2,), 6.0))
+    with pytest.raises(ShapeError, match="p: axis 1"):
+        checked(torch.ones(2, 3), torch.ones(2, 4))
