@@ -40,7 +40,8 @@ def all_pairs_then_own_group(q, p):
 
 def crossed(q, p):
     size = len(q)
-    scores = torch.matmul(q, p.view(size, GROUP, -1).transpose(-2, -1)) * SCALE
+    # the bug that is timed
+    scores = torch.matmul(q, p.view(size, GROUP, -1).transpose(-2, -1)) * SCALE  # shapecheck: ignore[SC101]
     return F.cross_entropy(scores.view(size, -1), torch.zeros(size, dtype=torch.long))
 
 

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from sentence_transformers import util
+from torch import nn
 
 
 def ranked(q, p):
