@@ -73,29 +73,26 @@ def other_ways(fact: Crashed, facts: Facts) -> bool:
         crashed = {(c.path, c.activation) for c in facts.of(Crashed) if same(c)}
         past = any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
         return past or _another_layer_fits(fact, facts, same)
-    refused = False
-    for other in facts.items:  # a call states its crash before itself
-        if isinstance(other, Crashed) and same(other):
-            refused = True
-        elif isinstance(other, Called) and same(other):
-            if not refused:
-                return True
-            refused = False
-    return False
+    return any(not refused for _, refused in _runs(facts, same))
 
 
-def _another_layer_fits(fact: Crashed, facts: Facts, same: Callable[[Called | Crashed], bool]) -> bool:
-    """`self.head` is one layer or another, as the constructor was told: does one of them take what it is given here?
-    A call states its crash before itself."""
+def _runs(facts: Facts, same: Callable[[Called | Crashed], bool]) -> Iterator[tuple[Called, bool]]:
+    """The calls at one place, each with whether torch refuses it. A call states its crash before itself."""
     refused = False
     for other in facts.items:
         if isinstance(other, Crashed) and same(other):
             refused = True
         elif isinstance(other, Called) and same(other):
-            if not refused and _made_at(other.args.get("input")) is _made_at(fact.operands[0]) is not fact.site.node:
-                return True
+            yield other, refused
             refused = False
-    return False
+
+
+def _another_layer_fits(fact: Crashed, facts: Facts, same: Callable[[Called | Crashed], bool]) -> bool:
+    """`self.head` is one layer or another, as the constructor was told: does one of them take what it is given here?"""
+    made = _made_at(fact.operands[0])
+    return made is not fact.site.node and any(
+        not refused and _made_at(called.args.get("input")) is made for called, refused in _runs(facts, same)
+    )
 
 
 def _made_at(value: object) -> Node | None:
