@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from shapecheck.values import Items, Lit, Made, Many, Num, Partial, SliceVal, Tensor, Unknown, Value
+from shapecheck.ops.axes import is_number
+from shapecheck.values import Items, Lit, Made, Many, Num, Partial, SliceVal, Tensor, Value
 
 Rank = Callable[[Tensor], "int | None"]
 
@@ -183,7 +184,7 @@ def _along(made: Made) -> tuple[Tensor, int] | None:
     if made.op in _ELEMENTWISE:
         a, b = made.args.get("input"), made.args.get("other")
         for one, other in ((a, b), (b, a)):
-            if isinstance(one, Tensor) and _is_number(other):
+            if isinstance(one, Tensor) and is_number(other):
                 return one, 0
         return None
     operand = _first(made.args)
@@ -246,14 +247,6 @@ def _pair(made: Made) -> tuple[Tensor, Tensor] | None:
     else:
         return None
     return (a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else None
-
-
-def _is_number(value: Any) -> bool:
-    match value:
-        case int() | float() | Num() | Lit(value=int() | float()) | Unknown(hint="int" | "float" | "bool"):
-            return True
-        case _:
-            return False
 
 
 def _dims(value: Any) -> int | None:
