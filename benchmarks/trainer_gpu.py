@@ -158,9 +158,7 @@ def loss_step(title: str, settings: LossSettings, batch: int, device: torch.devi
         step()
         extra = (torch.cuda.max_memory_allocated() - before) / 2**30
     milliseconds = 1e3 * best_seconds(step, device, 3)
-    print(
-        f"{title}, B={batch} G=8 D=384: {milliseconds:.1f} ms, {extra:.2f} GB extra with both gradients", flush=True
-    )
+    print(f"{title}, B={batch} G=8 D=384: {milliseconds:.1f} ms, {extra:.2f} GB extra with both gradients", flush=True)
 
 
 def gradient_error(batch: int, device: torch.device) -> None:

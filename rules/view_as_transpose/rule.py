@@ -247,9 +247,7 @@ def _divided(size: Size, by: Size) -> Size | None:
         return None
 
 
-def _cut_across(
-    fact: Called, before: tuple[Axis, ...], after: tuple[Axis, ...], facts: Facts
-) -> Iterator[Finding]:
+def _cut_across(fact: Called, before: tuple[Axis, ...], after: tuple[Axis, ...], facts: Facts) -> Iterator[Finding]:
     """A flat axis is cut into its parts in another order than they were put together: `cat([a, b]).view(B, 2, D)`."""
     flat = [axis for axis in before if len(parts(axis)) > 1]
     inner = tuple(part for axis in before for part in parts(axis))

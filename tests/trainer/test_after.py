@@ -219,7 +219,11 @@ def test_train_refuses_files_that_are_not_what_they_should_be(tmp_path):
 
 
 def test_encode_refuses_texts_that_are_not_there(run, tmp_path):
-    for name, text, said in (("none", None, "No such file"), ("empty", b"", "holds no line"), ("bad", b"\xff", "utf-8")):
+    for name, text, said in (
+        ("none", None, "No such file"),
+        ("empty", b"", "holds no line"),
+        ("bad", b"\xff", "utf-8"),
+    ):
         if text is not None:
             (tmp_path / name).write_bytes(text)
         result = runner.invoke(app, ["encode", str(run), str(tmp_path / name), "--out", str(tmp_path / "e.npy")])
