@@ -18,11 +18,11 @@ from pathlib import Path
 import libcst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from shapecheck.deep import on_deep_stack
-from shapecheck.gate import Unreadable, admit
-from shapecheck.lower import lower, parse
-from shapecheck.positions import spans
-from shapecheck.program import Program, walk
+from shapecheck.source.deep import on_deep_stack
+from shapecheck.source.gate import Unreadable, admit
+from shapecheck.source.lower import lower, parse
+from shapecheck.source.positions import spans
+from shapecheck.source.program import Program, walk
 
 
 def sample(count: int) -> list[bytes]:

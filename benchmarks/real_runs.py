@@ -39,14 +39,14 @@ from typing import Any
 import torch
 
 from shapecheck.dims import Dim, evaluate, symbols
-from shapecheck.facts import Assigned
-from shapecheck.imports import Project
-from shapecheck.interpret.entry import run
-from shapecheck.interpret.reveal import as_learned
-from shapecheck.lower import Unreadable, parse
-from shapecheck.naming import Names
-from shapecheck.positions import spans
-from shapecheck.values import Partial, Shape, Tensor
+from shapecheck.engine.entry import run
+from shapecheck.engine.facts import Assigned
+from shapecheck.engine.naming import Names
+from shapecheck.engine.reveal import as_learned
+from shapecheck.engine.values import Partial, Shape, Tensor
+from shapecheck.source.imports import Project
+from shapecheck.source.lower import Unreadable, parse
+from shapecheck.source.positions import spans
 
 Seen = dict[tuple[str, int, str], set[tuple[int, ...]]]  # (file, line of the statement, name) -> shapes
 

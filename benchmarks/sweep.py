@@ -19,11 +19,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shapecheck.check import may_concern
-from shapecheck.imports import Project
-from shapecheck.interpret import entry
-from shapecheck.interpret.machine import STEPS_PER_FILE, Machine
-from shapecheck.lower import Unreadable, parse
+from shapecheck.engine import entry
+from shapecheck.engine.machine import STEPS_PER_FILE, Machine
+from shapecheck.service.check import may_concern
+from shapecheck.source.imports import Project
+from shapecheck.source.lower import Unreadable, parse
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shapecheck import packs
+from shapecheck.findings import packs
 
 ROOT = Path(__file__).parent.parent
 RULES = """\

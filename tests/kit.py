@@ -8,9 +8,9 @@ from pathlib import Path
 RULE = """
 from collections.abc import Iterator
 
-from shapecheck.facts import Assigned, Facts
-from shapecheck.rule import Edit, Finding, Fix, Rule, Severity
-from shapecheck.values import Tensor
+from shapecheck.engine.facts import Assigned, Facts
+from shapecheck.findings.rule import Edit, Finding, Fix, Rule, Severity
+from shapecheck.engine.values import Tensor
 
 META = Rule("{code}", "{name}", Severity.{severity}, "{summary}")
 

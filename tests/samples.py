@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from shapecheck import packs
-from shapecheck.check import Check, Options
-from shapecheck.diagnostic import Diagnostic
-from shapecheck.marks import Expect, read
-from shapecheck.packs import Loaded
-from shapecheck.run import make_check
+from shapecheck.findings import packs
+from shapecheck.findings.diagnostic import Diagnostic
+from shapecheck.findings.marks import Expect, read
+from shapecheck.findings.packs import Loaded
+from shapecheck.service.check import Check, Options
+from shapecheck.service.run import make_check
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ("bad.py", "good.py", "fixed.py")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck.cache import KEEP_DAYS, Cache
-from shapecheck.diagnostic import (
+from shapecheck.findings.diagnostic import (
     Caret,
     Diagnostic,
     Location,
@@ -20,7 +19,8 @@ from shapecheck.diagnostic import (
     diagnostic_from,
     to_plain,
 )
-from shapecheck.rule import Severity
+from shapecheck.findings.rule import Severity
+from shapecheck.service.cache import KEEP_DAYS, Cache
 
 SPAN = Span("/p/a.py", Location(3, 5), Location(3, 9))
 FULL = Diagnostic(

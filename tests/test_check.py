@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from shapecheck.check import Check, Options, Result, may_concern
-from shapecheck.diagnostic import Location
-from shapecheck.facts import Assigned, Facts
-from shapecheck.program import Bind, Call
-from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.values import Site, Tensor
+from shapecheck.engine.facts import Assigned, Facts
+from shapecheck.engine.values import Site, Tensor
+from shapecheck.findings.diagnostic import Location
+from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.service.check import Check, Options, Result, may_concern
+from shapecheck.source.program import Bind, Call
 
 
 def make_rule(code: str, say: Callable[[Assigned, Facts], Iterator[Finding]], name: str = "") -> Rule:
@@ -47,7 +47,7 @@ def assignments_only(monkeypatch: pytest.MonkeyPatch) -> None:
                 facts.items.append(Assigned(site=site, name=target.id, value=Tensor()))
         return facts
 
-    monkeypatch.setattr("shapecheck.interpret.analyze", analyze, raising=False)
+    monkeypatch.setattr("shapecheck.engine.analyze", analyze, raising=False)
 
 
 def check(tmp_path: Path, text: str | bytes, *rules: Rule, **options: Any) -> Result:
@@ -179,7 +179,7 @@ def test_an_engine_that_fails_is_a_problem_of_the_file(tmp_path: Path, monkeypat
     def fail(program: Any, project: Any) -> Facts:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr("shapecheck.interpret.analyze", fail, raising=False)
+    monkeypatch.setattr("shapecheck.engine.analyze", fail, raising=False)
     result = check(tmp_path, "bad = 1\n", naming("SC1", "bad"))
     assert "internal error: RecursionError: too deep" in result.problems[0].message
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 from kit import install_pack, write_rule
 
-from shapecheck import cache, packs
-from shapecheck.cli import app
+from shapecheck.cli.app import app
+from shapecheck.findings import packs
+from shapecheck.service import cache
 
 BAD = "import torch\nbad = torch.zeros(2)\n"
 GOOD = "import torch\ngood = torch.zeros(2)\n"
@@ -48,7 +49,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     importlib.invalidate_caches()
     monkeypatch.setattr(packs, "entry_points", lambda group: [EntryPoint("made", "made_rules", group)])
     monkeypatch.setattr(cache, "default_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr("shapecheck.cli.default_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("shapecheck.cli.app.default_folder", lambda: tmp_path / "cache")
     work = tmp_path / "work"
     (work / ".git").mkdir(parents=True)
     monkeypatch.chdir(work)
@@ -259,7 +260,7 @@ def test_a_failing_rule_is_an_internal_error_that_names_the_file(shapecheck: Sha
         "broken",
         "ZZ3",
         "x",
-        text="from shapecheck.facts import Assigned\nfrom shapecheck.rule import Rule, Severity\n"
+        text="from shapecheck.engine.facts import Assigned\nfrom shapecheck.findings.rule import Rule, Severity\n"
         "META = Rule('ZZ3', 'broken', Severity.INFO, 's')\n"
         "@META.on(Assigned)\ndef check(fact, facts):\n    yield 1 / 0\n",
     )
@@ -276,7 +277,7 @@ def test_a_worker_that_dies_costs_its_file_only(shapecheck: Shapecheck, site: Pa
         "killer",
         "ZZ3",
         "x",
-        text="import os, signal\nfrom shapecheck.facts import Assigned\nfrom shapecheck.rule import Rule, Severity\n"
+        text="import os, signal\nfrom shapecheck.engine.facts import Assigned\nfrom shapecheck.findings.rule import Rule, Severity\n"
         "META = Rule('ZZ3', 'killer', Severity.INFO, 's')\n"
         "@META.on(Assigned)\ndef check(fact, facts):\n"
         "    if fact.name == 'fatal':\n        os.kill(os.getpid(), signal.SIGKILL)\n    yield from ()\n",
@@ -307,7 +308,7 @@ def test_a_second_run_checks_nothing_and_says_the_same(
 ) -> None:
     write("a.py", BAD)
     first = shapecheck("lint")
-    monkeypatch.setattr("shapecheck.run.make_check", lambda options: pytest.fail("something was checked"))
+    monkeypatch.setattr("shapecheck.service.run.make_check", lambda options: pytest.fail("something was checked"))
     assert shapecheck("lint") == first
     with pytest.raises(pytest.fail.Exception):
         app(["lint", "--no-cache"])
@@ -338,7 +339,7 @@ def test_a_cached_run_from_another_folder_shows_other_names(
 def test_a_cached_run_imports_neither_libcst_nor_rules(site: Path, tmp_path: Path) -> None:
     write("a.py", BAD)
     code = (
-        "import sys\nfrom importlib.metadata import EntryPoint\nfrom shapecheck import packs\n"
+        "import sys\nfrom importlib.metadata import EntryPoint\nfrom shapecheck.findings import packs\n"
         "packs.entry_points = lambda group: [EntryPoint('made', 'made_rules', group)]\n"
         "sys.argv = ['shapecheck', 'lint', '--cache-dir', 'c', '--output-format', 'json', 'a.py']\n"
         "from shapecheck.cli import main\n"
@@ -451,7 +452,7 @@ def test_control_c(site: Path) -> None:
         "slow",
         "ZZ3",
         "x",
-        text="import time\nfrom shapecheck.facts import Assigned\nfrom shapecheck.rule import Rule, Severity\n"
+        text="import time\nfrom shapecheck.engine.facts import Assigned\nfrom shapecheck.findings.rule import Rule, Severity\n"
         "META = Rule('ZZ3', 'slow', Severity.INFO, 's')\n"
         "@META.on(Assigned)\ndef check(fact, facts):\n"
         "    open('started', 'w').close()\n    time.sleep(20)\n    yield from ()\n",
@@ -473,7 +474,7 @@ def test_spawned_workers_say_the_same(site: Path) -> None:
         write(f"m{number}.py", BAD + "# padding\n" * 10000)
     code = (
         "import multiprocessing\n"
-        "from shapecheck import pool\n"
+        "from shapecheck.service import pool\n"
         "pool._context = lambda: multiprocessing.get_context('spawn')\n"
         "if __name__ == '__main__':\n"
         "    from shapecheck.cli import main\n"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck.config import Config, ConfigError, at_least, nearest, read
-from shapecheck.rule import Severity
+from shapecheck.findings.rule import Severity
+from shapecheck.service.config import Config, ConfigError, at_least, nearest, read
 
 FULL = """
 [tool.shapecheck]

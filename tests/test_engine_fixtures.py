@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from samples import ROOT, name_of
 
-from shapecheck.facts import Assigned, Facts
-from shapecheck.imports import Project
-from shapecheck.interpret import analyze
-from shapecheck.lower import Unreadable, parse
-from shapecheck.marks import ShapeMark, read
-from shapecheck.positions import spans
-from shapecheck.values import Axis, Partial, Tensor
+from shapecheck.engine import analyze
+from shapecheck.engine.facts import Assigned, Facts
+from shapecheck.engine.values import Axis, Partial, Tensor
+from shapecheck.findings.marks import ShapeMark, read
+from shapecheck.source.imports import Project
+from shapecheck.source.lower import Unreadable, parse
+from shapecheck.source.positions import spans
 
 FILES = sorted((ROOT / "fixtures" / "engine").glob("*.py"))
 

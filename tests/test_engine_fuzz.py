@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shapecheck.facts import Called
-from shapecheck.imports import Project
-from shapecheck.interpret import machine
-from shapecheck.interpret.entry import analyze
-from shapecheck.interpret.reveal import shapes_by_line
-from shapecheck.lower import Unreadable, parse
-from shapecheck.positions import spans
+from shapecheck.engine import machine
+from shapecheck.engine.entry import analyze
+from shapecheck.engine.facts import Called
+from shapecheck.engine.reveal import shapes_by_line
+from shapecheck.source.imports import Project
+from shapecheck.source.lower import Unreadable, parse
+from shapecheck.source.positions import spans
 
 ROOT = Path(__file__).parents[1]
 HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nimport numpy as np\n"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck.diagnostic import Diagnostic, Location, Span, TextEdit, TextFix
-from shapecheck.fixes import apply, choose, fix_text, import_edits, replace_file
-from shapecheck.rule import Severity
-from shapecheck.source import decode
+from shapecheck.findings.diagnostic import Diagnostic, Location, Span, TextEdit, TextFix
+from shapecheck.findings.fixes import apply, choose, fix_text, import_edits, replace_file
+from shapecheck.findings.rule import Severity
+from shapecheck.source.text import decode
 
 
 def fixing(

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from shapecheck.gate import MAX_BYTES, Unreadable, admit
-from shapecheck.lower import parse
+from shapecheck.source.gate import MAX_BYTES, Unreadable, admit
+from shapecheck.source.lower import parse
 
 UNREADABLE = [
     (b"x = '\xff'\n", "The bytes are not utf-8: invalid start byte.", 1, 6),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck.facts import Assigned
-from shapecheck.imports import Project
-from shapecheck.interpret.entry import run
-from shapecheck.lower import Unreadable, parse
-from shapecheck.values import Tensor
+from shapecheck.engine.entry import run
+from shapecheck.engine.facts import Assigned
+from shapecheck.engine.values import Tensor
+from shapecheck.source.imports import Project
+from shapecheck.source.lower import Unreadable, parse
 
 USE = """
 def f(x):

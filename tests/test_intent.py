@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapecheck import spec
+from shapecheck.dims import spec
 from shapecheck.intent import (
     Ann,
     Asserted,
@@ -20,8 +20,8 @@ from shapecheck.intent import (
     from_phrases,
 )
 from shapecheck.intent.python import read_expression
-from shapecheck.lower import parse
-from shapecheck.program import Attr, Bind, Call, Const, Expr, Index, Name, Op, Seq, Star
+from shapecheck.source.lower import parse
+from shapecheck.source.program import Attr, Bind, Call, Const, Expr, Index, Name, Op, Seq, Star
 
 # ------------------------------------------------------------------- comments
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck.facts import Assigned, Contract, Crashed, Facts
-from shapecheck.imports import Project
-from shapecheck.interpret import analyze, reveal
-from shapecheck.lower import Unreadable, parse
-from shapecheck.values import Tensor
+from shapecheck.engine import analyze, reveal
+from shapecheck.engine.facts import Assigned, Contract, Crashed, Facts
+from shapecheck.engine.values import Tensor
+from shapecheck.source.imports import Project
+from shapecheck.source.lower import Unreadable, parse
 
 HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nimport torch.distributed as dist\n"
 
@@ -159,7 +159,7 @@ def test_recursion_and_endless_loops_end() -> None:
 
 
 def test_a_run_out_of_steps_takes_back_names_of_half_run_statements(monkeypatch: pytest.MonkeyPatch) -> None:
-    from shapecheck.interpret import machine
+    from shapecheck.engine import machine
 
     body = """
         def f(x, flag):

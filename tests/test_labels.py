@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from shapecheck import interpret, lower
-from shapecheck.dataflow import base
-from shapecheck.facts import Called
-from shapecheck.imports import Project
-from shapecheck.labels import operand_labels
-from shapecheck.positions import spans
-from shapecheck.values import Tensor
+from shapecheck import engine
+from shapecheck.analysis.labels import operand_labels
+from shapecheck.analysis.origin import base
+from shapecheck.engine.facts import Called
+from shapecheck.engine.values import Tensor
+from shapecheck.source import lower
+from shapecheck.source.imports import Project
+from shapecheck.source.positions import spans
 
 HEAD = """\
 import torch
@@ -34,7 +35,7 @@ def f(q, p, B, G, D):
 )  # fmt: skip
 def test_operands_of_a_product(line: str, expected: list[tuple[str, str]]) -> None:
     program = lower.parse(f"{HEAD}    return {line}\n".encode(), "/a.py")
-    facts = interpret.analyze(program, Project(lower.parse, (lower.Unreadable,)))
+    facts = engine.analyze(program, Project(lower.parse, (lower.Unreadable,)))
     fact = next(f for f in facts.of(Called) if f.op == "matmul")
     tensors = [t for t in (fact.args["input"], fact.args["other"]) if isinstance(t, Tensor)]
     assert [base(t).rank for t in tensors] == [2, 3]

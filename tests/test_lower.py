@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck import program as p
-from shapecheck.lower import Unreadable, parse
-from shapecheck.program import Program, walk
+from shapecheck.source import program as p
+from shapecheck.source.lower import Unreadable, parse
+from shapecheck.source.program import Program, walk
 
 
 def lower(source: str | bytes) -> Program:
@@ -370,7 +370,7 @@ def test_chains_inside_chains_do_not_double_at_every_level() -> None:
 
 
 def test_importing_the_program_does_not_import_libcst() -> None:
-    code = "import sys, shapecheck.program, shapecheck.gate, shapecheck.literals; print('libcst' in sys.modules)"
+    code = "import sys, shapecheck.source.program, shapecheck.source.gate, shapecheck.source.literals; print('libcst' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shapecheck.marks import Expect, Ignore, Malformed, ShapeMark, SkipFile, matches, read
+from shapecheck.findings.marks import Expect, Ignore, Malformed, ShapeMark, SkipFile, matches, read
 
 
 @pytest.mark.parametrize(

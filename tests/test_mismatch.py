@@ -2,7 +2,7 @@
 
 import pytest
 
-from shapecheck.mismatch import (
+from shapecheck.dims.mismatch import (
     Binding,
     Mismatch,
     NotATensor,

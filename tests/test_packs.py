@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from kit import install_pack, write_rule
 
-from shapecheck import packs
-from shapecheck.packs import PackError
+from shapecheck.findings import packs
+from shapecheck.findings.packs import PackError
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_pack_without_rules(pack: Path) -> None:
         ("META = 3\n", "has no META"),
         ("x = 1\n", "has no META"),
         (
-            "from shapecheck.rule import Rule, Severity\nMETA = Rule('SC1', 'a', Severity.INFO, 's')\n",
+            "from shapecheck.findings.rule import Rule, Severity\nMETA = Rule('SC1', 'a', Severity.INFO, 's')\n",
             "registers no checker",
         ),
     ],

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shapecheck import clock, pool
+from shapecheck.service import clock, pool
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="signals of POSIX systems")
 

@@ -6,10 +6,10 @@ import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
 from test_lower import brief, stdlib_files
 
-from shapecheck import program as p
-from shapecheck.lower import Unreadable, parse
-from shapecheck.positions import Span, spans
-from shapecheck.program import Program, walk
+from shapecheck.source import program as p
+from shapecheck.source.lower import Unreadable, parse
+from shapecheck.source.positions import Span, spans
+from shapecheck.source.program import Program, walk
 
 
 def lower(source: str | bytes) -> Program:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck.project import Discovery, Patterns, discover, shown
+from shapecheck.findings.diagnostic import shown
+from shapecheck.service.project import Discovery, Patterns, discover
 
 
 def lay(root: Path, *names: str) -> None:

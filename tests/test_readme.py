@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck import config, packs
+from shapecheck.findings import packs
+from shapecheck.service import config
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from shapecheck.diagnostic import Caret, Diagnostic, Location, Remark, Span, TextEdit, TextFix
-from shapecheck.report import Format, Report, render
-from shapecheck.report.text import _Under, under_lines
-from shapecheck.rule import Severity
+from shapecheck.findings.diagnostic import Caret, Diagnostic, Location, Remark, Span, TextEdit, TextFix
+from shapecheck.findings.rule import Severity
+from shapecheck.formats import Format, Report, render
+from shapecheck.formats.text import _Under, under_lines
 
 PATH = "/p/train.py"
 TEXT = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from samples import ROOT, SAMPLES, bundled, expected, found, name_of
 
-from shapecheck.packs import Loaded
+from shapecheck.findings.packs import Loaded
 
 HEADINGS = [
     "What it does",

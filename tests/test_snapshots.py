@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from samples import ROOT, bundled, diagnostics
 
-from shapecheck.diagnostic import Diagnostic
-from shapecheck.packs import Loaded
+from shapecheck.findings.diagnostic import Diagnostic
+from shapecheck.findings.packs import Loaded
 
 FOLDER = ROOT / "tests" / "snapshots"
 

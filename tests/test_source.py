@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shapecheck.diagnostic import Location
-from shapecheck.source import decode
+from shapecheck.findings.diagnostic import Location
+from shapecheck.source.text import decode
 
 
 @pytest.mark.parametrize(

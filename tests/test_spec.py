@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shapecheck.spec import (
+from shapecheck.dims.spec import (
     Anonymous,
     Anything,
     BinOp,

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from shapecheck.check import Check, Options
-from shapecheck.facts import Called, Facts, Returned
-from shapecheck.imports import Project
-from shapecheck.interpret import entry
-from shapecheck.interpret.machine import Machine
-from shapecheck.interpret.summaries import Summaries
-from shapecheck.lower import Unreadable, parse
-from shapecheck.packs import choose, find, load
-from shapecheck.values import Tensor
+from shapecheck.engine import entry
+from shapecheck.engine.facts import Called, Facts, Returned
+from shapecheck.engine.machine import Machine
+from shapecheck.engine.summaries import Summaries
+from shapecheck.engine.values import Tensor
+from shapecheck.findings.packs import choose, find, load
+from shapecheck.service.check import Check, Options
+from shapecheck.source.imports import Project
+from shapecheck.source.lower import Unreadable, parse
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = [

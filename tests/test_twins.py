@@ -11,9 +11,9 @@ import torch
 from samples import bundled, check, diagnostics
 from twins import REFUSALS, Case, cases, load, run, same
 
-from shapecheck.diagnostic import Diagnostic
-from shapecheck.fixes import Fixed, fix_text
-from shapecheck.packs import Loaded
+from shapecheck.findings.diagnostic import Diagnostic
+from shapecheck.findings.fixes import Fixed, fix_text
+from shapecheck.findings.packs import Loaded
 
 torch.set_num_threads(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crossing import (
+from shapecheck.analysis.crossing import (
     ALL_PAIRS,
     ELEMENTWISE_LOSSES,
     ROW_BY_ROW,
@@ -13,15 +13,15 @@ from shapecheck.crossing import (
     row_operands,
     uses,
 )
-from shapecheck.dataflow import IN_PLACE_ORDER, base, blame, operands
+from shapecheck.analysis.labels import operand_sites
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, operands
 from shapecheck.dims import compare
-from shapecheck.facts import Called, Facts, Overridden
-from shapecheck.interpret.statements import text_of
-from shapecheck.labels import operand_sites
-from shapecheck.naming import Names
-from shapecheck.program import Attr, Call, Name, Op
-from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.values import Items, Lit, Num, Site, SliceVal, Tensor
+from shapecheck.engine.facts import Called, Facts, Overridden
+from shapecheck.engine.naming import Names
+from shapecheck.engine.statements import text_of
+from shapecheck.engine.values import Items, Lit, Num, Site, SliceVal, Tensor
+from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.source.program import Attr, Call, Name, Op
 
 META = Rule(
     "SC104",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.contradiction import contradicted, finding
-from shapecheck.facts import Contract, Facts
-from shapecheck.rule import Finding, Rule, Severity
+from shapecheck.analysis.contradiction import contradicted, finding
+from shapecheck.engine.facts import Contract, Facts
+from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
     "SC702",

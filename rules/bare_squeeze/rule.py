@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.batch import may_be_one, rows, uses
-from shapecheck.dataflow import base, operands
+from shapecheck.analysis.batch import may_be_one, rows, uses
+from shapecheck.analysis.origin import base, operands
 from shapecheck.dims import Size, symbols
-from shapecheck.facts import Applied, Called, Facts, Returned
-from shapecheck.program import Attr, Call, Expr
-from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Axis, Items, Lit, Partial, Site, Tensor, Unknown
+from shapecheck.engine.facts import Applied, Called, Facts, Returned
+from shapecheck.engine.values import Axis, Items, Lit, Partial, Site, Tensor, Unknown
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.source.program import Attr, Call, Expr
 
 META = Rule(
     "SC601",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import STILL, back, dim_of, is_implicit, normal_dim, place
-from shapecheck.dataflow import ancestors, base, operands
-from shapecheck.facts import Applied, Called, Facts
-from shapecheck.naming import Names
-from shapecheck.program import Call
-from shapecheck.roles import counts_with, is_batch, is_features
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Axis, Lit, Made, Num, Partial, Tensor, Unknown
+from shapecheck.analysis.axes import STILL, back, dim_of, is_implicit, normal_dim, place
+from shapecheck.analysis.origin import ancestors, base, operands
+from shapecheck.analysis.roles import counts_with, is_batch, is_features
+from shapecheck.engine.facts import Applied, Called, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Axis, Lit, Made, Num, Partial, Tensor, Unknown
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.source.program import Call
 
 META = Rule(
     "SC402",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crossing import (
+from shapecheck.analysis.crossing import (
     Crossing,
     confirmed,
     contradicted,
@@ -13,13 +13,13 @@ from shapecheck.crossing import (
     product_crossing,
     unmoved,
 )
-from shapecheck.dataflow import blame
-from shapecheck.facts import Called, Contract, Facts
-from shapecheck.labels import operand_sites
-from shapecheck.naming import Names
-from shapecheck.program import Call, walk
-from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.values import Site
+from shapecheck.analysis.labels import operand_sites
+from shapecheck.analysis.origin import blame
+from shapecheck.engine.facts import Called, Contract, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Site
+from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.source.program import Call, walk
 
 META = Rule(
     "SC101",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crashes import finding, kind_of, proven, shapes
+from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
+from shapecheck.analysis.expected import expected
 from shapecheck.dims import as_symbol, compare
-from shapecheck.expected import expected
-from shapecheck.facts import Broadcasted, Crashed, Facts
-from shapecheck.naming import Names
-from shapecheck.rule import Finding, Rule, Severity
-from shapecheck.values import Tensor
+from shapecheck.engine.facts import Broadcasted, Crashed, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Tensor
+from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
     "SC902",

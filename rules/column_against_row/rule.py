@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.columns import Told, flattened_column, identity, is_column, told_by, unscaled
-from shapecheck.crossing import (
+from shapecheck.analysis.columns import Told, flattened_column, identity, is_column, told_by, unscaled
+from shapecheck.analysis.crossing import (
     ELEMENTWISE_LOSSES,
     called_by,
     column_on_purpose,
@@ -17,13 +17,13 @@ from shapecheck.crossing import (
     outer,
     picked_from,
 )
-from shapecheck.dataflow import IN_PLACE_ORDER, base, blame
+from shapecheck.analysis.labels import operand_sites
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame
 from shapecheck.dims import Size, compare
-from shapecheck.facts import Broadcasted, Called, Facts
-from shapecheck.labels import operand_sites
-from shapecheck.program import Index, Name, Op, Slice
-from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.values import Partial, Site, Tensor
+from shapecheck.engine.facts import Broadcasted, Called, Facts
+from shapecheck.engine.values import Partial, Site, Tensor
+from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.source.program import Index, Name, Op, Slice
 
 META = Rule(
     "SC102",

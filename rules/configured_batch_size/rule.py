@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.batch import configured_batch
+from shapecheck.analysis.batch import configured_batch
+from shapecheck.analysis.enclosing import function_of
 from shapecheck.dims import Size, as_symbol, symbols
-from shapecheck.facts import Assigned, Called, Facts, Learned
-from shapecheck.guards import function_of
-from shapecheck.program import Arg, Attr, Bind, Call, Function, Index, Name, Node, Op, walk
-from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Num, Partial, Site, Tensor, Unknown
+from shapecheck.engine.facts import Assigned, Called, Facts, Learned
+from shapecheck.engine.values import Num, Partial, Site, Tensor, Unknown
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.source.program import Arg, Attr, Bind, Call, Function, Index, Name, Node, Op, walk
 
 META = Rule(
     "SC602",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crossing import ALL_PAIRS, ELEMENTWISE_LOSSES
-from shapecheck.facts import Called, Facts
-from shapecheck.gradients import enclosing, flow, wants_none
+from shapecheck.analysis.crossing import ALL_PAIRS, ELEMENTWISE_LOSSES
+from shapecheck.analysis.gradients import enclosing, flow, wants_none
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.values import Site, Tensor
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.ops.kit import REGISTRY
-from shapecheck.program import Arg, Call, Eval, Name, walk
-from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Site, Tensor
+from shapecheck.source.program import Arg, Call, Eval, Name, walk
 
 META = Rule(
     "SC603",

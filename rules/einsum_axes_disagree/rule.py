@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import ancestors
+from shapecheck.analysis.letters import Equation, equation, letters_of
+from shapecheck.analysis.origin import ancestors
+from shapecheck.analysis.pairs import exchanged, names_of, pairs_of
+from shapecheck.analysis.roles import name_of
 from shapecheck.dims import as_symbol
-from shapecheck.facts import Assigned, Broadcasted, Called, Crashed, Facts
-from shapecheck.letters import Equation, equation, letters_of
-from shapecheck.pairs import exchanged, names_of, pairs_of
-from shapecheck.roles import name_of
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Axis, Made, Tensor
+from shapecheck.engine.facts import Assigned, Broadcasted, Called, Crashed, Facts
+from shapecheck.engine.values import Axis, Made, Tensor
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
 
 META = Rule(
     "SC203",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crashes import finding, kind_of, proven, shapes
-from shapecheck.facts import Crashed, Facts
-from shapecheck.rule import Finding, Rule, Severity
+from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
+from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
     "SC905",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crossing import ALL_PAIRS, operands_of, row_operands, uses
-from shapecheck.dataflow import NEUTRAL, ancestors, blame
-from shapecheck.facts import Assigned, Called, Facts, Returned
-from shapecheck.labels import operand_sites
-from shapecheck.program import Attr, Call, Class, Expr, Function, Name, Node, Op, walk
-from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.values import Items, Mapping, Site, Tensor, Value
+from shapecheck.analysis.crossing import ALL_PAIRS, operands_of, row_operands, uses
+from shapecheck.analysis.labels import operand_sites
+from shapecheck.analysis.origin import NEUTRAL, ancestors, blame
+from shapecheck.engine.facts import Assigned, Called, Facts, Returned
+from shapecheck.engine.values import Items, Mapping, Site, Tensor, Value
+from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.source.program import Attr, Call, Class, Expr, Function, Name, Node, Op, walk
 
 META = Rule(
     "SC801",

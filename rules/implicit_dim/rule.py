@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import dim_of, is_implicit
-from shapecheck.batch import uses
-from shapecheck.dataflow import ancestors, base, operands
-from shapecheck.facts import Called, Facts
-from shapecheck.guards import function_of
-from shapecheck.program import Arg, Call, Name
-from shapecheck.roles import is_features
-from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Axis, Partial, Site, Tensor, Unknown
+from shapecheck.analysis.axes import dim_of, is_implicit
+from shapecheck.analysis.batch import uses
+from shapecheck.analysis.enclosing import function_of
+from shapecheck.analysis.origin import ancestors, base, operands
+from shapecheck.analysis.roles import is_features
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.values import Axis, Partial, Site, Tensor, Unknown
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.source.program import Arg, Call, Name
 
 META = Rule(
     "SC401",

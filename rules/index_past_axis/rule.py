@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import blame, operands
+from shapecheck.analysis.origin import blame, operands
+from shapecheck.analysis.targets import labelled, rank_names
 from shapecheck.dims import Size, TooComplex, compare, nonnegative, substitute, symbol, symbols
-from shapecheck.facts import Called, Facts
-from shapecheck.naming import Names
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.targets import labelled, rank_names
-from shapecheck.values import Affine, Axis, Items, Lit, Num, SliceVal, Tensor
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Affine, Axis, Items, Lit, Num, SliceVal, Tensor
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
 
 META = Rule(
     "SC305",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from shapecheck.dataflow import ancestors, base, operands
-from shapecheck.facts import Called, Facts
+from shapecheck.analysis.origin import ancestors, base, operands
+from shapecheck.analysis.targets import Labelled, labelled, multiple, product_behind
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.values import Items, Num, Partial, Site, Tensor
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.ops.axes import take
-from shapecheck.program import Op
-from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.targets import Labelled, labelled, multiple, product_behind
-from shapecheck.values import Items, Num, Partial, Site, Tensor
+from shapecheck.source.program import Op
 
 META = Rule(
     "SC304",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crossing import IMPLICIT, confirmed, contradicted, launders, product_operands, unmoved
-from shapecheck.dataflow import NEUTRAL, base, blame
-from shapecheck.facts import Called, Facts
-from shapecheck.labels import operand_sites
-from shapecheck.rule import Finding, Label, Note, Rule, Severity
-from shapecheck.values import Tensor
+from shapecheck.analysis.crossing import IMPLICIT, confirmed, contradicted, launders, product_operands, unmoved
+from shapecheck.analysis.labels import operand_sites
+from shapecheck.analysis.origin import NEUTRAL, base, blame
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.values import Tensor
+from shapecheck.findings.rule import Finding, Label, Note, Rule, Severity
 
 META = Rule(
     "SC105",

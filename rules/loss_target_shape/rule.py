@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crashes import finding, kind_of, proven
-from shapecheck.facts import Crashed, Facts
-from shapecheck.naming import Names
-from shapecheck.rule import Finding, Rule, Severity
+from shapecheck.analysis.crashes import finding, kind_of, proven
+from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
     "SC906",

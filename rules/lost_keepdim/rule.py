@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.columns import identity
-from shapecheck.dataflow import IN_PLACE_ORDER, base, blame, operands
-from shapecheck.facts import Broadcasted, Called, Facts
-from shapecheck.labels import operand_sites
-from shapecheck.program import Call, Node, walk
-from shapecheck.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.values import Axis, Items, Lit, Made, Num, Partial, Site, Tensor
+from shapecheck.analysis.columns import identity
+from shapecheck.analysis.labels import operand_sites
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, operands
+from shapecheck.engine.facts import Broadcasted, Called, Facts
+from shapecheck.engine.values import Axis, Items, Lit, Made, Num, Partial, Site, Tensor
+from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.source.program import Call, Node, walk
 
 META = Rule(
     "SC103",

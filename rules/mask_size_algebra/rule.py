@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import STILL
-from shapecheck.dataflow import ancestors, base
+from shapecheck.analysis.axes import STILL
+from shapecheck.analysis.origin import ancestors, base
 from shapecheck.dims import Size, compare, symbol, symbols
-from shapecheck.facts import Called, Facts, Stored
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Items, Num, Tensor, Unknown
+from shapecheck.engine.facts import Called, Facts, Stored
+from shapecheck.engine.values import Items, Num, Tensor, Unknown
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
 
 META = Rule(
     "SC502",

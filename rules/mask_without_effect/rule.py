@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import STILL, dim_of, is_implicit, place
-from shapecheck.dataflow import blame, operands
-from shapecheck.facts import Called, Facts
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Axis, Made, Tensor
+from shapecheck.analysis.axes import STILL, dim_of, is_implicit, place
+from shapecheck.analysis.origin import blame, operands
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.values import Axis, Made, Tensor
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
 
 META = Rule(
     "SC503",

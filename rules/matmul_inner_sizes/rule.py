@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crashes import finding, kind_of, proven, shapes
-from shapecheck.facts import Crashed, Facts
-from shapecheck.labels import operand_sites
-from shapecheck.naming import Names
-from shapecheck.program import Call, Op
-from shapecheck.rule import Edit, Finding, Fix, Rule, Severity
-from shapecheck.values import Tensor
+from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
+from shapecheck.analysis.labels import operand_sites
+from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Tensor
+from shapecheck.findings.rule import Edit, Finding, Fix, Rule, Severity
+from shapecheck.source.program import Call, Op
 
 META = Rule(
     "SC901",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import STILL
-from shapecheck.dataflow import ancestors, base, lifted
-from shapecheck.facts import Broadcasted, Called, Fact, Facts
-from shapecheck.naming import Names
-from shapecheck.order import Clash, clash, parts
-from shapecheck.program import Attr, Call
-from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.targets import labelled, multiple, rank_step, rank_stride
-from shapecheck.values import Affine, Axis, Layer, Made, Num, Site, Tensor, Unknown, Value
+from shapecheck.analysis.axes import STILL
+from shapecheck.analysis.order import Clash, clash, parts
+from shapecheck.analysis.origin import ancestors, base, lifted
+from shapecheck.analysis.targets import labelled, multiple, rank_step, rank_stride
+from shapecheck.engine.facts import Broadcasted, Called, Fact, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Affine, Axis, Layer, Made, Num, Site, Tensor, Unknown, Value
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.source.program import Attr, Call
 
 META = Rule(
     "SC202",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.axes import dim_of
-from shapecheck.dataflow import base, blame, operands
-from shapecheck.facts import Called, Facts
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.targets import labelled, product_behind
-from shapecheck.values import Affine, Made, Tensor
+from shapecheck.analysis.axes import dim_of
+from shapecheck.analysis.origin import base, blame, operands
+from shapecheck.analysis.targets import labelled, product_behind
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.values import Affine, Made, Tensor
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
 
 META = Rule(
     "SC306",

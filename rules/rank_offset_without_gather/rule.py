@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import ancestors, base, blame, operands
-from shapecheck.dims import Size, symbols
-from shapecheck.facts import Assigned, Called, Crashed, Fact, Facts
-from shapecheck.guards import function_of, guards_of, share
-from shapecheck.ops.distributed import WORLD
-from shapecheck.order import parts
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.targets import (
+from shapecheck.analysis.enclosing import function_of, guards_of, share
+from shapecheck.analysis.order import parts
+from shapecheck.analysis.origin import ancestors, base, blame, operands
+from shapecheck.analysis.targets import (
     LOSSES,
     Labelled,
     factors,
@@ -22,7 +18,11 @@ from shapecheck.targets import (
     rank_step,
     rank_stride,
 )
-from shapecheck.values import Affine, Axis, Layer, Num, Partial, Site, Tensor
+from shapecheck.dims import Size, symbols
+from shapecheck.engine.facts import Assigned, Called, Crashed, Fact, Facts
+from shapecheck.engine.values import Affine, Axis, Layer, Num, Partial, Site, Tensor
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.distributed import WORLD
 
 META = Rule(
     "SC303",

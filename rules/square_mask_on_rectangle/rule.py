@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import ancestors
+from shapecheck.analysis.origin import ancestors
 from shapecheck.dims import Size, as_symbol, compare, exact_div, symbols
-from shapecheck.facts import Called, Facts
-from shapecheck.naming import Names
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.values import Affine, Axis, Joined, Merged, Num, Tensor
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Affine, Axis, Joined, Merged, Num, Tensor
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
 
 META = Rule(
     "SC501",

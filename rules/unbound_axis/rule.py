@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck import spec
-from shapecheck.facts import Facts, Signature, Signed
-from shapecheck.program import Attr, Call, Expr, Name
-from shapecheck.rule import Finding, Note, Rule, Severity
+from shapecheck.dims import spec
+from shapecheck.engine.facts import Facts, Signature, Signed
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.source.program import Attr, Call, Expr, Name
 
 META = Rule(
     "SC703",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import blame
+from shapecheck.analysis.origin import blame
+from shapecheck.analysis.targets import Labelled, factors, labelled, multiple, product_behind
 from shapecheck.dims import Size
-from shapecheck.facts import Called, Facts
-from shapecheck.program import Attr, Call, Expr, Name
-from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.targets import Labelled, factors, labelled, multiple, product_behind
-from shapecheck.values import Affine, Joined, Site, Tensor
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.values import Affine, Joined, Site, Tensor
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.source.program import Attr, Call, Expr, Name
 
 META = Rule(
     "SC302",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from shapecheck.dataflow import blame
+from shapecheck.analysis.order import parts
+from shapecheck.analysis.origin import blame
 from shapecheck.dims import Size, TooComplex, as_quotient, as_symbol, compare, exact_div, symbol, symbols
-from shapecheck.facts import Applied, Called, Crashed, Facts
+from shapecheck.engine.facts import Applied, Called, Crashed, Facts
+from shapecheck.engine.values import Affine, Axis, Items, Joined, Num, Partial, Site, Tensor, Unknown
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.ops.axes import product
-from shapecheck.order import parts
-from shapecheck.program import Attr, Call
-from shapecheck.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.values import Affine, Axis, Items, Joined, Num, Partial, Site, Tensor, Unknown
+from shapecheck.source.program import Attr, Call
 
 META = Rule(
     "SC201",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.crashes import finding, kind_of, proven, shapes
+from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
 from shapecheck.dims import Size, exact_div
-from shapecheck.facts import Crashed, Facts
-from shapecheck.rule import Finding, Rule, Severity
+from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
     "SC903",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.dataflow import blame
-from shapecheck.facts import Called, Facts
-from shapecheck.rule import Finding, Note, Rule, Severity
-from shapecheck.targets import labelled, multiple, product_behind
-from shapecheck.values import Affine, Joined
+from shapecheck.analysis.origin import blame
+from shapecheck.analysis.targets import labelled, multiple, product_behind
+from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.values import Affine, Joined
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
 
 META = Rule(
     "SC301",

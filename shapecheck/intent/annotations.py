@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shapecheck import spec
+from shapecheck.dims import spec
 from shapecheck.intent.python import read_expression
 from shapecheck.intent.vocabulary import words
 from shapecheck.intent.written import Written
-from shapecheck.program import Attr, Const, Expr, FString, Index, Name, Op, Seq, Slice
+from shapecheck.source.program import Attr, Const, Expr, FString, Index, Name, Op, Seq, Slice
 
 __all__ = ["Ann", "from_annotation"]
 

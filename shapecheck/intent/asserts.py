@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapecheck.intent.python import read_expression
-from shapecheck.program import Arg, Attr, Call, Const, Expr, Index, Name, Op, Seq, Slice, Star
+from shapecheck.source.program import Arg, Attr, Call, Const, Expr, Index, Name, Op, Seq, Slice, Star
 
 __all__ = ["Asserted", "from_assert", "from_commented_assert"]
 

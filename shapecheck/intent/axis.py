@@ -6,7 +6,7 @@ import ast
 import re
 from dataclasses import dataclass
 
-from shapecheck import spec
+from shapecheck.dims import spec
 from shapecheck.intent.vocabulary import NUMERIC, PLAIN, SPATIAL, SURE, UNKNOWN, WRONG, axis_score
 
 __all__ = ["GLUED", "Item", "read_axis", "short"]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shapecheck import spec
+from shapecheck.dims import spec
 from shapecheck.intent.likely import likely
 from shapecheck.intent.pieces import Piece, brackets, piece_at
 from shapecheck.intent.vocabulary import DTYPES, LAYOUT_LETTERS, words

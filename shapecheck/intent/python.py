@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 
-from shapecheck.program import Arg, Attr, Call, Const, Expr, FString, Index, Name, Op, Opaque, Seq, Slice, Star
+from shapecheck.source.program import Arg, Attr, Call, Const, Expr, FString, Index, Name, Op, Opaque, Seq, Slice, Star
 
 __all__ = ["read_expression"]
 

@@ -9,8 +9,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapecheck.dims import NEVER, Size, exact_div, symbol, symbols
+from shapecheck.engine.values import (
+    Axis,
+    Extern,
+    Items,
+    Lit,
+    Many,
+    Mapping,
+    Num,
+    Partial,
+    Shape,
+    Tensor,
+    Unknown,
+    Value,
+)
 from shapecheck.ops.kit import Kit
-from shapecheck.values import Axis, Extern, Items, Lit, Many, Mapping, Num, Partial, Shape, Tensor, Unknown, Value
 
 # ------------------------------------------------------------------ arguments
 

@@ -7,9 +7,7 @@ from math import ceil
 from typing import Any
 
 from shapecheck.dims import Size
-from shapecheck.ops.axes import as_tensor, dtype_of, is_none, like, members, numel, reach, take
-from shapecheck.ops.kit import Kit, OpFunction, op
-from shapecheck.values import (
+from shapecheck.engine.values import (
     NONE,
     UNKNOWN,
     Affine,
@@ -25,6 +23,8 @@ from shapecheck.values import (
     Unknown,
     Value,
 )  # fmt: skip
+from shapecheck.ops.axes import as_tensor, dtype_of, is_none, like, members, numel, reach, take
+from shapecheck.ops.kit import Kit, OpFunction, op
 
 
 def _filled(kit: Kit, sizes: Sequence[Value], dtype: str | None, number: Size | None, why: str) -> Tensor:

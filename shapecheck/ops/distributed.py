@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from shapecheck.dims import Size, exact_div, symbol
+from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Many, Merged, Num, Partial, Tensor, Unknown, Value
 from shapecheck.ops import layout
 from shapecheck.ops.axes import as_tensor, is_none, like, members, position, put, reach, take
 from shapecheck.ops.kit import Kit, op
-from shapecheck.values import NONE, UNKNOWN, Axis, Items, Many, Merged, Num, Partial, Tensor, Unknown, Value
 
 WORLD = symbol("world_size")
 RANK = symbol("rank_plus_1") - 1  # symbols are at least 1, ranks start at 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from shapecheck.engine.values import Items, Layer, Num, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import as_tensor
 from shapecheck.ops.kit import Kit, signature
-from shapecheck.values import Items, Layer, Num, Partial, Shape, Tensor, Value
 
 _WEIGHTS = "probs=None, logits=None, validate_args=None"
 # how each is made; the parameters before `validate_args` are tensors that broadcast

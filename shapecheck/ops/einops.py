@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
+from shapecheck.engine.values import UNKNOWN, Axis, Items, Layer, Many, Partial, Tensor, Value
+from shapecheck.engine.values import Mapping as MappingValue
 from shapecheck.ops import layout
 from shapecheck.ops.axes import as_tensor, many_tensors, product, promote, rank_crash, require, text
 from shapecheck.ops.joining import stack
 from shapecheck.ops.kit import Kit, layer, op
 from shapecheck.ops.product import contracted
 from shapecheck.ops.reshape import reshaped
-from shapecheck.values import UNKNOWN, Axis, Items, Layer, Many, Partial, Tensor, Value
-from shapecheck.values import Mapping as MappingValue
 
 Group = tuple[str, ...]  # the names inside one pair of parentheses, or one name
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
+from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Many, Partial, Tensor, Value
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, many_tensors, members, rank_crash, require, take
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.layers import looked_up, normed
 from shapecheck.ops.windows import adapted, per_axis, windows
-from shapecheck.values import NONE, UNKNOWN, Axis, Items, Many, Partial, Tensor, Value
 
 
 @op("torch.nn.functional.embedding", parameters="input, weight, padding_idx=None, max_norm=None, norm_type=2.0, "

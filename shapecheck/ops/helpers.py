@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shapecheck.engine.values import Many, Partial, Tensor, Value
 from shapecheck.ops.axes import as_tensor, reach
 from shapecheck.ops.distributed import WORLD, joined
 from shapecheck.ops.kit import Kit
-from shapecheck.values import Many, Partial, Tensor, Value
 
 GUESSED = "gathered?"  # the kind of a list that may as well be the joined tensor
 

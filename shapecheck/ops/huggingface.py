@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from shapecheck.dims import Size, symbol
+from shapecheck.engine.values import UNKNOWN, Axis, Layer, Many, Mapping, Num, Origin, Partial, Tensor, Unknown, Value
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, text
 from shapecheck.ops.kit import Kit, OpFunction, layer, op
-from shapecheck.values import UNKNOWN, Axis, Layer, Many, Mapping, Num, Origin, Partial, Tensor, Unknown, Value
 
 HIDDEN, VOCABULARY = symbol("$config.hidden_size"), symbol("$config.vocab_size")
 

@@ -11,11 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from shapecheck.dims import NEVER, Size, exact_div, maximum, minimum, nonnegative, positive, symbols
-from shapecheck.ops import layout
-from shapecheck.ops.axes import is_none, reach, require
-from shapecheck.ops.counts import is_count
-from shapecheck.ops.kit import Kit
-from shapecheck.values import (
+from shapecheck.engine.values import (
     Affine,
     Axis,
     Items,
@@ -30,6 +26,10 @@ from shapecheck.values import (
     Unknown,
     Value,
 )  # fmt: skip
+from shapecheck.ops import layout
+from shapecheck.ops.axes import is_none, reach, require
+from shapecheck.ops.counts import is_count
+from shapecheck.ops.kit import Kit
 
 FULL = SliceVal(Lit(None), Lit(None), Lit(None))
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from shapecheck.dims import NEVER, Size, as_symbol, exact_div
+from shapecheck.engine.values import Axis, Items, Joined, Many, Merged, Partial, Shape, Tensor, Value
 from shapecheck.ops import layout
 from shapecheck.ops.axes import (
     as_tensor,
@@ -27,7 +28,6 @@ from shapecheck.ops.axes import (
     wrong_dim,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
-from shapecheck.values import Axis, Items, Joined, Many, Merged, Partial, Shape, Tensor, Value
 
 _WORLD = re.compile(r"(?:^|[.@_$])(?:world_size|num_processes|n_gpus?|num_gpus|n_procs?)(?:@\d+)?$")
 _MANY = 64  # a split into more parts than this is described by one of them

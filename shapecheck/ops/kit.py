@@ -24,8 +24,8 @@ from functools import cache
 from typing import Any, Protocol
 
 from shapecheck.dims import Size, Verdict
-from shapecheck.values import Axis, Items, Layer, Lit, Num, Shape, Tensor, Value
-from shapecheck.values import Mapping as MappingValue
+from shapecheck.engine.values import Axis, Items, Layer, Lit, Num, Shape, Tensor, Value
+from shapecheck.engine.values import Mapping as MappingValue
 
 
 class Kit(Protocol):

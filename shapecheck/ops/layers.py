@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapecheck.dims import Size
-from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, put, rank_crash, require, take
-from shapecheck.ops.kit import LAYERS, REGISTRY, Kit, OpFunction, layer
-from shapecheck.ops.product import cosine_similarity, pairwise_distance, project
-from shapecheck.ops.reduce import along
-from shapecheck.ops.reshape import flattened, unflatten
-from shapecheck.values import (
+from shapecheck.engine.values import (
     NONE,
     UNKNOWN,
     Axis,
@@ -22,6 +17,11 @@ from shapecheck.values import (
     Unknown,
     Value,
 )  # fmt: skip
+from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, put, rank_crash, require, take
+from shapecheck.ops.kit import LAYERS, REGISTRY, Kit, OpFunction, layer
+from shapecheck.ops.product import cosine_similarity, pairwise_distance, project
+from shapecheck.ops.reduce import along
+from shapecheck.ops.reshape import flattened, unflatten
 
 
 def setting(kit: Kit, layer: Layer, name: str, hint: str) -> Size:

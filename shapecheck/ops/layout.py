@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shapecheck.dims import Size
+from shapecheck.engine.values import Axis, Joined, Merged
 from shapecheck.ops.axes import product
 from shapecheck.ops.kit import Kit
-from shapecheck.values import Axis, Joined, Merged
 
 
 def equal(kit: Kit, a: Size, b: Size) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapecheck.dims import NEVER
+from shapecheck.engine.values import Axis, Layer, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import as_tensor, flag, is_none, put, rank_crash, require, same_axis, same_shape, take, text
 from shapecheck.ops.kit import Kit, OpFunction, layer, op
 from shapecheck.ops.pointwise import fits_into
-from shapecheck.values import Axis, Layer, Partial, Shape, Tensor, Value
 
 
 def reduction_of(given: Any, reduce: Any = None, size_average: Any = None) -> str | None:

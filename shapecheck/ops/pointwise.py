@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
+from shapecheck.engine.values import NONE, Affine, Axis, Content, Extern, Items, Tensor, Unknown, Value
 from shapecheck.ops.axes import as_tensor, dtype_of, flag, is_none, is_number, like, product, promote, rank_crash
 from shapecheck.ops.kit import REGISTRY, Kit, OpFunction, op
-from shapecheck.values import NONE, Affine, Axis, Content, Extern, Items, Tensor, Unknown, Value
 
 # ---------------------------------------------------------------- one operand
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapecheck.dims import NEVER
+from shapecheck.engine.values import Axis, Items, Many, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import (
     as_tensor,
     integers,
@@ -27,7 +28,6 @@ from shapecheck.ops.layout import merge
 from shapecheck.ops.pointwise import fits_into
 from shapecheck.ops.reduce import reduced
 from shapecheck.ops.signature import apply
-from shapecheck.values import Axis, Items, Many, Partial, Shape, Tensor, Value
 
 # --------------------------------------------------------------------- matmul
 

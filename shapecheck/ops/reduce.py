@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
+from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import (
     as_tensor,
     dtype_of,
@@ -22,7 +23,6 @@ from shapecheck.ops.axes import (
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.pointwise import binary
-from shapecheck.values import NONE, UNKNOWN, Axis, Items, Partial, Shape, Tensor, Value
 
 
 def reduced(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any) -> Shape:

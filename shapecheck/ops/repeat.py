@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
+from shapecheck.engine.values import NONE, Axis, Merged, Num, Partial, Tensor, Value
 from shapecheck.ops import layout
 from shapecheck.ops.axes import as_tensor, is_none, put, reach, require, take, wrong_dim
 from shapecheck.ops.kit import Kit, op
 from shapecheck.ops.reshape import flattened
-from shapecheck.values import NONE, Axis, Merged, Num, Partial, Tensor, Value
 
 
 @op("Tensor.expand", "torch.broadcast_to", "Tensor.broadcast_to", name="expand")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from shapecheck.dims import NEVER, Size, exact_div
+from shapecheck.engine.values import Axis, Extern, Items, Partial, Tensor, Value
 from shapecheck.ops import layout
 from shapecheck.ops.axes import (
     as_tensor,
@@ -25,7 +26,6 @@ from shapecheck.ops.axes import (
     wrong_dim,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
-from shapecheck.values import Axis, Extern, Items, Partial, Tensor, Value
 
 # ----------------------------------------------------------------------- view
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.dims import NEVER, Size, maximum, minimum
+from shapecheck.engine.values import NONE, Axis, Items, Many, Partial, Tensor, Value
 from shapecheck.ops.axes import (
     as_tensor,
     flag,
@@ -22,7 +23,6 @@ from shapecheck.ops.axes import (
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
 from shapecheck.ops.reduce import along, reduced
-from shapecheck.values import NONE, Axis, Items, Many, Partial, Tensor, Value
 
 
 @op("torch.gather", "Tensor.gather")

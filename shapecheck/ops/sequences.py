@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from shapecheck.engine.values import NONE, Items, Layer, Partial, Tensor, Value
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, rank_crash, require, take
 from shapecheck.ops.kit import Kit, layer
 from shapecheck.ops.layers import setting
 from shapecheck.ops.product import project
-from shapecheck.values import NONE, Items, Layer, Partial, Tensor, Value
 
 _RNN = "input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False"
 

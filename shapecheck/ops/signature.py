@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from shapecheck import spec
-from shapecheck.dims import Size
+from shapecheck.dims import Size, spec
+from shapecheck.engine.values import Axis, Partial, Shape, Tensor
 from shapecheck.ops.axes import as_tensor, rank_crash, require, same_axis
 from shapecheck.ops.kit import Kit
-from shapecheck.values import Axis, Partial, Shape, Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from shapecheck.engine.values import Axis, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import as_tensor, named, promote
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.signature import apply, overloads
-from shapecheck.values import Axis, Partial, Shape, Tensor, Value
 
 
 class Row(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
+from shapecheck.engine.values import Axis, Items, Layer, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, rank_crash, require, text
 from shapecheck.ops.kit import REGISTRY, Kit, OpFunction, layer
 from shapecheck.ops.layers import setting
-from shapecheck.values import Axis, Items, Layer, Partial, Shape, Tensor, Value
 
 
 def windows(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch.overrides import TorchFunctionMode
 
-from shapecheck.mismatch import shape_text
+from shapecheck.dims.mismatch import shape_text
 from shapecheck.runtime.errors import ShapeError
 from shapecheck.runtime.scope import broadcast_shapes
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from shapecheck.dims.spec import SpecError, parse
 from shapecheck.runtime.contract import (
     Contract,
     Field,
@@ -30,7 +31,6 @@ from shapecheck.runtime.contract import (
 )
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.resolve import annotations_of, resolve
-from shapecheck.spec import SpecError, parse
 
 __all__ = ["Builder", "has_tensor", "record_of"]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from shapecheck.mismatch import Mismatch, NotATensor, Problem, WrongDevice, WrongDtype
+from shapecheck.dims.mismatch import Mismatch, NotATensor, Problem, WrongDevice, WrongDtype
+from shapecheck.dims.spec import Spec
 from shapecheck.runtime.scope import Scope, fit, settle
-from shapecheck.spec import Spec
 
 __all__ = [
     "Contract",

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
+from shapecheck.dims.spec import Anonymous, Anything, Expr, Fixed, Named, Variadic
 from shapecheck.runtime.contract import TensorOf
 from shapecheck.runtime.errors import ContractError, ShapeError
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
 from shapecheck.runtime.rerun import bind, call, forked, private, remap, transforming
 from shapecheck.runtime.scope import Missing, Scope, evaluate
-from shapecheck.spec import Anonymous, Anything, Expr, Fixed, Named, Variadic
 
 __all__ = ["decoupled"]
 

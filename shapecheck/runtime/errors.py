@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shapecheck.mismatch import Mismatch, sentence
+from shapecheck.dims.mismatch import Mismatch, sentence
 
 __all__ = ["ContractError", "ShapeError"]
 

@@ -11,8 +11,8 @@ import builtins
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from shapecheck.dims.spec import BinOp, CallFn, Expr, FString, Num, Python, Tree, Unary, Var, Variadic
 from shapecheck.runtime.contract import Contract, tensors
-from shapecheck.spec import BinOp, CallFn, Expr, FString, Num, Python, Tree, Unary, Var, Variadic
 
 __all__ = ["braces_in", "calm", "code", "loose_in", "rename", "risky"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from shapecheck.mismatch import Mismatch
+from shapecheck.dims.mismatch import Mismatch
 from shapecheck.runtime.contract import Contract, TensorOf, hold, late_mismatch
 from shapecheck.runtime.errors import ShapeError
 from shapecheck.runtime.judge import opinion

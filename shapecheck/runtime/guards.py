@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from shapecheck.dims.spec import Anonymous, Expr, Fixed, Named, Tree, Variadic
 from shapecheck.runtime import expressions
 from shapecheck.runtime.contract import (
     Contract,
@@ -34,7 +35,6 @@ from shapecheck.runtime.contract import (
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.lines import Lines
 from shapecheck.runtime.scope import variadic
-from shapecheck.spec import Anonymous, Expr, Fixed, Named, Tree, Variadic
 
 __all__ = ["Crooked", "Guards"]
 

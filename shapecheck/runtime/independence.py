@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from shapecheck.mismatch import Mismatch, RowsLeak
+from shapecheck.dims.mismatch import Mismatch, RowsLeak
+from shapecheck.dims.spec import BinOp, Expr, Named, Tree, Var
 from shapecheck.runtime.contract import Contract, Record, TensorOf, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.failing import raise_for
@@ -27,7 +28,6 @@ from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
 from shapecheck.runtime.rerun import bind, call, forked, leaves, private, remap, transforming
 from shapecheck.runtime.scope import Missing, Scope, evaluate
-from shapecheck.spec import BinOp, Expr, Named, Tree, Var
 
 __all__ = ["independent", "masks"]
 

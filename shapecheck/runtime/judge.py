@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from shapecheck.dims.spec import Named, Variadic
 from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, Row, TensorOf, Values, tensors
 from shapecheck.runtime.errors import ShapeError
 from shapecheck.runtime.plan import Plan
-from shapecheck.spec import Named, Variadic
 
 __all__ = ["Judge", "opinion"]
 

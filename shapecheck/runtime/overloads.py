@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from shapecheck.mismatch import Mismatch
+from shapecheck.dims.mismatch import Mismatch
 from shapecheck.runtime.contract import hold, late_mismatch, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.failing import raise_for

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shapecheck.dims.spec import Named, Variadic
 from shapecheck.runtime.build import Builder
 from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, TensorOf, Values, hold, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.expressions import braces_in
 from shapecheck.runtime.resolve import annotations_of, resolve
 from shapecheck.runtime.scope import Scope
-from shapecheck.spec import Named, Variadic
 
 __all__ = ["Plan", "plan_of"]
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shapecheck.mismatch import Binding, Problem, Unbound, WrongRank, WrongSize, WrongSizes
-from shapecheck.spec import (
+from shapecheck.dims.mismatch import Binding, Problem, Unbound, WrongRank, WrongSize, WrongSizes
+from shapecheck.dims.spec import (
     Anonymous,
     Anything,
     BinOp,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from shapecheck.dims.spec import Named, Variadic
 from shapecheck.runtime.body import (
     Body,
     NoSource,
@@ -29,7 +30,6 @@ from shapecheck.runtime.guards import Crooked, Guards
 from shapecheck.runtime.judge import Judge
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
-from shapecheck.spec import Named, Variadic
 
 __all__ = ["twin"]
 

@@ -15,8 +15,8 @@ import torch
 
 from ops.judge import SIZES, Disagreement, JudgeKit, Matcher, number, size_of
 from shapecheck.dims import Size, evaluate
+from shapecheck.engine.values import Axis, Items, Joined, Lit, Merged, Num, Origin, SliceVal, Tensor, Value
 from shapecheck.ops import REGISTRY, bind, index
-from shapecheck.values import Axis, Items, Joined, Lit, Merged, Num, Origin, SliceVal, Tensor, Value
 
 
 @dataclass

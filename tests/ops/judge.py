@@ -28,9 +28,7 @@ from shapecheck.dims import (
     symbol,
     symbols,
 )
-from shapecheck.ops import LAYERS, REGISTRY, bind, construct
-from shapecheck.ops import index as index_op
-from shapecheck.values import (
+from shapecheck.engine.values import (
     Axis,
     Extern,
     Items,
@@ -45,7 +43,9 @@ from shapecheck.values import (
     Unknown,
     Value,
 )
-from shapecheck.values import Mapping as MappingValue
+from shapecheck.engine.values import Mapping as MappingValue
+from shapecheck.ops import LAYERS, REGISTRY, bind, construct
+from shapecheck.ops import index as index_op
 
 SIZES = {"B": 3, "D": 5, "N": 7, "M": 11, "K": 2, "G": 4, "S": 6, "H": 8, "C": 10, "W": 9, "Z": 13, "Y": 12}
 MOODS = ("ints", "named", "free", "head", "tail", "unknown")
@@ -308,7 +308,7 @@ class JudgeKit:
         return LAYERS[func.name].function(self, func, *args)
 
 
-from shapecheck.values import Layer as LayerValue  # noqa: E402  (the name Layer reads better in the class above)
+from shapecheck.engine.values import Layer as LayerValue  # noqa: E402  (the name Layer reads better in the class above)
 
 
 def symbolic(value: Any, mood: str, kit: JudgeKit) -> Any:

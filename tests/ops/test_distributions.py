@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from ops.judge import JudgeKit
+from shapecheck.engine.values import Axis, Layer, Num, Tensor, Value
 from shapecheck.ops import bind, distributions
-from shapecheck.values import Axis, Layer, Num, Tensor, Value
 
 B, A = 3, 5
 MAKERS: dict[str, tuple[dict[str, tuple[int, ...]], tuple[int, ...]]] = {

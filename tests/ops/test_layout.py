@@ -6,8 +6,21 @@ import pytest
 
 from ops.judge import JudgeKit
 from shapecheck.dims import show, symbol
+from shapecheck.engine.values import (
+    Affine,
+    Axis,
+    Items,
+    Joined,
+    Lit,
+    Many,
+    Merged,
+    Num,
+    Origin,
+    SliceVal,
+    Tensor,
+    Value,
+)
 from shapecheck.ops import REGISTRY, bind, index
-from shapecheck.values import Affine, Axis, Items, Joined, Lit, Many, Merged, Num, Origin, SliceVal, Tensor, Value
 
 SIZE = {name: symbol(name) for name in "BGDNW"}
 

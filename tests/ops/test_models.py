@@ -6,9 +6,9 @@ import pytest
 
 from ops.judge import JudgeKit
 from shapecheck.dims import show, symbol
+from shapecheck.engine.values import Axis, Items, Layer, Lit, Many, Mapping, Num, Partial, Tensor, Unknown, Value
 from shapecheck.ops import LAYERS, REGISTRY, bind, construct, huggingface, layers
 from shapecheck.ops.kit import Kit
-from shapecheck.values import Axis, Items, Layer, Lit, Many, Mapping, Num, Partial, Tensor, Unknown, Value
 
 
 def tensor(names: str, dtype: str = "float") -> Tensor:

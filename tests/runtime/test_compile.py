@@ -8,7 +8,8 @@ import torch._dynamo.testing
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from shapecheck import ShapeError, check, shaped
+from shapecheck import ShapeError, shaped
+from shapecheck.service import check
 
 R = torch.randn
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from shapecheck import ContractError, ShapeError, report, shaped
-from shapecheck.mismatch import RowsLeak
+from shapecheck.dims.mismatch import RowsLeak
 from shapecheck.runtime.independence import masks
 
 R = torch.randn

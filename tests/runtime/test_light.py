@@ -14,7 +14,13 @@ def run(code):
 
 @pytest.mark.parametrize(
     "module",
-    ["shapecheck", "shapecheck.spec", "shapecheck.mismatch", "shapecheck.runtime", "shapecheck.runtime.pytest_plugin"],
+    [
+        "shapecheck",
+        "shapecheck.dims.spec",
+        "shapecheck.dims.mismatch",
+        "shapecheck.runtime",
+        "shapecheck.runtime.pytest_plugin",
+    ],
 )
 def test_importing_is_light(module):
     loaded = run(f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])")

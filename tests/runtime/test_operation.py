@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shapecheck import ShapeError, check, install_import_hook, report, shaped
+from shapecheck import ShapeError, install_import_hook, report, shaped
+from shapecheck.service import check
 
 R = torch.randn
 

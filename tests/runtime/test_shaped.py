@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int, Integer, Shaped
 from torch import Tensor
 
-from shapecheck import ContractError, ShapeError, check, report, shaped
-from shapecheck.mismatch import WrongRank
+from shapecheck import ContractError, ShapeError, report, shaped
+from shapecheck.dims.mismatch import WrongRank
+from shapecheck.service import check
 
 R = torch.randn
 

@@ -152,7 +152,8 @@ import torch, torch.distributed as dist
 import torch.multiprocessing as mp
 from jaxtyping import Float
 from torch import Tensor
-from shapecheck import ShapeError, shaped
+from shapecheck import ShapeError
+from shapecheck import shaped
 
 class Encoder(torch.nn.Module):
     def __init__(self):
@@ -262,7 +263,9 @@ def test_threads_never_mix_their_sizes():
 
 
 TYPED = """
-from shapecheck import check, no_broadcast, shaped
+from shapecheck.service import check
+from shapecheck import no_broadcast
+from shapecheck import shaped
 
 @shaped
 def f(x: float, k: int = 1) -> float:

@@ -1,0 +1,167 @@
+"""Columns and rows: `[B, 1]` beside `[B]`, also where ranks are not known but the code tells that an axis differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shapecheck.analysis.crossing import ELEMENTWISE_LOSSES
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, operands
+from shapecheck.engine.facts import Called, Facts, Met
+from shapecheck.engine.values import Items, Lit, Made, Num, Partial, SliceVal, Tensor, Unknown, Value
+
+_CASTS = frozenset({"same", "to", "float", "double", "half", "long", "int", "type", "type_as", "detach", "clone"})
+_SCALINGS = frozenset({"mul", "div", "truediv"})
+_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "truediv", "minimum", "maximum"})
+_FLATTENS = frozenset({"view", "reshape", "flatten", "ravel", "squeeze"})
+
+
+def unscaled(tensor: Tensor) -> Tensor:
+    """`alpha * x` of an alpha that nothing is known of: x, since a factor is a number more often than not."""
+    made = tensor.made
+    if tensor.rank is not None or made is None or made.op not in _SCALINGS:
+        return tensor
+    inner = operands(made)
+    known = [t for t in inner if t.made is not None or t.shape != Partial()]
+    return unscaled(known[0]) if len(inner) == 2 and len(known) == 1 else tensor
+
+
+def is_column(tensor: Tensor) -> bool:
+    """`[..., 1]`, `[N, 1]`, or `[N, 1, ...]`: the last axis, or the second, is one of size 1."""
+    shape = tensor.shape
+    if isinstance(shape, Partial):
+        last = bool(shape.tail) and shape.tail[-1].size == 1
+        return last or (len(shape.head) > 1 and shape.head[1].size == 1 and not shape.tail)
+    return len(shape) > 1 and shape[-1].size == 1
+
+
+def flattened_column(row: Tensor) -> Tensor | None:
+    """The column that `[B]` was before it was made flat: `x.view(-1)`, `x.squeeze(-1)` of an x that ends in 1."""
+    if row.rank != 1:
+        return None
+    for _ in range(20):
+        made = base(row, IN_PLACE_ORDER | {"same"}).made
+        if made is None:
+            return None
+        inner = operands(made)
+        if made.op in _FLATTENS and len(inner) == 1:
+            return inner[0] if is_column(inner[0]) else None
+        full = [t for t in inner if t.rank != 0]
+        if made.op not in _ARITHMETIC or not full:
+            return None
+        found = [c for c in map(flattened_column, full) if c is not None]
+        return found[0] if found else None
+    return None
+
+
+# ------------------------------------------- told by a loss: one axis more, or less
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """Before `loss`, which needs one shape, one of two values is reshaped; at `met` the same two meet as they are."""
+
+    loss: Called
+    met: Met
+    drops: bool  # the loss drops the axis of the one (it adds it to it otherwise)
+    changed: int  # which operand of `met` the loss reshapes
+
+
+def told_by(loss: Called, facts: Facts) -> Iterator[Told]:
+    """Where the operands of an elementwise loss meet elsewhere in the function without the axis that they differ by."""
+    if loss.op not in ELEMENTWISE_LOSSES:
+        return
+    left, right = loss.args.get("input"), loss.args.get("target")
+    for changed, plain in ((left, right), (right, left)):
+        step = _reshaped(changed)
+        if step is None or not isinstance(plain, (Tensor, Unknown)):
+            continue
+        drops, source = step
+        this, that = identity(source), identity(plain)
+        if this is None or that is None or this == that or _ranks_differ_otherwise(source, plain, drops):
+            continue
+        seen: set[int] = set()
+        for met in facts.of(Met):
+            if met.activation != loss.activation or id(met.site.node) in seen or _apart(met, loss):
+                continue
+            pair = tuple(map(identity, met.operands))
+            if pair in ((this, that), (that, this)):
+                seen.add(id(met.site.node))
+                yield Told(loss, met, drops, pair.index(this))
+
+
+def identity(value: Value) -> object:
+    """What makes two values one thing but for casts: the call that made it, or the key of what is not known."""
+    match value:
+        case Tensor():
+            first = base(value, _CASTS)
+            if first.made is not None:
+                return id(first.made)
+            return first.shape.key if isinstance(first.shape, Partial) else None
+        case Unknown(key=key):
+            return key
+        case _:
+            return None
+
+
+def _reshaped(value: object) -> tuple[bool, Tensor] | None:
+    """`x.squeeze(-1)`, `x[:, 0]`: (True, x). `x.unsqueeze(1)`, `x[:, None]`, `x.view(-1, 1)`: (False, x)."""
+    if not isinstance(value, Tensor):
+        return None
+    made = base(value, _CASTS).made
+    inner = operands(made) if made is not None else []
+    if made is None or len(inner) != 1:
+        return None
+    drops = _drops(made, inner[0])
+    return None if drops is None else (drops, inner[0])
+
+
+def _drops(made: Made, source: Tensor) -> bool | None:
+    """Does the call take an axis of size 1 away (True), or add one behind the first (False)?"""
+    match made.op:
+        case "squeeze" if made.args.get("dim") in (Num(-1), Num(1)):
+            return True
+        case "unsqueeze" if made.args.get("dim") in (Num(-1), Num(1)):
+            return False
+        case "view" | "reshape" if made.args.get("shape") == (Num(-1), Num(1)) and not is_column(source):
+            return False
+        case "getitem":
+            return _INDEXED.get(_index_text(made.args.get("index")))
+    return None
+
+
+_INDEXED = {":,0": True, "...,0": True, ":,None": False, "...,None": False}
+
+
+def _index_text(index: object) -> str:
+    """`x[:, 0]` has ":,0"."""
+    words = []
+    for item in index.items if isinstance(index, Items) else ():
+        match item:
+            case SliceVal(Lit(None), Lit(None), Lit(None)):
+                words.append(":")
+            case Lit(value=v):
+                words.append("..." if v is ... else str(v))
+            case Num(size=n):
+                words.append(str(n))
+            case _:
+                words.append("?")
+    return ",".join(words)
+
+
+def _ranks_differ_otherwise(source: Tensor, plain: Value, drops: bool) -> bool:
+    rank = plain.rank if isinstance(plain, Tensor) else None
+    if source.rank is not None and rank is not None:
+        return source.rank - rank != (1 if drops else -1)
+    if drops and not isinstance(source.shape, Partial):
+        return not is_column(source)
+    return False
+
+
+def _apart(a: Met, b: Called) -> bool:
+    """Do the two stand on ways that exclude each other?"""
+    taken = dict(b.path)
+    return any(taken.get(test, arm) != arm for test, arm in a.path)
+
+
+__all__ = ["Told", "flattened_column", "identity", "is_column", "told_by", "unscaled"]

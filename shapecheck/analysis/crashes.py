@@ -1,0 +1,199 @@
+"""Calls that torch refuses: which rule speaks of which, whether it is proven, and what all of them say alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from shapecheck.analysis.expected import expected
+from shapecheck.analysis.labels import operand_labels
+from shapecheck.analysis.origin import ancestors, base, blame
+from shapecheck.dims import Dim, has_compound, symbols
+from shapecheck.engine.facts import Called, Contract, Crashed, Facts
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Num, Site, Tensor
+from shapecheck.findings.rule import Finding, Fix, Note, Rule
+from shapecheck.source.program import Node
+
+_BY_OP = {
+    "matmul": "matmul mm bmm mv dot vdot inner outer linear bilinear addmm addmv addr baddbmm tensordot multi_dot "
+    "cdist cross kron multihead_attention rnn scaled_dot_product_attention",
+    "loss": "cross_entropy nll_loss multi_margin_loss cosine_embedding_loss margin_ranking_loss triplet_margin_loss "
+    "multilabel_margin_loss ctc_loss",
+    "cat": "cat stack hstack vstack dstack column_stack block_diag",
+}
+# Two kinds of fact are told apart by the op that states them; the others say it themselves.
+_KIND = {op: kind for kind, ops in _BY_OP.items() for op in ops.split()}
+_KINDS = {"layer": "matmul", "expand": "view", "rank": "dim"}
+
+
+def kind_of(fact: Crashed) -> str:
+    """The one of matmul, broadcast, view, cat, einsum, loss, dim or index that a crash belongs to."""
+    if fact.kind == "rank" and fact.op in _KIND:
+        return _KIND[fact.op]
+    if fact.kind == "dim" and _KIND.get(fact.op) == "cat":
+        return "cat"
+    return _KINDS.get(fact.kind, fact.kind)
+
+
+def proven(fact: Crashed, facts: Facts) -> bool:
+    """Whether torch raises on every way through this place that we know of: for all sizes, or between sizes that the
+    author named in annotations. A number that may be a tensor, and code that expects the error, prove nothing."""
+    if not (fact.verdict.never or (fact.verdict.sometimes and _declared(fact))):
+        return False
+    if any(t.rank == 0 and t.made is None for t in fact.operands):
+        return False
+    return not (
+        _supposed(fact)
+        or _may_be_squeezed(fact)
+        or any(_rank_only_told(c) for c in facts.of(Crashed) if c.site.node is fact.site.node)
+        or other_ways(fact, facts)
+        or expected(fact, facts)
+        or _told_wrong(fact, facts)
+    )
+
+
+def _declared(fact: Crashed) -> bool:
+    """Are both sizes made of names that an annotation gave them? (One may be 1.) A slice `x[:n]` has n or fewer rows:
+    sizes with min, max or a quotient in them prove nothing."""
+    sizes = [size for size in (fact.left, fact.right) if size is not None and size != 1]
+    if any(isinstance(size, Dim) and has_compound(size) for size in sizes):
+        return False
+    return bool(sizes) and all(symbols(s) and not any(n.startswith(("$", "?")) for n in symbols(s)) for s in sizes)
+
+
+def other_ways(fact: Crashed, facts: Facts) -> bool:
+    """Does another run through the same calls get past this place?"""
+    calls = [frame.site.node for frame in fact.stack]
+
+    def same(other: Called | Crashed) -> bool:
+        return other.site.node is fact.site.node and [f.site.node for f in other.stack] == calls
+
+    if fact.kind == "layer":  # the layers of a Sequential are all called at one place
+        crashed = {(c.path, c.activation) for c in facts.of(Crashed) if same(c)}
+        past = any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
+        return past or _another_layer_fits(fact, facts, same)
+    return any(not refused for _, refused in _runs(facts, same))
+
+
+def _runs(facts: Facts, same: Callable[[Called | Crashed], bool]) -> Iterator[tuple[Called, bool]]:
+    """The calls at one place, each with whether torch refuses it. A call states its crash before itself."""
+    refused = False
+    for other in facts.items:
+        if isinstance(other, Crashed) and same(other):
+            refused = True
+        elif isinstance(other, Called) and same(other):
+            yield other, refused
+            refused = False
+
+
+def _another_layer_fits(fact: Crashed, facts: Facts, same: Callable[[Called | Crashed], bool]) -> bool:
+    """`self.head` is one layer or another, as the constructor was told: does one of them take what it is given here?"""
+    made = _made_at(fact.operands[0])
+    return made is not fact.site.node and any(
+        not refused and _made_at(called.args.get("input")) is made for called, refused in _runs(facts, same)
+    )
+
+
+def _made_at(value: object) -> Node | None:
+    return value.made.site.node if isinstance(value, Tensor) and value.made is not None else None
+
+
+def _supposed(fact: Crashed) -> bool:
+    """Has a helper made the operand on a way of its own, `if x.ndim == 4:`, that nobody says is ever taken?"""
+    if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
+        return False
+    made = [t.made for t in map(base, fact.operands) if t.made is not None]
+    within = any(m.activation > fact.activation for m in made)
+    given = {f"== {t.rank}" for t in fact.operands if t.made is None}  # its rank is what the test supposed it to be
+    supposed = [test for test, outcome in fact.path if outcome and test.startswith("rank ")]
+    return any(within or test.endswith(tuple(given)) for test in supposed)
+
+
+def _may_be_squeezed(fact: Crashed) -> bool:
+    """`x.squeeze(0)` of a size that may be 1: whoever writes that knows it to be 1, and the rank to be one less."""
+    return isinstance(fact.left, int) and isinstance(fact.right, int) and any(map(kept_an_axis, fact.operands))
+
+
+def kept_an_axis(tensor: Tensor) -> bool:
+    """Did a `squeeze(dim)` leave the axis where it was, for all that is known of its size?"""
+    made = base(tensor).made
+    if made is None or made.op != "squeeze" or not isinstance(source := made.args.get("input"), Tensor):
+        return False
+    dim = made.args.get("dim")
+    if not isinstance(dim, Num) or not isinstance(dim.size, int) or source.axes is None or tensor.rank != source.rank:
+        return False
+    size = source.axes[dim.size].size if -len(source.axes) <= dim.size < len(source.axes) else 2
+    return not isinstance(size, int)
+
+
+def _rank_only_told(fact: Crashed) -> bool:
+    """Would torch refuse a rank that only a comment or a docstring tells? Code that runs shows the text to be wrong."""
+    if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
+        return False
+    return any(
+        axis.origin is not None and axis.origin.text in ("comment", "docstring")
+        for operand in fact.operands
+        for tensor in ancestors(operand)
+        for axis in tensor.axes or ()
+    )
+
+
+def _told_wrong(fact: Crashed, facts: Facts) -> bool:
+    """Does the crash rest on a written shape that a caller in the file contradicts? That is told at the call."""
+    lies = facts.once(_contradicted)
+    return bool(lies) and any(
+        id(axis.origin.site.node) in lies
+        for operand in fact.operands
+        for tensor in ancestors(operand)
+        for axis in tensor.axes or ()
+        if axis.origin is not None and axis.origin.site is not None
+    )
+
+
+def _contradicted(facts: Facts) -> frozenset[int]:
+    return frozenset(id(c.declared.site.node) for c in facts.of(Contract) if c.stack and not c.verdict.always)
+
+
+def finding(
+    rule: Rule,
+    fact: Crashed,
+    facts: Facts,
+    names: Names,
+    message: str,
+    *,
+    help: str,
+    fix: Fix | None = None,
+    **more: Any,
+) -> Finding:
+    """The finding at the place that answers for the operands, with each operand's shape and the place it was made."""
+    site = blame(fact, list(fact.operands), facts.path)
+    notes = list(_notes(fact, site, names))
+    return rule.finding(
+        site,
+        message,
+        labels=operand_labels(site, fact.operands, facts, names),
+        notes=tuple(notes),
+        condition=fact.verdict.when(names.symbol),
+        help=help,
+        fix=fix,
+        **more,
+    )
+
+
+def _notes(fact: Crashed, site: Site, names: Names) -> Iterator[Note]:
+    if site.node is not fact.site.node:
+        yield Note(f"torch refuses it here, in {fact.op}", fact.site)
+    for tensor in fact.operands:
+        source = base(tensor)
+        if source.made is not None and source.made.site.node not in (site.node, fact.site.node):
+            yield Note(f"{names.shape(source)} is made here", source.made.site)
+
+
+def shapes(tensors: tuple[Tensor, ...], names: Names) -> str:
+    """`[B, D] and [B, G, D]`."""
+    told = [names.shape(t) for t in tensors]
+    return " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else "".join(told)
+
+
+__all__ = ["finding", "kept_an_axis", "kind_of", "other_ways", "proven", "shapes"]

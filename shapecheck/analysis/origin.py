@@ -1,0 +1,157 @@
+"""Questions that rules ask of a tensor's history, and where to lay the blame.
+
+A tensor's `made` names the op that produced it and holds that op's arguments, so history is a walk from result to
+arguments. Nothing here has an opinion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from shapecheck.engine.facts import Fact, Facts
+from shapecheck.engine.values import Items, Made, Many, Site, Tensor
+
+# ops that hand on their first argument's rows: shape up to order of axes, and meaning, stay
+NEUTRAL = frozenset(
+    {
+        "contiguous",
+        "detach",
+        "clone",
+        "to",
+        "float",
+        "half",
+        "bfloat16",
+        "double",
+        "cuda",
+        "cpu",
+        "long",
+        "int",
+        "type",
+        "type_as",
+        "requires_grad",
+        "normalize",
+        "dropout",
+        "relu",
+        "gelu",
+        "tanh",
+        "sigmoid",
+        "exp",
+        "clamp",
+        "abs",
+        "neg",
+        "truediv",
+        "div",
+        "mul",
+        "add",
+        "sub",
+        "transpose",
+        "permute",
+        "t",
+        "mT",
+        "T",
+        "swapaxes",
+        "movedim",
+        "pow",
+        "sqrt",
+        "same_shape",
+        "Identity",
+        "Dropout",
+        "LayerNorm",
+    }
+)
+# those of them that also keep every axis in its place
+IN_PLACE_ORDER = NEUTRAL - {"transpose", "permute", "t", "mT", "T", "swapaxes", "movedim"}
+
+
+def operands(made: Made) -> list[Tensor]:
+    """The tensors among an op's arguments, in order."""
+    found: list[Tensor] = []
+    for value in made.args.values():
+        found += _tensors(value)
+    return found
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    match value:
+        case Tensor():
+            yield value
+        case Items(items=items):
+            for i in items:
+                yield from _tensors(i)
+        case Many(item=item):
+            yield from _tensors(item)
+        case tuple():
+            for i in value:
+                yield from _tensors(i)
+
+
+def base(tensor: Tensor, through: frozenset[str] = NEUTRAL) -> Tensor:
+    """The tensor behind casts, scalings and transpositions: what was made before those."""
+    for _ in range(50):
+        made = tensor.made
+        if made is None or made.op not in through:
+            return tensor
+        first = operands(made)
+        # a scaling has one tensor of the result's rank; two full tensors make something new
+        if not first or len([t for t in first if t.rank is None or t.rank > 0]) > 1:
+            return tensor
+        tensor = first[0]
+    return tensor
+
+
+def ancestors(tensor: Tensor, limit: int = 200) -> Iterator[Tensor]:
+    """The tensor, and all that went into it, nearest first; each once."""
+    seen: set[int] = set()
+    queue = [tensor]
+    while queue and len(seen) < limit:
+        t = queue.pop(0)
+        if id(t) in seen:
+            continue
+        seen.add(id(t))
+        yield t
+        if t.made is not None:
+            queue += operands(t.made)
+
+
+def lifted(site: Site, fact: Fact, facts: Facts) -> Site:
+    """A place as seen from the function that the fact is stated in: what a helper did, at the call of the helper."""
+    depth = len(fact.stack)
+    found = site
+    for other in facts.items:
+        if other is fact:
+            break
+        inside = other.activation > fact.activation and len(other.stack) > depth
+        if inside and other.site.node is site.node and _same_calls(other, fact, depth):
+            found = other.stack[depth].site  # the latest one before the fact
+    return found
+
+
+def _same_calls(a: Fact, b: Fact, depth: int) -> bool:
+    return all(x.activation == y.activation for x, y in zip(a.stack[:depth], b.stack[:depth]))
+
+
+def blame(fact: Fact, values: list[Tensor], path: str) -> Site:
+    """The place that answers for what the fact states: the op itself, or the call that handed it operands made
+    elsewhere. A helper that only combines its parameters is innocent; its caller chose them.
+
+    `path`: the file under check; a place in it is preferred to one in a file that was entered.
+    """
+    site = fact.site
+    activation = fact.activation
+    for frame in reversed(fact.stack):
+        if frame.activation != activation:
+            break
+        if any(b.made is not None and b.made.activation >= activation for b in map(base, values)):
+            break
+        site = frame.site
+        outer = [f.activation for f in fact.stack if f.activation < activation]
+        activation = outer[-1] if outer else 0
+    if site.path != path:
+        for frame in reversed(fact.stack):
+            if frame.site.path == path:
+                return frame.site
+    return site
+
+
+__all__ = ["IN_PLACE_ORDER", "NEUTRAL", "ancestors", "base", "blame", "lifted", "operands"]

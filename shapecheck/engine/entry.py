@@ -1,0 +1,359 @@
+"""From a program to its facts: the top level, then every function and method on its own, with unknown arguments."""
+
+from __future__ import annotations
+
+import sys
+
+from shapecheck.dims import as_symbol, symbol
+from shapecheck.engine.calls import bind_parameters, instantiate
+from shapecheck.engine.contracts import on_enter
+from shapecheck.engine.facts import Facts
+from shapecheck.engine.globals import run_top_level
+from shapecheck.engine.machine import (
+    STEPS_AT_TOP,
+    STEPS_OF_INIT,
+    STEPS_PER_ARGUMENT,
+    STEPS_PER_ENTRY,
+    STEPS_PER_INIT,
+    Activation,
+    Entry,
+    Machine,
+    Oracle,
+    OutOfBudget,
+    PathEnds,
+    Told,
+)
+from shapecheck.engine.modules import decorator_names, find_member, is_module_class
+from shapecheck.engine.overriding import overridden
+from shapecheck.engine.state import Instance, State
+from shapecheck.engine.values import (
+    NONE,
+    Axis,
+    Bound,
+    ClassVal,
+    Closure,
+    Extern,
+    Layer,
+    Lit,
+    Many,
+    Num,
+    Partial,
+    Ref,
+    Tensor,
+    Unknown,
+    Value,
+)
+from shapecheck.source.imports import Project
+from shapecheck.source.program import (
+    Attr,
+    Branch,
+    Class,
+    Const,
+    Function,
+    Name,
+    Node,
+    Param,
+    Program,
+    Stmt,
+    Try,
+    With,
+    walk,
+)
+
+RECURSION = 12_000
+RUNS = 3  # of one entry: the ranks that one run learned may let the next learn more
+
+
+def analyze(program: Program, project: Project) -> Facts:
+    """All facts of one file. Reads other files of the project through `project`; runs nothing of any.
+
+    Bounded: a file that asks for more steps than the budget allows keeps the facts found until then.
+    """
+    machine = run(program, project)
+    machine.facts.read = list(project.read)
+    return machine.facts
+
+
+def run(program: Program, project: Project) -> Machine:
+    m = Machine(project, program.path)
+    m.facts.program = program
+    project.know(program)
+    if sys.getrecursionlimit() < RECURSION:
+        sys.setrecursionlimit(RECURSION)
+    env = m.modules[program.path] = {}
+    try:
+        m.entry_limit = STEPS_AT_TOP
+        top = run_top_level(m, program, env, shallow=False)
+        m.state = State(heap=top.heap)
+    except RecursionError:
+        m.state = State()
+    m.entry_limit = STEPS_PER_ENTRY
+    own = entries(program.body, program.path)
+    for function, cls in [*own, *inherited(m, own)]:
+        if m.spent:
+            break
+        run_entry(m, function, cls)
+        if function.name == "__init__" and cls is not None:
+            _state_overridden(m, function, cls)
+    return m
+
+
+def inherited(m: Machine, own: list[tuple[Function, ClassVal | None]]) -> list[tuple[Function, ClassVal | None]]:
+    """`forward` of a base class in another file, for each class of this one that fills in what it calls."""
+    classes = {id(cls.node): cls for function, cls in own if cls is not None and not function.name.startswith("__")}
+    found: list[tuple[Function, ClassVal | None]] = []
+    for cls in classes.values():
+        for name in ("forward", "__call__"):
+            member = find_member(m, cls, name)
+            if member is not None and isinstance(member[1], Function) and member[0].path != cls.path:
+                found.append((member[1], cls))
+                break
+    return found
+
+
+def _state_overridden(m: Machine, init: Function, cls: ClassVal) -> None:
+    base, m.entry_steps, m.idle_steps = m.state, 0, 0
+    m.state, m.oracle = base.copy(), Oracle()
+    m.activations = [Activation(m.serial(), -1, m.path, None)]
+    try:
+        for fact in overridden(m, init, cls):
+            m.state_fact(fact)
+    except (OutOfBudget, RecursionError, PathEnds):
+        m.stack = []
+    finally:
+        m.state, m.activations = base, []
+
+
+def entries(body: tuple[Stmt, ...], path: str, cls: ClassVal | None = None) -> list[tuple[Function, ClassVal | None]]:
+    """Every function and method that the file defines at its top level or in its classes, in order."""
+    found: list[tuple[Function, ClassVal | None]] = []
+    for stmt in body:
+        match stmt:
+            case Function():
+                found.append((stmt, cls))
+            case Class():
+                found += entries(stmt.body, path, ClassVal(stmt, path))
+            case Branch():
+                found += entries(stmt.body, path, cls) + entries(stmt.orelse, path, cls)
+            case Try() | With():
+                found += entries(stmt.body, path, cls)
+    return found
+
+
+def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
+    """Run one function as if called from outside, with arguments of which only its own text tells anything.
+
+    A line far down may tell how many axes an argument has (`z @ z.t()`: two). The function is then run once more, so
+    that all lines above know it too.
+    """
+    base = m.state
+    mark = len(m.facts.items)
+    told: Told = {}
+    for _ in range(RUNS):
+        ended = _attempt(m, function, cls, told)
+        learned = _learned(m, told) if ended and m.entry_steps < STEPS_PER_ENTRY // 4 else {}
+        m.state = base
+        if not learned or m.spent:
+            break
+        m.facts.forget(mark)
+        told |= learned
+
+
+def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -> bool:
+    """One run of an entry; False when it was broken off."""
+    m.entry_steps = m.idle_steps = 0
+    m.of_init = function.name == "__init__"
+    m.entry_limit = STEPS_OF_INIT if m.of_init else STEPS_PER_ENTRY
+    m.entry = Entry(told)
+    m.stack = []
+    m.oracle = Oracle()
+    m.state = m.state.copy()
+    m.activations = [Activation(m.serial(), -1, m.path, None)]
+    try:
+        receiver = _receiver(m, cls, function) if cls is not None else None
+        m.entry_steps = m.idle_steps = 0
+        m.entry_facts = len(m.facts.items)
+        m.oracle = Oracle()
+        owner = cls if cls is None else _owner_of(m, cls, function)
+        path = m.path if owner is None else owner.path
+        closure = Closure(function, path, 0, receiver, owner, decorator_names(function))
+        args = [receiver] if receiver is not None else []
+        m.entry = Entry(told)
+        ended = True
+        try:
+            _run_unknown(m, closure, function, args, function)
+        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
+            m.stack = []
+            ended = False
+        if function.name == "__init__" and cls is not None and isinstance(receiver, Ref):
+            m.state.heap.setdefault(receiver.id, Instance(cls, {}, f"{cls.node.name}#{receiver.id}"))
+            m.receivers.setdefault(id(cls.node), (receiver, m.state.copy()))
+    except (OutOfBudget, RecursionError, PathEnds):
+        m.stack = []
+        return False
+    finally:
+        m.activations = []
+    return ended
+
+
+def _owner_of(m: Machine, cls: ClassVal, function: Function) -> ClassVal:
+    """The class that defines the method: the class itself, or a base of it."""
+    found = find_member(m, cls, function.name)
+    return found[0] if found is not None and found[1] is function else cls
+
+
+def _learned(m: Machine, told: Told) -> Told:
+    """The parameters whose rank every way through the function told, beside those known at its beginning."""
+    found: Told = {}
+    for name, key in m.entry.keys.items():
+        shapes = [state.tensor(Tensor(Partial(key=key))).axes or () for state in m.entry.ends]
+        if name not in told and shapes and shapes[0] and len({len(axes) for axes in shapes}) == 1:
+            found[name] = tuple(m.hints.get(as_symbol(axis.size) or "", "") for axis in shapes[0])
+    return found
+
+
+def _tell(m: Machine, name: str, key: str) -> None:
+    """Give the argument the rank that an earlier run learned; else note where this run may learn it."""
+    hints = m.entry.told.get(name)
+    if hints is not None:
+        axes = (
+            Axis(symbol(m.fresh(hint)), role="" if i or len(hints) < 2 else "batch") for i, hint in enumerate(hints)
+        )
+        m.state.shapes[key] = tuple(axes)
+    m.entry.keys[name] = key
+
+
+def _arguments(m: Machine, closure: Closure, args: list[Value], function: Function, node: Node) -> dict[str, Value]:
+    """Parameters of an entry: unknown each, by a key that carries its name. A default tells the kind of value; one
+    that is a function stays, since that is what callers leave in place."""
+    frame = bind_parameters(m, closure, args, {}, function)
+    for i, p in enumerate(function.params):
+        if i < len(args):
+            continue
+        if p.kind == "*":
+            frame[p.name] = Many(m.unknown(), None, "tuple")
+        elif p.kind == "**":
+            frame[p.name] = m.unknown()
+        else:
+            default = frame[p.name] if p.default is not None else NONE
+            if not isinstance(default, (Closure, Extern, ClassVal, Layer, Bound)):
+                made = _of_class(m, p, function)
+                key = f"{function.name}.{p.name}@{m.serial()}"
+                frame[p.name] = made or Unknown(_hint(default), key)
+                if default == NONE and p.default is not None and p.annotation is not None and not _tensorish(p):
+                    m.optional.add(key)
+                if made is None and closure.node is node:
+                    _tell(m, p.name, key)
+    return frame
+
+
+def _tensorish(p: Param) -> bool:
+    """Does the annotation speak of tensors?"""
+    assert p.annotation is not None
+    words = [n.id if isinstance(n, Name) else n.name if isinstance(n, Attr) else n.value if isinstance(n, Const) else ""
+             for n in (p.annotation, *walk(p.annotation))]  # fmt: skip
+    return any(isinstance(w, str) and ("Tensor" in w or w in ("Float", "Int", "Bool", "Shaped", "Any")) for w in words)
+
+
+def _of_class(m: Machine, p: Param, function: Function) -> Value | None:
+    """An instance for `model: Encoder`, where Encoder is a module of the project."""
+    match p.annotation:
+        case Name() | Attr() as expr:
+            pass
+        case Const(value=str(name)) if name.isidentifier():
+            expr = Name(name)
+        case _:
+            return None
+    with m.silently():
+        cls = m.resolve(m.eval(expr))
+        if not isinstance(cls, ClassVal) or not is_module_class(m, cls):
+            return None
+        ref = _bare_instance(m, cls)
+        if id(cls.node) in m.costly:
+            return ref
+        depth, spent, limit, oracle = (len(m.stack), len(m.activations)), m.entry_steps, m.entry_limit, m.oracle
+        m.entry_steps, m.entry_limit = 0, STEPS_PER_ARGUMENT
+        try:
+            made = _instance(m, cls, function, ref)
+            return made if isinstance(made, Ref) else ref
+        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
+            del m.stack[depth[0] :], m.activations[depth[1] :]
+            m.costly.add(id(cls.node))
+            m.oracle = oracle
+            m.state.heap.setdefault(ref.id, Instance(cls, {}, f"{cls.node.name}#{ref.id}"))
+            return ref
+        finally:
+            m.entry_steps, m.entry_limit = spent, limit
+
+
+def _hint(default: Value) -> str:
+    match default:
+        case Lit(value=bool()):
+            return "bool"
+        case Lit(value=float()):
+            return "float"
+        case Lit(value=str()):
+            return "str"
+        case Num():
+            return "int"
+        case _:
+            return ""
+
+
+def _receiver(m: Machine, cls: ClassVal, function: Function) -> Value | None:
+    """`self` for a method's own run: an instance whose `__init__` ran with unknown arguments."""
+    names = decorator_names(function)
+    if "staticmethod" in names or not function.params:
+        return None
+    if "classmethod" in names:
+        return cls
+    with m.silently():
+        if function.name == "__init__":
+            return _bare_instance(m, cls)
+        known = m.receivers.get(id(cls.node))
+        if known is not None:  # its other methods asked before
+            m.state = known[1].copy()
+            return known[0]
+        m.entry_limit = STEPS_PER_INIT
+        ref = _bare_instance(m, cls)
+        try:
+            made = _instance(m, cls, function, ref)
+            ref = made if isinstance(made, Ref) else ref
+        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
+            m.stack = []
+            m.activations = m.activations[:1]
+            m.state.heap.setdefault(ref.id, Instance(cls, {}, f"{cls.node.name}#{ref.id}"))
+        finally:
+            m.entry_limit = STEPS_PER_ENTRY
+        m.receivers[id(cls.node)] = (ref, m.state.copy())
+    return ref
+
+
+def _instance(m: Machine, cls: ClassVal, function: Function, ref: Ref | None = None) -> Value:
+    found = find_member(m, cls, "__init__")
+    if found is None or not isinstance(found[1], Function):
+        return instantiate(m, cls, [], {}, function)
+    owner, init = found[0], found[1]
+    ref = ref or _bare_instance(m, cls)
+    _run_unknown(m, Closure(init, owner.path, owner.frame, ref, owner, decorator_names(init)), init, [ref], function)
+    return ref
+
+
+def _run_unknown(m: Machine, closure: Closure, function: Function, args: list[Value], node: Node) -> None:
+    """Run a function whose further arguments nobody knows."""
+
+    def fill(frame: int) -> None:
+        arguments = _arguments(m, closure, args, function, node)  # may run an `__init__`, which replaces the state
+        m.state.scope(frame).update(arguments)
+        on_enter(m, function, frame, as_entry=True)
+        if closure.node is node:
+            keys = m.entry.keys.items()
+            m.entry.keys = {n: key for n, key in keys if m.state.tensor(Tensor(Partial(key=key))).rank is None}
+
+    m.enter(closure, node, function.name, fill, as_entry=True)
+
+
+def _bare_instance(m: Machine, cls: ClassVal) -> Ref:
+    ref = Ref(m.serial())
+    m.state.heap[ref.id] = Instance(cls, {}, f"{cls.node.name}#{ref.id}")
+    return ref

@@ -1,0 +1,268 @@
+"""What the interpreter states. Facts hold values and places and no opinion: rules have those.
+
+Every fact carries `site` (the node it speaks of) and `stack` (the calls through which the run came there, outermost
+first), so that a rule can lay the blame where the operands were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from shapecheck.dims import Size, Verdict
+from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Axis, Shape, Site, Tensor, Value
+from shapecheck.source.program import Function, Program
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call on the way: the call node, the activation it started, and the name of what was called."""
+
+    site: Site
+    activation: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fact:
+    site: Site
+    stack: tuple[Frame, ...] = ()
+    activation: int = 0
+    path: tuple[tuple[str, bool], ...] = ()  # decisions taken on the way: ("self.training", True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Called(Fact):
+    """A known op ran. `op` is its canonical name ("matmul"), `name` the dotted or method name as found, `args` its
+    bound arguments by torch's parameter names (defaults included), `given` the names that the code wrote itself."""
+
+    op: str
+    name: str
+    args: dict[str, Any]
+    result: Value
+    given: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Met(Fact):
+    """An arithmetic operator got two operands, one of which at least has no known rank: `op` as the code writes it."""
+
+    op: str
+    operands: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Broadcasted(Fact):
+    """Operands of an elementwise op or of a product's batch axes met. `shapes` are as given, `result` as computed.
+
+    `stretched`: (operand, axis index from the right, counted -1, -2, ...) of each axis of size 1, or absent (then
+    `absent` lists it likewise), that was stretched to a size that is not 1.
+    """
+
+    op: str
+    operands: tuple[Tensor, ...]
+    result: Tensor
+    stretched: tuple[tuple[int, int], ...] = ()
+    absent: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crashed(Fact):
+    """torch will raise here, always (NEVER equal) or unless the verdict's condition holds (SOMETIMES).
+
+    `kind`: "matmul" "broadcast" "view" "cat" "einsum" "loss" "dim" "index" "expand" "layer" "rank".
+    """
+
+    kind: str
+    op: str
+    operands: tuple[Tensor, ...]
+    left: Size | None
+    right: Size | None
+    verdict: Verdict
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied(Fact):
+    """Something whose code is not known was called: a model handed in, a function from elsewhere.
+
+    `name` is the callee as the code writes it. `member`: it is an attribute of a module's own instance
+    (`self.backbone(x)`), so what goes in and what comes out has the batch in front.
+    """
+
+    name: str
+    args: tuple[Value, ...]
+    result: Value
+    member: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overridden(Fact):
+    """A parameter of `__init__` whose default is a function, where the base class has another default: `result` and
+    `inherited` are what each gives for two tensors `[B, D]`. `owner` is the base class, `default` its function."""
+
+    name: str
+    result: Tensor
+    inherited: Tensor
+    owner: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored(Fact):
+    """`tensor[items] = value`. An item that counts a `range` is an `Unknown` whose key is in `Facts.counters`."""
+
+    tensor: Tensor
+    items: tuple[Value, ...]
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned(Fact):
+    """Until here nothing was known of the size `symbol`; `op` needs it to be `size`."""
+
+    symbol: str
+    size: Size
+    op: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assigned(Fact):
+    """A value got a name (or an attribute, an item, a loop variable): `name` as the code writes it."""
+
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signed(Fact):
+    """A function of the file that annotates tensors. `params` and `returns` are the axis strings as written, in the
+    order in which a runtime checker reads them; a union or container gives several, `certain` is False for those."""
+
+    function: Function
+    params: tuple[Signature, ...]
+    returns: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    subject: str
+    axes: str
+    site: Site
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A shape that the author wrote down. `axes` are axis texts of the spec language; `sizes` what they mean here
+    where that is known (None: that axis says nothing). `source`: "comment" "docstring" "annotation" "assert"."""
+
+    source: str
+    text: str
+    axes: tuple[str, ...]
+    sizes: tuple[Size | None, ...]
+    site: Site
+    variadic: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contract(Fact):
+    """Something declared was compared with what the code computes. `subject` names it ("scores", "return value")."""
+
+    subject: str
+    declared: Declared
+    value: Tensor
+    verdict: Verdict
+    axis: int | None = None  # the first axis that disagrees; None when the ranks do
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside(Fact):
+    """A comment on a line of its own tells a shape that the statement below it does not have. It may speak of a
+    neighbour: `contract` holds only where no neighbour has that shape either."""
+
+    contract: Contract
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Returned(Fact):
+    """A project function returned to its caller (or the file's own entry run ended)."""
+
+    name: str
+    value: Value
+
+
+T = TypeVar("T", bound=Fact)
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Facts:
+    """All facts of one file, in the order in which they were found; duplicates from other paths left in."""
+
+    path: str
+    items: list[Fact] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)  # every project file that was looked at
+    authored: dict[str, str] = field(default_factory=dict)  # symbol -> the name that the author gave it
+    hints: dict[str, str] = field(default_factory=dict)  # symbol -> a letter that fits
+    counters: dict[str, tuple[Size, Size]] = field(default_factory=dict)  # loop variable -> (first, count)
+    # key of an unknown shape -> what the rest of the function taught of it, for whoever shows shapes; rules judge
+    # each line by what was known when it ran
+    later: dict[str, Shape] = field(default_factory=dict)
+    like: dict[str, str] = field(default_factory=dict)  # key of `x * 2` -> that of x: if a tensor, of the same shape
+    program: Program | None = None
+    _answers: dict[Any, Any] = field(default_factory=dict)  # of `once`, while there are as many facts as now
+    _counted: int = 0
+
+    def names(self) -> Names:
+        """A fresh naming for one message."""
+        return Names(self.authored, self.hints)
+
+    def forget(self, mark: int) -> None:
+        """Take back all that was found since there were `mark` facts."""
+        del self.items[mark:]
+        self._answers.clear()
+
+    def of(self, kind: type[T]) -> Sequence[T]:
+        """All facts of this kind, in order."""
+        return self.once(_all_of, kind)
+
+    def once(self, make: Callable[..., R], *more: Any) -> R:
+        """`make(facts, *more)`, made once: rules ask the same for each of thousands of facts."""
+        if self._counted != len(self.items):
+            self._answers.clear()
+            self._counted = len(self.items)
+        key = (make, *more)
+        if key not in self._answers:
+            self._answers[key] = make(self, *more)
+        answer: R = self._answers[key]
+        return answer
+
+
+def _all_of(facts: Facts, kind: type[T]) -> list[T]:
+    return [f for f in facts.items if isinstance(f, kind)]
+
+
+__all__ = [
+    "Applied",
+    "Assigned",
+    "Axis",
+    "Beside",
+    "Broadcasted",
+    "Called",
+    "Contract",
+    "Crashed",
+    "Declared",
+    "Fact",
+    "Facts",
+    "Frame",
+    "Learned",
+    "Met",
+    "Overridden",
+    "Returned",
+    "Shape",
+    "Stored",
+    "Tensor",
+]

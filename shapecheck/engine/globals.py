@@ -1,0 +1,360 @@
+"""A module's globals. Those of the file under analysis are what its top level leaves; those of a module that it
+imports are made one by one, each when something first asks for it: most are never asked for.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shapecheck.engine.modules import decorator_names
+from shapecheck.engine.state import State
+from shapecheck.engine.values import ClassVal, Closure, Extern, Items, Many, Mapping, ModuleVal, Ref, Unknown, Value
+from shapecheck.source.program import (
+    Attr,
+    Bind,
+    Branch,
+    Call,
+    Class,
+    Eval,
+    Expr,
+    Function,
+    Import,
+    ImportName,
+    Index,
+    Loop,
+    Name,
+    Program,
+    Seq,
+    Star,
+    Stmt,
+    Try,
+    With,
+    walk,
+)
+
+if TYPE_CHECKING:
+    from shapecheck.engine.machine import Machine
+
+_BUILTINS = frozenset(dir(builtins))
+_STARS = "*"  # the key in a module's globals under which its `from x import *` stand
+MAX_SOURCE = 1_000_000  # characters of other modules that one file's run reads; what is imported beyond stays unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A name bound by an import that nobody has looked at yet."""
+
+    module: str
+    attr: str | None
+    level: int
+    importer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A global that nobody has asked for yet: the one statement that binds it, or None where the whole top level
+    has to run, since it is bound in a branch or a loop, or more than once, or changed after."""
+
+    path: str
+    stmt: Stmt | None
+
+
+def lookup(m: Machine, name: str) -> Value:
+    """The value of a name where the run stands."""
+    here = m.here
+    for frame in (here.frame, *here.outer_frames):
+        scope = m.state.frames.get(frame)
+        if scope is not None and name in scope:
+            found: Any = scope[name]
+            if isinstance(found, Later):
+                break  # of this module's own top level, which runs
+            return resolve_import(m, found)
+    known = module_global(m, here.path, name)
+    if known is not None:
+        return known
+    if name in _BUILTINS or name in ("reveal_type",):
+        return Extern("builtins." + name)
+    return Unknown(key=f"{here.path}:{name}")
+
+
+def module_global(m: Machine, path: str, name: str) -> Value | None:
+    """The value of a module's global, or None when it has no such name."""
+    env = module_env(m, path)
+    if env is None:
+        return None
+    if name not in env:
+        return _starred(m, env, name, frozenset({(path, name)}))
+    value = _made(m, env, name)
+    if isinstance(value, Imported):
+        value = resolve_import(m, value)
+        env[name] = value
+    _bring(m, value)
+    return value  # type: ignore[no-any-return]
+
+
+def _bring(m: Machine, value: Any) -> None:
+    """Objects that another module's top level made are there in every state, also in one that was there before."""
+    if isinstance(value, (Ref, Items, Many, Mapping)):
+        for number, made in m.shared_heap.items():
+            m.state.heap.setdefault(number, made)
+
+
+def module_env(m: Machine, path: str) -> dict[str, Any] | None:
+    """The globals of a module, as far as they were made. Cycles see what is bound so far."""
+    if path in m.modules:
+        env: dict[str, Any] = m.modules[path]
+        return env
+    if m.source_read > MAX_SOURCE:
+        return None
+    program = m.project.program(path)
+    if program is None:
+        return None
+    m.source_read += len(program.text)
+    env = m.modules[path] = {}
+    _declare(m, program.body, env, path)
+    plainly = {item.name for stmt in program.body if isinstance(stmt, Import) for item in stmt.names}
+    for name, stmt in _bound_later(program).items():
+        if not isinstance(env.get(name), Imported):
+            env[name] = Later(path, stmt)
+        elif name in plainly:
+            env[name] = Later(path, None)  # else `except ImportError: name = None`, and the import is there to succeed
+    return env
+
+
+def _made(m: Machine, env: dict[str, Any], name: str) -> Any:
+    """What the globals have under a name that is among them."""
+    value = env[name]
+    if not isinstance(value, Later):
+        return value
+    program = m.project.program(value.path)
+    env[name] = Unknown(key=f"{value.path}:{name}")  # for a definition that needs itself
+    if program is not None:
+        if value.stmt is None:
+            run_top_level(m, program, env)
+        else:
+            run_top_level(m, program, env, only=value.stmt)
+    return env[name]
+
+
+# --------------------------------------------------------------- what binds what
+
+
+def _bound_later(program: Program) -> dict[str, Stmt | None]:
+    """Names that statements bind by running: each with its statement, or None where one alone does not tell."""
+    found: dict[str, Stmt | None] = {}
+    for stmt in program.body:
+        match stmt:
+            case Import() | Function() | Class():
+                continue
+            case Bind(aug=None, value=value) if value is not None:
+                for name, plainly in _targets(stmt):
+                    found[name] = stmt if plainly and name not in found else None
+            case _:
+                for name in _touched(stmt):
+                    found[name] = None
+    defined = {s.name for s in program.body if isinstance(s, (Function, Class))}
+    return {n: (None if n in defined else s) for n, s in found.items()}
+
+
+def _targets(stmt: Bind) -> Iterator[tuple[str, bool]]:
+    """Names that an assignment gives a value, or (False) only changes."""
+    pending = list(stmt.targets)
+    while pending:
+        match pending.pop():
+            case Name(id=name):
+                yield name, True
+            case Seq(items=items):
+                pending += items
+            case Star(value=inner):
+                pending.append(inner)
+            case Index() | Attr() as target:
+                name = _root(target)
+                if name and isinstance(target, Index):
+                    yield name, False
+
+
+def _root(expr: Expr) -> str:
+    while isinstance(expr, (Index, Attr)):
+        expr = expr.value
+    return expr.id if isinstance(expr, Name) else ""
+
+
+_CHANGING = frozenset(
+    {"append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "add", "reverse"}
+)
+
+
+def _touched(stmt: Stmt) -> Iterator[str]:
+    """Names that a compound statement, or a call for its effect, binds or changes."""
+    for node in (stmt, *walk(stmt)):
+        match node:
+            case Bind():
+                yield from (name for name, _ in _targets(node))
+            case Loop(target=target) if target is not None:
+                yield from (n.id for n in (target, *walk(target)) if isinstance(n, Name))
+            case With(items=items):
+                yield from (i.target.id for i in items if isinstance(i.target, Name))
+            case Eval(value=Call(func=Attr(value=owner, name=method))) if method in _CHANGING:
+                if name := _root(owner):
+                    yield name
+
+
+# -------------------------------------------------------------------- top levels
+
+
+def run_top_level(
+    m: Machine, program: Program, env: dict[str, Any], *, shallow: bool = True, only: Stmt | None = None
+) -> State:
+    """Run a module's top level, or only one statement of it, filling `env`. Shallow: states no facts and enters no
+    function."""
+    from shapecheck.engine.machine import Activation, OutOfBudget
+
+    state, stack, entry, before, site = m.state, m.stack, m.entry_steps, m.last_serial, m.site
+    frame = m.serial()
+    m.state = State(frames={frame: env}, heap=dict(state.heap))
+    m.stack = []
+    m.activations.append(Activation(m.serial(), frame, program.path, None, live=None))
+    m.shallow += shallow
+    m.quiet += shallow
+    m.summaries.closed += 1
+    try:
+        if not shallow:
+            _declare(m, program.body, env, program.path)
+        live = m.state
+        for stmt in program.body if only is None else (only,):
+            # the module's own dict is the frame, so that functions called early see what is bound so far
+            outcomes = [o for o in m.run_statement(stmt, live) if o.signal.kind in ("next", "break", "continue")]
+            if not outcomes:
+                break
+            live = m.joined([o.state for o in outcomes])
+            _take_over(env, live.frames.get(frame, {}))
+        m.state = live
+    except OutOfBudget:
+        pass
+    finally:
+        m.activations.pop()
+        m.shallow -= shallow
+        m.quiet -= shallow
+        m.summaries.closed -= 1
+        top, m.state, m.stack, m.entry_steps, m.site = m.state, state, stack, entry, site
+    m.summaries.share(before, m.last_serial, top.heap)
+    m.shared_heap.update((k, v) for k, v in top.heap.items() if k > before)
+    for k, v in top.heap.items():
+        m.state.heap.setdefault(k, v)
+    return top
+
+
+def _take_over(env: dict[str, Any], scope: dict[str, Any]) -> None:
+    """What a statement bound; a global that was made meanwhile, as it was asked for, stays."""
+    if scope is not env:
+        env.update((k, v) for k, v in scope.items() if not isinstance(v, Later))
+
+
+def _declare(m: Machine, body: tuple[Stmt, ...], env: dict[str, Any], path: str) -> None:
+    """Bind functions, classes and imports first: code that runs early may already look at them."""
+    for stmt in body:
+        match stmt:
+            case Import():
+                bind_import(m, stmt, env, path)
+            case Function():
+                env[stmt.name] = Closure(stmt, path, decorators=decorator_names(stmt))
+            case Class():
+                env[stmt.name] = ClassVal(stmt, path)
+            case Branch():
+                _declare(m, stmt.orelse, env, path)
+                _declare(m, stmt.body, env, path)
+            case Try():
+                for h in stmt.handlers:
+                    _declare(m, h.body, env, path)
+                _declare(m, stmt.body, env, path)
+
+
+# --------------------------------------------------------------------- imports
+
+
+def bind_import(m: Machine, stmt: Import, env: dict[str, Any], path: str) -> None:
+    for item in stmt.names:
+        env[item.name] = _imported(item, path)
+    if stmt.star is not None:
+        module, level = stmt.star
+        target = m.project.resolve(module, level, path)
+        if target is not None and target != path and path in m.modules:
+            known = m.modules[path].setdefault(_STARS, ())
+            if target not in known:
+                m.modules[path][_STARS] = (*known, target)
+
+
+def _starred(m: Machine, env: dict[str, Any], name: str, seen: frozenset[tuple[str, str]]) -> Value | None:
+    """A name that `from x import *` brings."""
+    if name.startswith("_"):
+        return None
+    for target in env.get(_STARS, ()):
+        if target not in m.modules and not m.project.mentions(target, name):
+            continue
+        found = module_attr(m, target, name, seen, submodules=False)
+        if found is not None:
+            env[name] = found
+            return found
+    return None
+
+
+def _imported(item: ImportName, path: str) -> Imported:
+    return Imported(item.module, item.attr, item.level, path)
+
+
+def resolve_import(m: Machine, value: Any) -> Value:
+    """Follow an import to what it means; a plain value comes back as it is."""
+    if not isinstance(value, Imported):
+        return value  # type: ignore[no-any-return]
+    if value.level == 0 and value.module.split(".")[0] in _WELL_KNOWN:
+        return Extern(value.module if value.attr is None else f"{value.module}.{value.attr}")
+    target = m.project.resolve(value.module, value.level, value.importer)
+    if target is None:
+        if value.level:
+            return Unknown(key=f"{value.importer}:{value.module}.{value.attr}")
+        return Extern(value.module if value.attr is None else f"{value.module}.{value.attr}")
+    if value.attr is None:
+        return ModuleVal(target, value.module)
+    found = module_attr(m, target, value.attr)
+    if f"{_dotted(target)}.{value.attr}" in TABLES:
+        return Extern(f"{_dotted(target)}.{value.attr}")
+    return found if found is not None else Unknown(key=f"{target}:{value.attr}")
+
+
+# of transformers' own files: objects that look callables up, which no reading of their code would tell
+TABLES = frozenset({"transformers.activations.ACT2FN"})
+
+
+def _dotted(path: str) -> str:
+    """The last two parts of a module's name."""
+    return ".".join(path.removesuffix(".py").replace("\\", "/").split("/")[-2:])
+
+
+_WELL_KNOWN = frozenset({"torch", "numpy", "einops", "transformers", "typing", "functools", "math", "jaxtyping"})
+
+
+def module_attr(
+    m: Machine, path: str, name: str, seen: frozenset[tuple[str, str]] = frozenset(), *, submodules: bool = True
+) -> Value | None:
+    """`module.name`: a global of the module, or its submodule. Re-exports in a circle end in None."""
+    if (path, name) in seen:
+        return None
+    env = module_env(m, path)
+    if env is not None and name in env and name != _STARS:
+        value = _made(m, env, name)
+        if isinstance(value, Imported):
+            target = m.project.resolve(value.module, value.level, value.importer)
+            if target is not None and value.attr is not None and value.module.split(".")[0] not in _WELL_KNOWN:
+                found = module_attr(m, target, value.attr, seen | {(path, name)})
+                if found is not None:
+                    return found
+            return resolve_import(m, value) if (target, value.attr) != (path, name) else None
+        _bring(m, value)
+        return value  # type: ignore[no-any-return]
+    if env is not None and (found := _starred(m, env, name, seen | {(path, name)})) is not None:
+        return found
+    sub = m.project.submodule(path, name) if submodules else None
+    return ModuleVal(sub, name) if sub is not None else None

@@ -1,0 +1,624 @@
+"""The evaluator's frame: runs blocks over sets of states, forks at undecided tests, enters calls, keeps the budget.
+
+One recursive evaluator from `Program` to `Facts`: `expressions.py` and `statements.py` say what each node means,
+`calls.py` what a call does; this file says how states flow. The code under analysis is never run or imported.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from shapecheck.dims import Size
+from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
+from shapecheck.engine.learner import Learner
+from shapecheck.engine.state import Instance, State, alike, join_shape, join_state, join_value, same_world
+from shapecheck.engine.summaries import Ends, Given, Mark, Summaries
+from shapecheck.engine.values import (
+    NONE,
+    ClassVal,
+    Closure,
+    Items,
+    Made,
+    Mapping,
+    Partial,
+    Ref,
+    Site,
+    Tensor,
+    Unknown,
+    Value,
+)
+from shapecheck.intent import Written
+from shapecheck.source.imports import Project
+from shapecheck.source.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
+
+MAX_STATES = (6, 4, 3, 2, 2)  # paths kept apart inside one function, by the depth of calls around it
+MAX_CHOICES = (8, 6, 4, 2, 1)  # ways tried through one statement, likewise
+STRAINED = (1_000, 2_000, 3_500, 6_000)  # steps of an entry after which it is run as if one, two, ... deeper
+MAX_DEPTH = 9  # project calls inside project calls
+STEPS_PER_FILE = 60_000
+STEPS_PER_ENTRY = 10_000
+STEPS_AT_TOP = 24_000  # a script trains at its top level, all in one run
+STEPS_OF_INIT = 13_000  # of an `__init__`: all methods of its class stand on it
+STEPS_PER_INIT = 6_000  # of the `__init__` behind a method that is run on its own
+STEPS_PER_ARGUMENT = 2_000  # of the `__init__` behind a parameter that is an instance of a project class
+STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors
+
+
+class PathEnds(Exception):
+    """Python raises here (an attribute of None): this way through the code is never gone further."""
+
+
+class OutOfBudget(Exception):
+    """This run has looked at enough; what it found so far stands."""
+
+
+@dataclass(slots=True)
+class Oracle:
+    """Decisions inside one statement: replays the given prefix, then takes the first way each time."""
+
+    prefix: tuple[int, ...] = ()
+    taken: list[tuple[int, int]] = field(default_factory=list)
+    # how the calls of this statement ended, by the decisions before them: a replay comes to the same ends
+    ended: dict[tuple[object, ...], list[tuple[list[State], Value]]] = field(default_factory=dict)
+    calls: int = 0
+
+    def choose(self, ways: int) -> int:
+        at = len(self.taken)
+        # a replay may find fewer ways than before: what was learned meanwhile (an imported module) decides some
+        choice = min(self.prefix[at], ways - 1) if at < len(self.prefix) else 0
+        self.taken.append((choice, ways))
+        return choice
+
+    def others(self) -> Iterator[tuple[int, ...]]:
+        """The prefixes of the ways that this run left untried."""
+        for i in range(len(self.prefix), len(self.taken)):
+            for other in range(1, self.taken[i][1]):
+                yield (*(c for c, _ in self.taken[:i]), other)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """How control leaves a statement: "next", "return", "raise", "break" or "continue"."""
+
+    kind: str = "next"
+    value: Value = NONE
+    node: Node | None = None
+
+
+NEXT = Signal()
+
+
+@dataclass(slots=True)
+class Outcome:
+    state: State
+    signal: Signal = NEXT
+
+
+@dataclass(slots=True)
+class Activation:
+    """One run of one function body (or of a module's top level)."""
+
+    id: int
+    frame: int
+    path: str
+    function: Function | Lambda | None
+    owner: ClassVal | None = None
+    self_value: Value | None = None
+    outer_frames: tuple[int, ...] = ()
+    live: frozenset[str] | None = frozenset()  # names read after the block that runs; None: any may be
+    unrolled: int = 1  # how many runs of the loops around, together, the block that runs is one of
+    yields: list[Value] = field(default_factory=list)
+    result_comment: tuple[Written, Site] | None = None  # a comment in the body told the shape of the result
+
+
+Told = dict[str, tuple[str, ...]]  # a parameter -> a letter or "" for each axis that it has
+
+
+@dataclass(slots=True)
+class Entry:
+    """The function that runs as if called from outside: what an earlier run of it told, and where to learn more."""
+
+    told: Told = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)  # parameter of unknown rank -> the key of its shape
+    ends: list[State] = field(default_factory=list)  # what is known at the end of each way through it
+
+
+class Machine:
+    """All that one file's analysis shares: the project, the facts, the present state and activation."""
+
+    def __init__(self, project: Project, path: str) -> None:
+        from shapecheck.engine.calls import call  # these files import this one
+        from shapecheck.engine.expressions import evaluate
+        from shapecheck.engine.statements import execute
+
+        self._call, self._evaluate, self._execute = call, evaluate, execute
+        self.project = project
+        self.path = path
+        self.facts = Facts(path)
+        self.state = State()
+        self.kit = Learner(self)
+        self.oracle = Oracle()
+        self.stack: list[Frame] = []
+        self.activations: list[Activation] = []
+        self.modules: dict[str, dict[str, Any]] = {}
+        self.base_cache: dict[tuple[str, int], list[Value]] = {}
+        self.mro_cache: dict[tuple[str, int, int], list[Value]] = {}
+        self.bases_open = 0  # classes whose bases are being found
+        self.body_cache: dict[int, dict[str, Stmt]] = {}
+        self.computed: dict[str, Size] = {}  # an unknown value's key -> the size that it is, if it is one
+        self.spoken: dict[Size, str] = {}  # a compound size -> the variable that the author put it in
+        self.read_cache: dict[int, tuple[frozenset[str], ...]] = {}
+        self.nesting_cache: dict[int, bool] = {}
+        self.inner_cache: dict[int, frozenset[str]] = {}
+        self.mention_cache: dict[int, frozenset[str]] = {}
+        self.kept_alive: list[object] = []  # blocks whose identity is a key above
+        self.alias_cache: dict[str, dict[str, Expr]] = {}
+        self.outer_cache: dict[int, frozenset[str]] = {}
+        self.hints = self.facts.hints
+        self.authored = self.facts.authored
+        self.steps = 0
+        self.entry_steps = 0
+        self.idle_steps = 0  # of those of the entry, spent in calls that met no tensor
+        self.optional: set[str] = set()  # keys of parameters that may be None, and are no tensors if they are not
+        self.of_init = False  # is the entry an `__init__`, most of which meets none
+        self.entry_limit = STEPS_PER_ENTRY
+        self.ops_run = 0  # calls of torch, and of unknown things, that were stated
+        self.entry = Entry()
+        self.summaries = Summaries()
+        self.receivers: dict[int, tuple[Ref, State]] = {}  # class -> its instance with unknown arguments, for entries
+        self.shared_heap: dict[int, Instance] = {}  # objects that the top levels of other modules made
+        self.costly: set[int] = set()  # classes whose instances cost too much to make as an argument
+        self.entry_facts = 0  # how many facts there were when the present entry began
+        self.quiet = 0  # > 0: states no facts
+        self.site = Site(path, _NOWHERE)
+        self.op_name = ""
+        self.of_torch = False  # is the op that is run a function or method of torch, not an operator
+        self.frame_parents: dict[int, tuple[int, ...]] = {}
+        self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
+        self.last_serial = 1_000_000  # so that the texts of serial numbers sort as the numbers do
+        self.source_read = 0  # characters of other modules
+
+    # ---------------------------------------------------------------- services
+
+    @property
+    def max_depth(self) -> int:
+        return MAX_DEPTH
+
+    @property
+    def spent(self) -> bool:
+        return self.steps > STEPS_PER_FILE
+
+    @property
+    def narrowness(self) -> int:
+        """How few ways are told apart: the deeper the call, and the more this entry has cost already, the fewer."""
+        strain = bisect_right(STRAINED, self.entry_steps - self.idle_steps)
+        return min(min(len(self.stack), 3) + strain, 4)
+
+    @property
+    def constructs(self) -> bool:
+        """Does an `__init__` run that some code calls? All its ways end in one object, so they are joined early."""
+        function = self.here.function
+        return bool(self.stack) and isinstance(function, Function) and function.name == "__init__"
+
+    def outer_names(self, function: Function) -> frozenset[str]:
+        """Names that the function declares `global` or `nonlocal`."""
+        found = self.outer_cache.get(id(function))
+        if found is None:
+            found = self.outer_cache[id(function)] = frozenset(_outer_names(function.body))
+        return found
+
+    def fresh(self, hint: str = "") -> str:
+        """A new free symbol, or key of an unknown value."""
+        self.last_serial += 1
+        name = f"?{self.last_serial}"
+        if hint:
+            self.hints[name] = hint
+        return name
+
+    def unknown(self, hint: str = "") -> Unknown:
+        return Unknown(hint, self.fresh())
+
+    def serial(self) -> int:
+        self.last_serial += 1
+        return self.last_serial
+
+    def tick(self, cost: int = 1) -> None:
+        self.steps += cost
+        self.entry_steps += cost
+        if self.steps > STEPS_PER_FILE or self.entry_steps > self.entry_limit:
+            raise OutOfBudget
+        if self.entry_steps > STEPS_WITHOUT_TENSORS and len(self.facts.items) == self.entry_facts and not self.quiet:
+            raise OutOfBudget
+
+    @property
+    def here(self) -> Activation:
+        return self.activations[-1]
+
+    def path_ends(self) -> NoReturn:
+        raise PathEnds
+
+    def at(self, node: Node) -> Site:
+        return Site(self.here.path, node)
+
+    def state_fact(self, fact: Fact) -> None:
+        """Record a fact with where the run stands."""
+        if self.quiet:
+            return
+        self.ops_run += isinstance(fact, Called)
+        self.facts.items.append(
+            replace(fact, stack=tuple(self.stack), activation=self.here.id, path=tuple(self.state.path.items()))
+        )
+
+    def unsay(self, mark: int) -> None:
+        """Take back the names given since `mark`: shown alone they would pass for all that a line can give."""
+        self.facts.items[mark:] = [f for f in self.facts.items[mark:] if not isinstance(f, Assigned)]
+
+    def resolve(self, value: Value) -> Value:
+        return self.state.value(value)
+
+    def size(self, size: Size) -> Size:
+        return self.state.size(size)
+
+    @contextmanager
+    def silently(self) -> Iterator[None]:
+        self.quiet += 1
+        try:
+            yield
+        finally:
+            self.quiet -= 1
+
+    # --------------------------------------------------------------- statements
+
+    def run_block(self, body: Sequence[Stmt], state: State) -> list[Outcome]:
+        """Run statements from one state; every way through them is one outcome."""
+        live = [state]
+        done: list[Outcome] = []
+        here = self.here
+        outer = here.live
+        mark, waiting = len(self.facts.items), 0
+        try:
+            for stmt, read_later in zip(body, self.read_after(body)):
+                here.live = outer | read_later if outer is not None else None
+                after: list[State] = []
+                mark, waiting = len(self.facts.items), len(live)
+                for st in live:
+                    waiting -= 1
+                    for outcome in self.run_statement(stmt, st):
+                        if outcome.signal.kind == "next":
+                            after.append(outcome.state)
+                        else:
+                            done.append(outcome)
+                live = self.fewer(after)
+                if not live:
+                    break
+        except OutOfBudget:
+            if waiting:  # other ways through this statement were never run: what these gave is not all
+                self.unsay(mark)
+            raise
+        finally:
+            here.live = outer
+        return [*done, *(Outcome(s) for s in live)]
+
+    def read_inside(self, function: Function | Lambda) -> frozenset[str]:
+        """Names that functions nested in this one read: they may run at any time."""
+        found = self.inner_cache.get(id(function))
+        if found is None:
+            inner = [n for n in walk(function) if isinstance(n, (Function, Lambda)) and n is not function]
+            found = frozenset(n.id for f in inner for n in walk(f) if isinstance(n, Name))
+            self.inner_cache[id(function)] = found
+        return found
+
+    def mentioned(self, node: Node) -> frozenset[str]:
+        """Every name that a definition mentions."""
+        found = self.mention_cache.get(id(node))
+        if found is None:
+            found = self.mention_cache[id(node)] = frozenset(n.id for n in walk(node) if isinstance(n, Name))
+            self.kept_alive.append(node)
+        return found
+
+    def read_after(self, body: Sequence[Stmt]) -> tuple[frozenset[str], ...]:
+        """For each statement of a block: the names that the statements behind it mention."""
+        found = self.read_cache.get(id(body))
+        if found is None:
+            rows: list[frozenset[str]] = []
+            later: frozenset[str] = frozenset()
+            for stmt in reversed(body):
+                rows.append(later)
+                later |= frozenset(n.id for n in walk(stmt) if isinstance(n, Name))
+            found = self.read_cache[id(body)] = tuple(reversed(rows))
+            self.kept_alive.append(body)
+        return found
+
+    def run_statement(self, stmt: Stmt, state: State) -> list[Outcome]:
+        """All ways through one statement: as many runs as its inner choices ask for."""
+        outer = self.oracle
+        outcomes: list[Outcome] = []
+        pending: list[tuple[int, ...]] = [()]
+        mark = len(self.facts.items)
+        ended: dict[tuple[object, ...], list[tuple[list[State], Value]]] = {}
+        try:
+            while pending:
+                self.oracle = Oracle(pending.pop(), ended=ended)
+                self.state = state.copy()
+                depth = (len(self.stack), len(self.activations))
+                try:
+                    outcomes += self._execute(self, stmt)
+                except PathEnds:
+                    del self.stack[depth[0] :], self.activations[depth[1] :]
+                    outcomes.append(Outcome(self.state, Signal("raise")))
+                room = MAX_CHOICES[self.narrowness] - len(outcomes) - len(pending)
+                pending += list(self.oracle.others())[: max(room, 0)]
+        except OutOfBudget:
+            if outcomes or pending or next(self.oracle.others(), None) is not None:
+                self.unsay(mark)
+            raise
+        finally:
+            self.oracle = outer
+        return outcomes
+
+    def fewer(self, states: list[State]) -> list[State]:
+        """States that differ in nothing visible become one; too many become fewer by joining."""
+        if len(states) < 2:
+            return states
+        kept: list[State] = []
+        for s in states:
+            for i, k in enumerate(kept):
+                if same_world(k, s, self.here.frame, self.here.live):
+                    kept[i] = join_state(k, s, self.fresh)
+                    break
+            else:
+                kept.append(s)
+        most = 1 if self.constructs else MAX_STATES[self.narrowness]
+        if len(kept) > most > 1:
+            kept = self._by_ranks(kept, most)
+        while len(kept) > most:
+            last = kept.pop()
+            kept[-1] = join_state(kept[-1], last, self.fresh)
+        return kept
+
+    def _by_ranks(self, states: list[State], most: int) -> list[State]:
+        """Join such states first as agree in the ranks of all that is named here, the last ones before the first."""
+        frame = self.here.frame
+        kinds = [tuple((n, _rank_of(s.value(v))) for n, v in s.frames.get(frame, {}).items()) for s in states]
+        while len(states) > most:
+            later = range(len(states) - 1, 0, -1)
+            pair = next(((i, j) for j in later for i in range(j - 1, -1, -1) if kinds[i] == kinds[j]), None)
+            if pair is None:
+                return states
+            i, j = pair
+            states[i] = join_state(states[i], states.pop(j), self.fresh)
+            del kinds[j]
+        return states
+
+    def joined(self, states: list[State]) -> State:
+        out = states[0]
+        for s in states[1:]:
+            out = join_state(out, s, self.fresh)
+        return out
+
+    # -------------------------------------------------------------------- calls
+
+    def enter(
+        self,
+        closure: Closure,
+        node: Node,
+        name: str,
+        bind: Callable[[int], None],
+        *,
+        as_entry: bool = False,
+        given: Given | None = None,
+    ) -> Value:
+        """Run a project function's body on the present state and come back with its value.
+
+        `bind` fills the new frame. Several different results are a choice of the calling statement. A call that was
+        run before (`given` tells) is not run again: what it found is said of this one.
+        """
+        if (
+            self.shallow
+            or len(self.stack) >= MAX_DEPTH
+            or sum(a.function is closure.node for a in self.activations) > 1
+        ):
+            self.summaries.refused += 1
+            return self.unknown()
+        if given is not None:
+            summary = self.summaries.find(self, given)
+            if summary is not None:
+                self.tick(1 + len(summary.facts or ()) // 2)
+                return self._ended(closure.node, lambda: self.summaries.repeat(self, summary, given, node, name))
+        mark = None if given is None else self.summaries.mark(self, given, node)
+        self.summaries.entered.append((id(closure.node), len(self.stack)))
+        activation = Activation(
+            self.serial(),
+            self.serial(),
+            closure.path,
+            closure.node,
+            closure.owner,
+            closure.self_value,
+            self.scopes_of(closure.frame),
+            live=self.read_inside(closure.node),
+        )
+        self.frame_parents[activation.frame] = activation.outer_frames
+        if not as_entry:
+            self.stack.append(Frame(self.at(node), activation.id, name))
+        self.activations.append(activation)
+        site, op_name = self.site, self.op_name
+        spent, idle, ops = self.entry_steps, self.idle_steps, self.ops_run
+        try:
+            self.state.frames[activation.frame] = {}
+            self.state.axes[activation.id] = {}
+            bind(activation.frame)
+            return self._body(closure, activation, mark)
+        finally:
+            self.activations.pop()
+            if not as_entry:
+                self.stack.pop()
+            self.site, self.op_name = site, op_name
+            if ops == self.ops_run and not self.quiet and not self.of_init and self.entry_steps > spent:
+                self.idle_steps = idle + self.entry_steps - spent
+
+    def _body(self, closure: Closure, activation: Activation, mark: Mark | None) -> Value:
+        function = closure.node
+        if isinstance(function, Lambda):
+            return self.eval(function.body)
+        if mark is not None and mark.taken != (len(self.oracle.taken), self.oracle.calls):
+            mark = None  # a default value was a choice of the calling statement
+
+        def run() -> Ends:
+            ends = self._ends(function, activation)
+            return ends if mark is None else self.summaries.record(self, mark, activation.id, ends)
+
+        return self._ended(function, run)
+
+    def _ended(self, function: Function | Lambda, run: Callable[[], Ends]) -> Value:
+        """The value of a call, on the state in which it ended: one of the ways in which `run` says that it may end."""
+        oracle = self.oracle
+        at = (id(function), oracle.calls, *(choice for choice, _ in oracle.taken))
+        oracle.calls += 1
+        groups = oracle.ended.get(at)
+        if groups is None:
+            groups = run()
+            self.oracle = oracle
+            oracle.ended[at] = groups
+        if not groups:
+            return self.unknown()
+        pick = self.oracle.choose(min(len(groups), 4)) if len(groups) > 1 else 0
+        states, value = groups[pick]
+        if len(groups) > 4 and pick == 3:  # too many: the rest as one
+            for more, v in groups[4:]:
+                states, value = [*states, *more], join_value(value, v, self.fresh)
+        self.state = self.joined([s.copy() for s in states])
+        return value
+
+    def _ends(self, function: Function, activation: Activation) -> Ends:
+        """Run a body: the different results, each with the states that end in it. None at all: every way raises."""
+        from shapecheck.engine.contracts import on_return
+
+        outcomes = self.run_block(function.body, self.state.copy())
+        results: list[tuple[State, Value]] = []
+        for out in outcomes:
+            if out.signal.kind == "raise":
+                continue
+            self.state = out.state
+            value = out.state.value(out.signal.value if out.signal.kind == "return" else NONE)
+            value = on_return(self, function, value)
+            if out.signal.kind == "return":
+                self.state_fact(Returned(site=self.at(out.signal.node or function), name=function.name, value=value))
+            if activation.yields:
+                value = _generated(activation.yields, self.fresh)
+            results.append((out.state, value))
+        if not self.stack and len(self.activations) == 2:
+            self.entry.ends = [st for st, _ in results]
+        if not results:  # every way raises: what comes after is never reached
+            self.state = outcomes[0].state if outcomes else self.state
+            return []
+        if any(isinstance(v, (Tensor, Items, Mapping)) for _, v in results):
+            # None beside tensors is the answer to a missing input; its callers test for it or crash
+            results = [(st, v) for st, v in results if v != NONE]
+        if len(self.activations) == 2:  # the entry itself: all that its ways could teach is known
+            self._learned([st for st, _ in results])
+        groups: Ends = []
+        for st, value in results:
+            self._leave(st, activation)
+            for i, (states, have) in enumerate(groups):
+                if alike(have, value):
+                    states.append(st)
+                    groups[i] = (states, join_value(have, value, self.fresh) if have != value else have)
+                    break
+            else:
+                groups.append(([st], value))
+        return [
+            (states, _merge_made(value, [v for _, v in results if alike(v, value)]))
+            if len(states) > 1 and isinstance(value, Tensor)
+            else (states, value)
+            for states, value in groups
+        ]
+
+    def _learned(self, states: list[State]) -> None:
+        """Note the ranks that unknown shapes turned out to have on every way that comes to an end."""
+        for key in states[0].shapes:
+            if all(key in s.shapes for s in states):
+                shape, *others = [s.shape(Partial(key=key)) for s in states]
+                for other in others:
+                    shape = join_shape(shape, other, self.fresh)
+                if isinstance(shape, tuple):
+                    self.facts.later[key] = shape
+
+    def _leave(self, state: State, activation: Activation) -> None:
+        """Forget the frame, unless a function defined in it may still look there."""
+        state.axes.pop(activation.id, None)
+        if activation.function is not None and not self.has_inner(activation.function):
+            state.frames.pop(activation.frame, None)
+
+    def has_inner(self, function: Function | Lambda) -> bool:
+        found = self.nesting_cache.get(id(function))
+        if found is None:
+            found = any(isinstance(n, (Function, Lambda)) for n in walk(function) if n is not function)
+            self.nesting_cache[id(function)] = found
+        return found
+
+    def scopes_of(self, frame: int) -> tuple[int, ...]:
+        """The frame and those around it, innermost first."""
+        if frame == 0:
+            return ()
+        for a in reversed(self.activations):
+            if a.frame == frame:
+                return (frame, *a.outer_frames)
+        return (frame, *self.frame_parents.get(frame, ()))
+
+    # ----------------------------------------------------------------- dispatch
+
+    def eval(self, expr: Expr) -> Value:
+        return self._evaluate(self, expr)
+
+    def call(self, func: Value, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
+        return self._call(self, func, args, kwargs, node)
+
+    def made(self, tensor: Tensor, op: str, args: dict[str, object]) -> Tensor:
+        return tensor.with_(made=Made(op, args, self.site, self.here.id))
+
+
+def _rank_of(value: Value) -> object:
+    match value:
+        case Tensor():
+            return value.rank
+        case Items(items=items):
+            return len(items), sum(isinstance(i, Tensor) and i.rank is not None for i in items)
+        case _:
+            return value == NONE
+
+
+def _outer_names(body: Sequence[Stmt]) -> Iterator[str]:
+    for stmt in body:
+        match stmt:
+            case Scope(kind="global" | "nonlocal", names=names):
+                yield from names
+            case Branch():
+                yield from _outer_names(stmt.body)
+                yield from _outer_names(stmt.orelse)
+            case Loop() | With() | Try():
+                yield from _outer_names(stmt.body)
+
+
+def _merge_made(value: Tensor, all_values: list[Value]) -> Tensor:
+    """One value for equal shapes from several ways: its history stands only if all ways have the same kind of one."""
+    ops = {v.made.op if v.made else None for v in all_values if isinstance(v, Tensor)}
+    contents = {v.content for v in all_values if isinstance(v, Tensor)}
+    return value.with_(
+        made=value.made if len(ops) == 1 else None, content=value.content if len(contents) == 1 else None
+    )
+
+
+def _generated(yields: list[Value], fresh: Callable[[str], str]) -> Value:
+    from shapecheck.engine.values import Many
+
+    item = yields[0]
+    for y in yields[1:]:
+        item = join_value(item, y, fresh)
+    return Many(item, None, "generator")
+
+
+_NOWHERE = Node()

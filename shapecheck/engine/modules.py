@@ -1,0 +1,137 @@
+"""Classes: their members and bases; expressions evaluated where a class or module stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shapecheck.engine.values import ClassVal, Extern, Value
+from shapecheck.source.program import Bind, Branch, Class, Expr, Function, Name, Stmt
+
+if TYPE_CHECKING:
+    from shapecheck.engine.machine import Machine
+
+# --------------------------------------------------------------------- classes
+
+
+def class_body(cls: ClassVal) -> dict[str, Stmt]:
+    """The statements of a class body by the name that each binds; a later one wins."""
+    found: dict[str, Stmt] = {}
+    _collect(cls.node.body, found)
+    return found
+
+
+def _collect(body: tuple[Stmt, ...], found: dict[str, Stmt]) -> None:
+    for stmt in body:
+        match stmt:
+            case Function(name=name):
+                if not any(_last(d) == "overload" for d in stmt.decorators) and not any(
+                    _last(d) in ("setter", "deleter") for d in stmt.decorators
+                ):
+                    found[name] = stmt
+            case Class(name=name):
+                found[name] = stmt
+            case Bind(targets=targets):
+                for t in targets:
+                    if isinstance(t, Name):
+                        found[t.id] = stmt
+            case Branch():
+                _collect(stmt.orelse, found)
+                _collect(stmt.body, found)
+
+
+def _last(expr: Expr) -> str:
+    from shapecheck.source.program import Attr, Call
+
+    match expr:
+        case Attr(name=name):
+            return name
+        case Name(id=name):
+            return name
+        case Call(func=func):
+            return _last(func)
+        case _:
+            return ""
+
+
+def decorator_names(node: Function | Class) -> tuple[str, ...]:
+    return tuple(_last(d) for d in node.decorators)
+
+
+def bases(m: Machine, cls: ClassVal) -> list[Value]:
+    """The values of the base classes."""
+    key = (cls.path, id(cls.node))
+    if key in m.base_cache:
+        return m.base_cache[key]
+    m.base_cache[key] = []  # a class that inherits from itself ends here
+    out: list[Value] = []
+    m.bases_open += 1
+    try:
+        for arg in cls.node.bases:
+            if arg.keyword is None and not arg.star:
+                out.append(in_module(m, cls.path, cls.frame, arg.value))
+    finally:
+        m.bases_open -= 1
+    m.base_cache[key] = out
+    return out
+
+
+def in_module(m: Machine, path: str, frame: int, expr: Expr) -> Value:
+    """Evaluate an expression as if it stood at the top level of that module (or in that frame)."""
+    from shapecheck.engine.machine import Activation
+
+    with m.silently():
+        m.activations.append(Activation(m.serial(), frame or -1, path, None, outer_frames=m.scopes_of(frame)))
+        try:
+            return m.eval(expr)
+        finally:
+            m.activations.pop()
+
+
+def mro(m: Machine, cls: ClassVal) -> list[Value]:
+    """The class and its bases, depth first, left to right, each once; external ones as `Extern`."""
+    key = (cls.path, id(cls.node), cls.frame)
+    known = m.mro_cache.get(key)
+    if known is not None:
+        return known
+    opened = m.bases_open
+    out: list[Value] = []
+    pending: list[Value] = [cls]
+    while pending and len(out) < 40:
+        c = pending.pop(0)
+        if c in out:
+            continue
+        out.append(c)
+        if isinstance(c, ClassVal):
+            pending = bases(m, c) + pending
+    if not opened:  # else a class around this one is about to learn its bases
+        m.mro_cache[key] = out
+    return out
+
+
+def find_member(m: Machine, cls: ClassVal, name: str, after: ClassVal | None = None) -> tuple[ClassVal, Stmt] | None:
+    """The statement that binds `name` in the class or the nearest base; `after` starts behind that class (super)."""
+    skipping = after is not None
+    for c in mro(m, cls):
+        if skipping:
+            skipping = c != after
+            continue
+        if isinstance(c, ClassVal):
+            key = id(c.node)
+            body = m.body_cache.get(key)
+            if body is None:
+                body = m.body_cache[key] = class_body(c)
+            if name in body:
+                return c, body[name]
+    return None
+
+
+def external_bases(m: Machine, cls: ClassVal) -> list[str]:
+    """Dotted names of the bases that are not of the project ("torch.nn.Module")."""
+    return [c.name for c in mro(m, cls) if isinstance(c, Extern)]
+
+
+def is_module_class(m: Machine, cls: ClassVal) -> bool:
+    """Is this (as far as can be seen) a `torch.nn.Module`: calling an instance runs its `forward`."""
+    if find_member(m, cls, "__call__") is not None:
+        return False
+    return find_member(m, cls, "forward") is not None

@@ -1,0 +1,1 @@
+"""What a rule is, which rules there are, and what a finding becomes: places, suppressions, fixes."""

@@ -1,0 +1,163 @@
+"""The final record of a finding: plain text and numbers, picklable, ready to be printed, cached or sent elsewhere.
+
+A `Finding` points at nodes; a `Diagnostic` at rows and columns, both counted from 1, columns in characters.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from shapecheck.findings.rule import Severity
+from shapecheck.source.text import Location
+
+Json: TypeAlias = Any
+HOME = "https://github.com/torch-shapecheck/torch-shapecheck"
+
+
+def shown(path: str) -> str:
+    """The name by which a file is reported: relative where it lies under the working directory."""
+    here = os.getcwd()
+    return os.path.relpath(path, here) if path.startswith(here.rstrip(os.sep) + os.sep) else path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """From `start` up to, not including, `end`. `path` is absolute, `filename` as a user reads it."""
+
+    path: str
+    start: Location
+    end: Location
+
+    @property
+    def filename(self) -> str:
+        return shown(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Caret:
+    """A marked part of an excerpt with the text beside it, mostly a shape."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A sentence of evidence, and where it was learned when it was learned somewhere."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextEdit:
+    """Put `content` in the place of `span`. An insertion has an empty span."""
+
+    span: Span
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextFix:
+    """Edits that belong together. `imports` are lines that the new text needs."""
+
+    message: str
+    safe: bool
+    edits: tuple[TextEdit, ...]
+    imports: tuple[str, ...] = ()
+
+    @property
+    def applicability(self) -> str:
+        return "safe" if self.safe else "unsafe"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    span: Span
+    labels: tuple[Caret, ...] = ()
+    notes: tuple[Remark, ...] = ()
+    condition: str = ""
+    help: str = ""
+    fix: TextFix | None = None
+
+    @property
+    def path(self) -> str:
+        return self.span.path
+
+    @property
+    def filename(self) -> str:
+        return self.span.filename
+
+    @property
+    def location(self) -> Location:
+        return self.span.start
+
+    @property
+    def end_location(self) -> Location:
+        return self.span.end
+
+    @property
+    def url(self) -> str:
+        return f"{HOME}/blob/main/docs/rules.md#{self.code.lower()}"
+
+    @property
+    def sentence(self) -> str:
+        """The message with its condition, for formats that have one line."""
+        return f"{self.message} (only right when {self.condition})" if self.condition else self.message
+
+    @property
+    def order(self) -> tuple[Span, str, str]:
+        return self.span, self.code, self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a file could not be checked, or not wholly. Goes to stderr; the run exits 2."""
+
+    path: str
+    message: str
+    location: Location | None = None
+
+    def __str__(self) -> str:
+        at = f":{self.location.row}:{self.location.column}" if self.location else ""
+        return f"{shown(self.path)}{at}: {self.message}"
+
+
+# ------------------------------------------------------------ to and from plain data, for the cache
+
+
+def to_plain(diagnostic: Diagnostic) -> Json:
+    return {**asdict(diagnostic), "severity": diagnostic.severity.value}
+
+
+def diagnostic_from(plain: Json) -> Diagnostic:
+    """The inverse of `to_plain`. Raises KeyError, TypeError or ValueError on anything else."""
+    fix = plain["fix"]
+    return Diagnostic(
+        plain["code"],
+        plain["name"],
+        Severity(plain["severity"]),
+        plain["message"],
+        _span(plain["span"]),
+        tuple(Caret(_span(label["span"]), label["text"]) for label in plain["labels"]),
+        tuple(Remark(note["message"], note["span"] and _span(note["span"])) for note in plain["notes"]),
+        plain["condition"],
+        plain["help"],
+        fix
+        and TextFix(
+            fix["message"],
+            fix["safe"],
+            tuple(TextEdit(_span(edit["span"]), edit["content"]) for edit in fix["edits"]),
+            tuple(fix["imports"]),
+        ),
+    )
+
+
+def _span(plain: Json) -> Span:
+    return Span(plain["path"], Location(**plain["start"]), Location(**plain["end"]))

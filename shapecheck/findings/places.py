@@ -1,0 +1,150 @@
+"""From findings, which point at nodes, to diagnostics, which point at rows and columns.
+
+Positions are computed here and only here: for files with findings alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from shapecheck.engine.values import Site
+from shapecheck.findings.diagnostic import Caret, Diagnostic, Remark, Span, TextFix
+from shapecheck.findings.fixes import resolve
+from shapecheck.findings.marks import Ignore, Malformed, matches
+from shapecheck.findings.marks import read as read_marks
+from shapecheck.findings.rule import LEVELS, Finding, Severity
+from shapecheck.source.imports import Project
+from shapecheck.source.positions import Positions, spans
+from shapecheck.source.program import Program
+from shapecheck.source.text import Location, Source, decode
+
+UNUSED = ("SC001", "unused-suppression")
+
+
+class Places:
+    """The texts and positions that the findings of one checked file need."""
+
+    def __init__(self, program: Program, source: bytes, project: Project) -> None:
+        self._path = program.path
+        self._program = program
+        self._project = project
+        self._sources: dict[str, Source] = {program.path: decode(source)}
+        self._spans: dict[int, Span] = {}
+
+    def source(self, path: str) -> Source:
+        if path not in self._sources:
+            self._sources[path] = decode(Path(path).read_bytes())
+        return self._sources[path]
+
+    def span(self, site: Site) -> Span:
+        return self._spans[id(site.node)]
+
+    def diagnostics(self, findings: Sequence[Finding]) -> Iterator[Diagnostic]:
+        """The findings that no other one covers, resolved. Of several with one code at one place the gravest stays."""
+        self._resolve(findings)
+        best: dict[tuple[str, Span], Finding] = {}
+        for finding in sorted(findings, key=lambda f: -LEVELS[f.severity]):
+            best.setdefault((finding.code, self.span(finding.site)), finding)
+        covered = {
+            (code, span.path, span.start.row)
+            for finding in best.values()
+            for code in finding.covers
+            for span in map(self.span, [finding.site, *(note.site for note in finding.notes if note.site)])
+        }
+        kept = [
+            (finding, span)
+            for (_, span), finding in best.items()
+            if (finding.code, span.path, span.start.row) not in covered
+        ]
+        for (finding, span), *others in _by_cause(kept):
+            notes = [Remark(note.message, self.span(note.site) if note.site else None) for note in finding.notes]
+            yield Diagnostic(
+                finding.code,
+                finding.name,
+                finding.severity,
+                finding.message,
+                span,
+                tuple(Caret(self.span(label.site), label.text) for label in finding.labels),
+                (*notes, *(Remark("the same here", other) for _, other in others)),
+                finding.condition,
+                finding.help,
+                self._fix(finding),
+            )
+
+    def _fix(self, finding: Finding) -> TextFix | None:
+        if finding.fix is None or finding.site.path != self._path:  # another file is fixed when it is checked itself
+            return None
+        return resolve(finding.fix, self._path, self.span, self.source(self._path))
+
+    def unsilenced(
+        self, diagnostics: Iterable[Diagnostic], active: Collection[tuple[str, str]] | None
+    ) -> list[Diagnostic]:
+        """Those that no `# shapecheck: ignore` silences; with `active` rules, also what the marks say in vain."""
+        kept: list[Diagnostic] = []
+        used: set[Ignore] = set()
+        marks = {path: read_marks(source.text) for path, source in self._sources.items()}
+        for diagnostic in diagnostics:
+            silencing = [
+                mark
+                for mark in marks.get(diagnostic.path, ())
+                if isinstance(mark, Ignore) and mark.silences(diagnostic.location.row, diagnostic.code, diagnostic.name)
+            ]
+            used.update(silencing if diagnostic.path == self._path else ())
+            if not silencing:
+                kept.append(diagnostic)
+        if active is not None:
+            for mark in marks[self._path]:
+                match mark:
+                    case Malformed(row, column, text):
+                        kept.append(self._vain(row, column, f"`{text}` is no comment that shapecheck knows"))
+                    case Ignore(row, column, codes) if mark not in used and (
+                        not codes or any(matches(*rule, codes) for rule in active)
+                    ):
+                        what = f"nothing is found here for {', '.join(codes)}" if codes else "nothing is found here"
+                        kept.append(self._vain(row, column, f"this suppression is not needed: {what}"))
+        return kept
+
+    def _vain(self, row: int, column: int, message: str) -> Diagnostic:
+        at = Location(row, column)
+        line = self._sources[self._path].lines[row - 1]
+        return Diagnostic(*UNUSED, Severity.WARNING, message, Span(self._path, at, Location(row, len(line) + 1)))
+
+    def _resolve(self, findings: Iterable[Finding]) -> None:
+        sites: dict[str, dict[int, Site]] = {}
+        for site in (site for finding in findings for site in _sites(finding)):
+            sites.setdefault(site.path, {})[id(site.node)] = site
+        for path, wanted in sites.items():
+            self.source(path)
+            programs = [self._program] if path == self._path else []
+            programs += filter(None, [self._project.program(path)] if path in self._project.read else [])
+            trees = [spans(program) for program in programs]  # two when the file is imported by what it imports
+            for site in wanted.values():
+                self._spans[id(site.node)] = _span(site, trees)
+
+
+def _by_cause(found: Sequence[tuple[Finding, Span]]) -> list[list[tuple[Finding, Span]]]:
+    """The findings of one cause together, the gravest and then the first of them in front."""
+    groups: dict[object, list[tuple[Finding, Span]]] = {}
+    for finding, span in sorted(found, key=lambda f: (-LEVELS[f[0].severity], f[1].path, f[1].start.row)):
+        key = (finding.code, span.path, *finding.cause) if finding.cause else (finding.code, span)
+        groups.setdefault(key, []).append((finding, span))
+    return list(groups.values())
+
+
+def _span(site: Site, trees: Iterable[Positions]) -> Span:
+    for tree in trees:
+        with suppress(KeyError):
+            at = tree.span(site.node)
+            return Span(site.path, Location(at.row, at.column), Location(at.end_row, at.end_column))
+    raise LookupError(f"a finding points at a {type(site.node).__name__} that is not in {site.path}")
+
+
+def _sites(finding: Finding) -> Iterator[Site]:
+    yield finding.site
+    yield from (label.site for label in finding.labels)
+    yield from (note.site for note in finding.notes if note.site)
+    for edit in finding.fix.edits if finding.fix else ():
+        yield edit.site
+        yield from (site for _, site in edit.parts)
