@@ -23,6 +23,7 @@ else:
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINT = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
+HOSTED = r"https://(?:github|raw\.githubusercontent)\.com/torch-shapecheck/torch-shapecheck(?:/blob)?/main"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -108,8 +109,18 @@ def test_the_hook_is_the_one_that_the_readme_names() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"(?:\]\(|^\[[^\]]+\]: )([^)#\s]+)", text, re.MULTILINE):
+        own = re.fullmatch(rf"{HOSTED}/(.+)", target)
+        assert own is None or (ROOT / own[1]).is_file(), target
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_the_readme_holds_on_a_package_index() -> None:
+    """There, a path relative to the repository leads nowhere."""
+    targets = re.findall(r"(?:\]\(|^\[[^\]]+\]: )(\S+)", README, re.MULTILINE)
+    assert targets
+    assert [t for t in targets if not t.startswith("https://")] == []
 
 
 def test_what_is_quoted_is_up_to_date() -> None:

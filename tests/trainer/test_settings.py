@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,15 @@ def test_every_setting_is_described_and_documented():
     page = (Path(__file__).parents[2] / "docs" / "trainer.md").read_text(encoding="utf-8")
     for name, kind, default, meaning in describe():
         assert f"| `{name}` | {kind.replace('|', 'or')} | `{default}` | {meaning} |" in page, name
+
+
+def test_without_its_extras_the_command_says_what_to_install(tmp_path: Path) -> None:
+    """A base install has typer, and neither torch nor yaml."""
+    hidden = "import sys, importlib.util as u\nfind = u.find_spec\n"
+    hidden += "u.find_spec = lambda n, p=None: None if n in ('torch', 'yaml') else find(n, p)\n"
+    hidden += "sys.argv = ['reference-trainer', '--help']\nfrom reference_trainer.__main__ import main\nmain()\n"
+    ran = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: reference-trainer needs torch, yaml: install ")
+    assert "[trainer]" in ran.stderr
+    assert "Traceback" not in ran.stderr
