@@ -12,6 +12,7 @@ import typer
 import yaml
 
 from .modes import Mode
+from .refusal import Refusal, printable, reason_of
 from .settings import SettingsError, describe, load, to_plain
 
 app = typer.Typer(
@@ -25,23 +26,30 @@ app.add_typer(data_app, name="data")
 
 ConfigFile = Annotated[Path | None, typer.Argument(help="YAML or TOML file with sections loss, data, model, train.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override: section.name=value; repeat.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of the run: log, checkpoints, tokenizer, prepared data.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run: log, checkpoints, prepared data.")]
 
 
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn expected refusals into one sentence and exit code 2."""
-    from .checkpoint import BrokenCheckpoint
+    """Turn expected refusals into one sentence and their exit code."""
     from .oracles import WrongLoss
-    from .rows import BadRow
-    from .watch import NotFinite
-    from .wordnet import WordNetMissing
+    from .stop import Stopped
 
     try:
         yield
-    except (SettingsError, BrokenCheckpoint, WrongLoss, BadRow, WordNetMissing, NotFinite) as error:
+    except Refusal as error:
+        if not error.told:
+            typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(error.code) from None
+    except WrongLoss as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(3 if isinstance(error, NotFinite) else 2) from None
+        raise typer.Exit(2) from None
+    except Stopped as stopped:
+        if os.environ.get("RANK", "0") == "0":
+            typer.echo(f"stopped by {stopped}", err=True)
+        raise typer.Exit(stopped.code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -57,11 +65,8 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar; log.jsonl is written all the same.")] = False,
 ) -> None:
     """Train. The resolved settings are printed, saved and hashed into every checkpoint."""
-    try:
+    with _refusals():
         settings = load(config, overrides or ())
-    except SettingsError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
     if os.environ.get("RANK", "0") == "0":
         typer.echo(yaml.safe_dump(to_plain(settings), sort_keys=False), err=True)
         typer.echo(f"settings sha256 {settings.digest()}", err=True)
@@ -207,19 +212,20 @@ def encode(
 
     from .trained import encode as embed
     from .trained import load_trained
+    from .whole import whole_file
 
     with _refusals():
         trained = load_trained(run)
         try:
             text = texts.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{texts}: {error}") from error
+            raise SettingsError(f"{printable(texts)} can't be read: {reason_of(error)}") from error
         if not text:
             raise SettingsError(f"{texts} holds no line")
-    lines = text.removesuffix("\n").split("\n")  # not splitlines, which also cuts at form feeds and the like
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("wb") as file:
-        np.save(file, embed(trained, lines, as_query).numpy())
+        lines = text.removesuffix("\n").split("\n")  # not splitlines, which also cuts at form feeds and the like
+        embedded = embed(trained, lines, as_query).numpy()
+        with whole_file(out) as file:
+            np.save(file, embedded)
     typer.echo(f"{out} {len(lines)} embeddings")
 
 

@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+from .refusal import Unusable, printable, reason_of
 from .settings import SettingsError
+from .whole import write_text, writing
 
 
 class Display(Protocol):
@@ -40,37 +42,45 @@ class Journal:
         self._path = out / "log.jsonl"
         if self._path.exists():
             self._rewind(step)
-        self._file = self._path.open("a", encoding="utf-8")
         self._board = _board(out, step) if tensorboard else None
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         record = {"kind": kind, "step": step, "time": round(time.time(), 3), **values}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
         if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, float):
-                    self._board.add_scalar(f"{kind}/{name}", value, step)
+            with writing(self._path.parent / "tensorboard"):
+                for name, value in values.items():
+                    if isinstance(value, float):
+                        self._board.add_scalar(f"{kind}/{name}", value, step)
 
     def close(self) -> None:
-        self._file.close()
         if self._board is not None:
             self._board.close()
 
     def _rewind(self, step: int) -> None:
-        kept = [line for line in read(self._path.parent) if line["step"] <= step]
-        if step == 0:
-            kept = []
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        kept = [line for line in read(self._path.parent) if line["step"] <= step] if step else []
+        write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read(out: Path) -> list[dict[str, Any]]:
     """Every whole record of a run's log; a last line that was cut off by a kill is left out."""
-    records = []
-    for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            records.append(json.loads(line))
-    return records
+    path = out / "log.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"{printable(path)} can't be read: {reason_of(error)}") from error
+    return [_record(line, f"{printable(path)}:{number}") for number, line in enumerate(lines, start=1)]
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("step"), int) or "kind" not in found:
+        raise Unusable(f"{where} is no record of a run's log: mend that line, or move the file away")
+    return found
 
 
 def _board(out: Path, step: int) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -59,6 +62,25 @@ def load_tokenizer(model: ModelSettings) -> PreTrainedTokenizerFast:
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise SettingsError(f"model.tokenizer: {name} has no fast tokenizer")
     return tokenizer
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A tokenizer as the files that transformers reads back, and the sha256 of what it does to a text."""
+
+    files: dict[str, bytes]
+    sha256: str
+
+
+def saved(tokenizer: PreTrainedTokenizerFast) -> Saved:
+    """Without the truncation and padding that encoding texts sets."""
+    backend: Any = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    with tempfile.TemporaryDirectory() as name:
+        tokenizer.save_pretrained(name)
+        files = {path.name: path.read_bytes() for path in sorted(Path(name).iterdir())}
+    return Saved(files, hashlib.sha256(backend.to_str().encode()).hexdigest())
 
 
 def pad_of(tokenizer: PreTrainedTokenizerFast) -> int:

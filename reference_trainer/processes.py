@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from .encoder import Encoder
 from .models import blocks_of
+from .refusal import Refusal
 from .settings import Parallel
 from .world import Alone, Ranks, World
 
@@ -39,6 +40,23 @@ def joined() -> Iterator[tuple[World, torch.device]]:
         yield Ranks(dist.get_rank(), dist.get_world_size()), device
     finally:
         dist.destroy_process_group()
+
+
+def first_alone(world: World, act: Callable[[], Any]) -> Any:
+    """The first process acts while the others wait; all get its answer, or its refusal."""
+    if world.size == 1:
+        return act()
+    told: list[Any] = [None, None]
+    if world.rank == 0:
+        try:
+            told[0] = act()
+        except Refusal as refusal:
+            told[1] = refusal
+    dist.broadcast_object_list(told, 0)
+    if isinstance(told[1], Refusal):
+        told[1].told = world.rank != 0
+        raise told[1]
+    return told[0]
 
 
 def share(encoder: Encoder, parallel: Parallel, world: World, device: torch.device) -> nn.Module:

@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from .refusal import Refusal, printable, reason_of
 from .settings import BadRows, DataSettings, SettingsError
 
 
-class BadRow(ValueError):
+class BadRow(Refusal):
     """A row can't be used, and rows are to be refused rather than skipped; the message names the file and line."""
 
 
@@ -106,9 +107,11 @@ def _records(data: DataSettings, source: str) -> Iterator[tuple[str, Any]]:
         try:
             with _open(path) as lines:
                 for number, line in enumerate(lines, start=1):
-                    yield f"{path.name}:{number}", line
+                    yield f"{printable(path.name)}:{number}", line
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise SettingsError(f"data: {path} can't be read after line {number}: {error}") from error
+            raise SettingsError(
+                f"data: {printable(path)} can't be read after line {number}: {reason_of(error)}"
+            ) from error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -133,8 +136,8 @@ def _hub_records(source: str, streaming: bool) -> Iterator[tuple[str, Any]]:
         loaded: Iterable[Any] = datasets.load_dataset(name, config or None, split=split or "train", streaming=streaming)
         for number, record in enumerate(loaded, start=1):
             yield f"{name}:{number}", record
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"data: {source} can't be read after row {number}: {error}") from error
+    except Exception as error:  # the library passes on whatever its readers raise
+        raise SettingsError(f"data: {source} can't be read after row {number}: {reason_of(error)}") from error
 
 
 def _usable(found: Any, where: str, negatives: int, accounting: Accounting) -> Row | str:
@@ -164,6 +167,8 @@ def _usable(found: Any, where: str, negatives: int, accounting: Accounting) -> R
         return "no pos"
     if not all(text.strip() for text in (query, *positives, *negative_texts)):
         return "empty text"
+    if not all(_is_unicode(text) for text in (query, *positives, *negative_texts)):
+        return "half a character: a lone surrogate such as \\ud800 in a text"
     try:
         positive_scores = _scores(found.get("pos_scores"), len(positives))
         negative_scores = _scores(found.get("neg_scores"), len(negative_texts))
@@ -187,6 +192,14 @@ def _usable(found: Any, where: str, negatives: int, accounting: Accounting) -> R
 
 def _texts(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _distinct_negatives(positives: Iterable[str], negatives: list[str]) -> list[int]:

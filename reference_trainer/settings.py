@@ -24,6 +24,7 @@ import yaml
 
 from .fused import Fused
 from .modes import Mode
+from .refusal import Refusal
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,7 +32,7 @@ else:
     import tomli as tomllib
 
 
-class SettingsError(ValueError):
+class SettingsError(Refusal):
     """A setting is unknown, has the wrong type, or contradicts another; the message names it."""
 
 

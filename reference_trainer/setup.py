@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from dataclasses import dataclass
@@ -10,18 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from .encoder import Encoder
 from .journal import Display
-from .models import load_encoder, load_tokenizer, pad_of
+from .models import Saved, load_encoder, load_tokenizer, pad_of, saved
 from .oracles import ByAutograd, ByCache, ByProcesses, configured, judge, require, small
-from .processes import share
+from .processes import first_alone, share
 from .replay import crossed_batch
 from .sampler import Sampler
 from .settings import Distill, Settings, SettingsError
-from .tokens import Store, prepare
+from .tokens import Store, build_store, read_store
 from .world import Alone, World
 
 
@@ -37,6 +37,7 @@ class Run:
     log_scale: Tensor
     optimizer: torch.optim.Optimizer
     scale_optimizer: torch.optim.Optimizer | None
+    tokenizer: Saved
     sampler: Sampler
     dev: Store | None
     pad: int
@@ -77,8 +78,7 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
         display.say(f"start-up oracles: the loss is the declared one ({1e3 * (time.perf_counter() - began):.0f} ms)")
     tokenizer = load_tokenizer(settings.model)
     pad = pad_of(tokenizer)
-    if world.rank == 0:
-        tokenizer.save_pretrained(str(out / "tokenizer"))
+    kept = saved(tokenizer)
     store = _prepared(settings, settings.data.source, tokenizer.backend_tokenizer, out, world)
     display.say("\n".join(store.report))
     dev_source = settings.data.dev or ("wordnet:dev" if settings.data.source == "wordnet" else "")
@@ -103,17 +103,15 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
     scale_optimizer = torch.optim.AdamW([log_scale], hyper.learning_rate, weight_decay=0.0) if learns else None
     torch.manual_seed(hyper.seed + world.rank)  # dropout differs from process to process
     model.train()
-    return Run(settings, out, world, device, model, log_scale, optimizer, scale_optimizer, sampler, dev, pad, display)
+    return Run(
+        settings, out, world, device, model, log_scale, optimizer, scale_optimizer, kept, sampler, dev, pad, display
+    )  # fmt: skip
 
 
 def _prepared(settings: Settings, source: str, tokenizer: Any, out: Path, world: World) -> Store:
     """The token store of a source; the first process builds it while the others wait."""
-    folder = out / "prepared"
-    if world.rank == 0:
-        store = prepare(settings.data, source, tokenizer, folder)
-    if world.size > 1:
-        dist.barrier()
-    return store if world.rank == 0 else prepare(settings.data, source, tokenizer, folder)
+    make = functools.partial(build_store, settings.data, source, tokenizer, out / "prepared")
+    return read_store(first_alone(world, make))
 
 
 def _require_scores(settings: Settings, store: Store) -> None:

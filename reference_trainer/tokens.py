@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,6 +23,7 @@ import numpy.typing as npt
 
 from .rows import Accounting, Row, read_rows, source_files
 from .settings import DataSettings, SettingsError, to_plain
+from .whole import save_array, whole_folder
 
 Ints = npt.NDArray[np.int64]
 
@@ -50,6 +48,7 @@ class Store:
     negative_scores: npt.NDArray[np.float32]
     where: list[str]
     report: list[str]
+    sha256: str  # of the arrays: what a run trains on, wherever it was read from
 
     def __len__(self) -> int:
         return len(self.query)
@@ -64,28 +63,34 @@ class Store:
 
 
 def prepare(data: DataSettings, source: str, tokenizer: Any, folder: Path) -> Store:
-    """Build the store in folder, or read it if it is there already. BadRow and SettingsError as read_rows raises them.
+    """The store of a source, built inside folder unless it is there."""
+    return read_store(build_store(data, source, tokenizer, folder))
 
-    tokenizer is a `tokenizers.Tokenizer`. The folder appears whole or not at all.
+
+def build_store(data: DataSettings, source: str, tokenizer: Any, folder: Path) -> Path:
+    """Build the store inside folder unless it is there; returns its place. BadRow and SettingsError as of read_rows.
+
+    tokenizer is a `tokenizers.Tokenizer`. The store appears whole or not at all, and is made anew if it can't be read.
     """
     home = folder / _digest(data, source, tokenizer)
-    if not home.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder))
-        try:
+    if not _whole(home):
+        with whole_folder(home) as staging:
             _write(staging, data, source, tokenizer)
-            os.replace(staging, home)
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
-    return read_store(home)
+    return home
 
 
 def read_store(home: Path) -> Store:
     """Memory-map a prepared store."""
     about = json.loads((home / "where.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-    return Store(**arrays, where=about["where"], report=about["report"])
+    return Store(**arrays, where=about["where"], report=about["report"], sha256=about["sha256"])
+
+
+def _whole(home: Path) -> bool:
+    try:
+        return bool(read_store(home).sha256)
+    except (OSError, EOFError, SyntaxError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def encode_texts(tokenizer: Any, texts: list[str], prompt: str, length: int) -> list[list[int]]:
@@ -132,9 +137,12 @@ def _write(staging: Path, data: DataSettings, source: str, tokenizer: Any) -> No
     for name in _ARRAYS[2:]:
         column = getattr(building, name)
         arrays[name] = np.array(column, dtype=np.float32 if column.typecode == "f" else np.int64)
+    digest = hashlib.sha256()
     for name, values in arrays.items():
-        np.save(staging / f"{name}.npy", values)
-    about = {"where": building.where, "report": accounting.lines()}
+        save_array(values, staging / f"{name}.npy")
+        digest.update(f"{name} {values.dtype} {values.shape} ".encode())
+        digest.update(values.data)
+    about = {"where": building.where, "report": accounting.lines(), "sha256": digest.hexdigest()}
     (staging / "where.json").write_text(json.dumps(about), encoding="utf-8")
 
 
@@ -164,5 +172,5 @@ def _digest(data: DataSettings, source: str, tokenizer: Any) -> str:
     if not source.startswith("hf:"):
         for path in source_files(source):
             stat = path.stat()
-            parts.append(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}")
+            parts.append(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

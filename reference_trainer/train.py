@@ -15,7 +15,7 @@ import contextlib
 import functools
 import json
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,12 +29,15 @@ from .explain import explain_step
 from .gradcache import cached_backward
 from .journal import Display, Journal, Silent
 from .objective import Embedded, contrastive_loss
-from .processes import bare, joined, mean_over, no_reduction
+from .processes import bare, first_alone, joined, mean_over, no_reduction
 from .replay import crossed_batch
 from .resume import continue_from, find_start, write_checkpoint
-from .settings import Precision, Schedule, Settings, SettingsError, to_plain
+from .settings import Precision, Schedule, Settings, to_plain
 from .setup import Run, set_up
+from .stop import Stop, Stopped, stopping
 from .watch import Watch
+from .whole import locked, sweep, write_text
+from .world import World
 
 MAX_SCALE = 100.0
 
@@ -45,28 +48,50 @@ def train(
     """Train and return the last checkpoint's folder.
 
     resume is "auto" (continue from the last whole checkpoint, if there is one), "never" (refuse a folder that holds
-    one) or a checkpoint's path. Raises SettingsError, BadRow, WrongLoss, BrokenCheckpoint, NotFinite.
+    one) or a checkpoint's path. A Refusal or WrongLoss leaves what the folder held as it was; NotFinite and Stopped
+    come while training. Everything is decided before the first write into the folder but for the lock and `prepared`,
+    whose parts are named by what they hold.
     """
-    with joined() as (world, device):
+    with joined() as (world, device), stopping() as stop, _held(out, world):
         shown = display if display is not None and world.rank == 0 else Silent()
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"--out {out}: {error.strerror}") from error
-        start = find_start(out, resume, shown)
-        if world.rank == 0:
-            (out / "settings.json").write_text(json.dumps(to_plain(settings), indent=1), encoding="utf-8")
+        start = find_start(out, resume, settings, world.size, shown)
         run = set_up(settings, out, world, device, shown)
         watch = Watch(run)
         if start is not None:
             continue_from(run, watch.alarm, start)
-        journal = Journal(out, run.step, settings.train.tensorboard) if world.rank == 0 else None
-        try:
-            last = _loop(run, watch, journal, explain)
-        finally:
-            if journal is not None:
-                journal.close()
-        return last or start or out
+        with _begun(run) as journal:
+            stop.patient = True
+            last = _loop(run, watch, journal, stop, explain)
+        return last or (start.home if start is not None else out)
+
+
+@contextlib.contextmanager
+def _held(out: Path, world: World) -> Iterator[None]:
+    """The run's folder, locked by the first process."""
+    with contextlib.ExitStack() as stack:
+
+        def lock() -> None:
+            stack.enter_context(locked(out))
+            sweep(out)
+            sweep(out / "prepared")
+
+        first_alone(world, lock)
+        yield
+
+
+@contextlib.contextmanager
+def _begun(run: Run) -> Iterator[Journal | None]:
+    """The first process's journal, opened. These are the first writes that replace anything."""
+    with contextlib.ExitStack() as stack:
+        opened: list[Journal] = []
+
+        def begin() -> None:
+            write_text(run.out / "settings.json", json.dumps(to_plain(run.settings), indent=1))
+            opened.append(Journal(run.out, run.step, run.settings.train.tensorboard))
+            stack.callback(opened[0].close)
+
+        first_alone(run.world, begin)
+        yield opened[0] if opened else None
 
 
 def loss_of(run: Run, batch: Batch, embeddings: Tensor) -> Tensor:
@@ -126,7 +151,7 @@ def _set_learning_rate(run: Run) -> None:
             group["lr"] = rate
 
 
-def _loop(run: Run, watch: Watch, journal: Journal | None, explain: bool) -> Path | None:
+def _loop(run: Run, watch: Watch, journal: Journal | None, stop: Stop, explain: bool) -> Path | None:
     hyper = run.settings.train
     checkpoint = None
     run.display.begin(run.step, hyper.steps)
@@ -143,9 +168,14 @@ def _loop(run: Run, watch: Watch, journal: Journal | None, explain: bool) -> Pat
             if run.dev is not None and _due(run, hyper.eval_every):
                 with watch.aside():
                     _evaluate(run, journal)
-            if _due(run, hyper.save_every):
+            number = stop.everywhere(run.world, run.device) if run.step < hyper.steps else 0
+            if number or _due(run, hyper.save_every):
                 with watch.aside():
                     checkpoint = write_checkpoint(run, watch.alarm)
+            if number:
+                if not _due(run, hyper.log_every):
+                    watch.log(journal)
+                raise Stopped(number, f"step {run.step} is saved as {checkpoint}; --resume auto continues from there")
     return checkpoint
 
 

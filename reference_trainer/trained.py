@@ -16,6 +16,7 @@ from .checkpoint import BrokenCheckpoint, latest, load
 from .encoder import Encoder
 from .evaluate import embed_sequences
 from .models import load_encoder, load_tokenizer, pad_of
+from .refusal import printable
 from .resume import checkpoints_of
 from .settings import Settings, from_plain
 from .tokens import encode_texts
@@ -35,17 +36,14 @@ class Trained:
 def load_trained(where: Path, device: torch.device | None = None) -> Trained:
     """Load a checkpoint, or the last whole one of a run's folder. BrokenCheckpoint if there is none."""
     home = where
-    if not (where / "manifest.json").exists() and checkpoints_of(where).is_dir():
+    if not (where / "manifest.json").exists() and not (where / "run.json").exists():
         found, refused = latest(checkpoints_of(where))
         if found is None:
-            raise BrokenCheckpoint(f"{where}: no whole checkpoint; " + "; ".join(refused))
+            raise BrokenCheckpoint("; ".join((f"{printable(where)}: no whole checkpoint", *refused)))
         home = found
     saved = load(home)
     settings = from_plain(saved.run["settings"])
-    tokenizer_folder = home.parent.parent / "tokenizer"
-    if not tokenizer_folder.is_dir():
-        raise BrokenCheckpoint(f"{tokenizer_folder} is missing: a checkpoint needs its run's tokenizer beside it")
-    config, tokenizer = str(home / "config.json"), str(tokenizer_folder)
+    config, tokenizer = str(home / "config.json"), str(home / "tokenizer")
     model = dataclasses.replace(settings.model, name=config, tokenizer=tokenizer, compile=False, checkpointing=False)
     encoder = load_encoder(model, device or torch.device("cpu"))
     encoder.load_state_dict(saved.weights)

@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,11 +22,15 @@ from .batch import Batch
 from .journal import Journal
 from .objective import uniform_loss
 from .processes import mean_over
+from .refusal import Refusal, Unusable
 from .setup import Run
+from .whole import save_torch, writing
 
 
-class NotFinite(RuntimeError):
+class NotFinite(Refusal):
     """The loss or its gradient is NaN or infinite; the message names the step, the rows and the dump."""
+
+    code: ClassVar[int] = 3
 
 
 class Watch:
@@ -101,25 +106,28 @@ class Watch:
         chunks = [
             {"ids": chunk.ids.cpu(), "mask": None if chunk.mask is None else chunk.mask.cpu()} for chunk in batch.chunks
         ]
-        torch.save(
-            {
-                "step": step,
-                "loss": value,
-                "gradient_norm": self._norm,
-                "rows": where,
-                "chunks": chunks,
-                "query_at": batch.query_at.cpu(),
-                "passage_at": batch.passage_at.cpu(),
-                "teacher": None if batch.teacher is None else batch.teacher.cpu(),
-                "recent_losses": self._losses[-100:],
-                "random_state": torch.get_rng_state(),
-            },
-            path,
-        )
+        dump = {
+            "step": step,
+            "loss": value,
+            "gradient_norm": self._norm,
+            "rows": where,
+            "chunks": chunks,
+            "query_at": batch.query_at.cpu(),
+            "passage_at": batch.passage_at.cpu(),
+            "teacher": None if batch.teacher is None else batch.teacher.cpu(),
+            "recent_losses": self._losses[-100:],
+            "random_state": torch.get_rng_state(),
+        }
+        try:
+            with writing(path):
+                save_torch(dump, path)
+            kept = f"The batch is in {path}"
+        except Unusable as error:
+            kept = str(error)
         shown = ", ".join(where[:8]) + (", ..." if len(where) > 8 else "")
         return (
             f"step {step}: loss {value}, gradient norm {self._norm}; rows {shown}. "
-            f"The batch is in {path}. No checkpoint holds weights from this step on."
+            f"{kept}. No checkpoint holds weights from this step on."
         )
 
 

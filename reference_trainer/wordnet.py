@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .refusal import Refusal
+
 DEFAULT_FOLDER = Path("/usr/share/wordnet")
 SPLITS = ("train", "dev", "test")
 
@@ -31,7 +33,7 @@ Key = tuple[str, int]  # part of speech (satellites count as adjectives) and byt
 Forms = dict[tuple[str, str], list[str]]  # (part of speech, lemma) to its irregular forms
 
 
-class WordNetMissing(FileNotFoundError):
+class WordNetMissing(Refusal):
     """A database file is not where it was looked for."""
 
 

@@ -212,7 +212,7 @@ def test_train_refuses_files_that_are_not_what_they_should_be(tmp_path):
     options = ["--set", "loss.mode=preset", "--out", str(tmp_path / "latin.yaml")]
     result = runner.invoke(app, ["train", *options])
     assert result.exit_code == 2
-    assert "latin.yaml: File exists" in result.output
+    assert "latin.yaml can't be written: File exists" in result.output
     result = runner.invoke(app, ["train", *options[:2], "--out", str(tmp_path), "--resume", "always"])
     assert result.exit_code == 2
     assert "--resume always: neither auto nor never, and no such checkpoint" in result.output
@@ -235,11 +235,14 @@ def test_encode_refuses_texts_that_are_not_there(run, tmp_path):
     assert len(np.load(tmp_path / "new" / "e")) == 2
 
 
-def test_a_run_without_its_tokenizer_is_refused(run, tmp_path):
-    shutil.copytree(run / "checkpoints", tmp_path / "checkpoints")
-    result = runner.invoke(app, ["eval", str(tmp_path), "--data", "wordnet:dev"])
+def test_a_checkpoint_needs_nothing_beside_it(run, tmp_path):
+    (home, *_) = sorted((run / "checkpoints").iterdir(), reverse=True)
+    shutil.copytree(home, tmp_path / "alone")
+    assert torch.equal(encode(load_trained(tmp_path / "alone"), TEXTS, True), encode(load_trained(run), TEXTS, True))
+    (tmp_path / "alone" / "tokenizer" / "tokenizer.json").unlink()
+    result = runner.invoke(app, ["eval", str(tmp_path / "alone"), "--data", "wordnet:dev"])
     assert result.exit_code == 2
-    assert "a checkpoint needs its run's tokenizer beside it" in result.output
+    assert "tokenizer/tokenizer.json is missing" in result.output
 
 
 def test_train_command_prints_settings_and_refuses_before_loading(tmp_path):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import math
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,16 +18,20 @@ import torch
 
 from reference_trainer import journal
 from reference_trainer.alarm import LevelAlarm
-from reference_trainer.checkpoint import BrokenCheckpoint, load, weights_digest
+from reference_trainer.bundle import DATA
+from reference_trainer.checkpoint import BrokenCheckpoint, latest, load, weights_digest
 from reference_trainer.gradcache import cached_backward
 from reference_trainer.oracles import WrongLoss
+from reference_trainer.refusal import Refusal
 from reference_trainer.settings import SettingsError
 from reference_trainer.setup import set_up
+from reference_trainer.stop import Stopped
 from reference_trainer.train import learning_rate, train
 from reference_trainer.watch import NotFinite
+from reference_trainer.whole import locked
 from reference_trainer.world import Alone
 
-from .runs import small_settings
+from .runs import small_rows, small_settings
 
 
 class Listener:
@@ -82,13 +90,13 @@ def test_auto_resume_skips_broken_checkpoints_and_says_why(tmp_path):
     assert [r["step"] for r in journal.read(tmp_path / "run") if r["kind"] == "step"] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "state.pt", "run.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "state.pt", "run.json", "manifest.json", "tokenizer/tokenizer.json"]
+)
 @pytest.mark.parametrize("harm", ["missing", "cut", "altered"])
 def test_harmed_checkpoint_is_refused(tmp_path_factory, finished, name, harm):
     home = tmp_path_factory.mktemp("harmed") / "checkpoint"
-    home.mkdir()
-    for path in finished.iterdir():
-        (home / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(finished, home)
     data = (home / name).read_bytes()
     if harm == "missing":
         (home / name).unlink()
@@ -96,6 +104,171 @@ def test_harmed_checkpoint_is_refused(tmp_path_factory, finished, name, harm):
         (home / name).write_bytes(data[: len(data) // 2] if harm == "cut" else b"\x00" + data[1:])
     with pytest.raises(BrokenCheckpoint, match=name.replace(".", r"\.")):
         load(home)
+
+
+MANIFESTS = {
+    "a number for an entry": lambda listed: {**listed, "model.safetensors": 5},
+    "an empty entry": lambda listed: {**listed, "config.json": {}},
+    "sizes as text": lambda listed: {**listed, "state.pt": {**listed["state.pt"], "bytes": "many"}},
+    "a list": lambda listed: [*listed],
+    "nothing": lambda listed: None,
+    "one file not listed": lambda listed: {k: v for k, v in listed.items() if k != "run.json"},
+    "a file that isn't there": lambda listed: {**listed, "extra": {"bytes": 0, "sha256": ""}},
+    "a folder for a file": lambda listed: {**listed, "tokenizer": listed["run.json"]},
+    "nested beyond reading": lambda listed: "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", MANIFESTS)
+def test_malformed_manifest_falls_back_to_the_older_checkpoint(tmp_path_factory, finished, kind):
+    folder = tmp_path_factory.mktemp("manifest")
+    older, newer = folder / "step-00000006", folder / "step-00000008"
+    for home in (older, newer):
+        shutil.copytree(finished, home)
+    changed = MANIFESTS[kind](json.loads((newer / "manifest.json").read_text(encoding="utf-8")))
+    (newer / "manifest.json").write_text(changed if isinstance(changed, str) else json.dumps(changed), encoding="utf-8")
+    found, (reason,) = latest(folder)
+    assert found == older
+    assert reason.startswith(str(newer))
+    assert "\n" not in reason
+
+
+def test_a_run_json_of_another_version_is_broken_not_a_traceback(tmp_path_factory, finished):
+    home = tmp_path_factory.mktemp("version") / "step-00000006"
+    shutil.copytree(finished, home)
+    for content in ("{}", "[]", '{"step": "6"}'):
+        (home / "run.json").write_text(content, encoding="utf-8")
+        listed = json.loads((home / "manifest.json").read_text(encoding="utf-8"))
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        listed["run.json"] = {"bytes": len(content), "sha256": digest}
+        (home / "manifest.json").write_text(json.dumps(listed), encoding="utf-8")
+        with pytest.raises(BrokenCheckpoint, match=r"run\.json"):
+            load(home)
+
+
+def test_a_broken_newer_checkpoint_never_pushes_out_whole_ones(tmp_path):
+    settings = small_settings(tmp_path, "train.save_every=2", "train.keep=1")
+    last = train(settings, tmp_path / "run")
+    folder = last.parent
+    train(small_settings(tmp_path, "train.save_every=2", "train.keep=9"), tmp_path / "other")
+    shutil.copytree(tmp_path / "other" / "checkpoints" / "step-00000002", folder / "step-00000002")
+    shutil.copytree(folder / "step-00000006", folder / "mine")
+    shutil.copytree(folder / "step-00000006", folder / "step-00000006-good")
+    (last / "state.pt").unlink()
+    stop_at(4, settings, tmp_path / "run")
+    assert latest(folder)[0] == folder / "step-00000004"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "mine", "step-00000004", "step-00000006", "step-00000006-good",
+    ]  # fmt: skip
+
+
+def stop_at(step, settings, out):
+    """SIGTERM from inside, as step ends."""
+
+    class Sender(Listener):
+        def advance(self, at, numbers):
+            if at == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match=f"SIGTERM: step {step} is saved as .*step-0000000{step}; ") as caught:
+        train(settings, out, display=Sender())
+    assert caught.value.code == 143
+
+
+@pytest.mark.parametrize("mode", ["in-batch", "cached"])
+def test_a_signal_saves_at_the_next_step_and_the_run_goes_on_bit_for_bit(tmp_path, mode):
+    settings = small_settings(tmp_path, *MODES[mode])
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stop_at(2, settings, tmp_path / "run")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    again = train(settings, tmp_path / "run")
+    assert weights_digest(again) == weights_digest(train(settings, tmp_path / "whole"))
+    assert [r["step"] for r in journal.read(tmp_path / "run") if r["kind"] == "step"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_signal_at_the_last_step_changes_nothing(tmp_path):
+    class Sender(Listener):
+        def advance(self, at, numbers):
+            if at == 6:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    assert train(small_settings(tmp_path), tmp_path / "run", display=Sender()).name == "step-00000006"
+
+
+def every_byte(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+REFUSED_CONTINUATIONS = {
+    "other settings": (("model.name=tiny",), r"belongs to another run: model\.name was "),
+    "another tokenizer of the same settings": ((), r"model\.tokenizer is not the one that .* was trained with"),
+    "other rows under the same path": ((), r"data\.source: .* it had 40 usable rows then and has 39 now"),
+    "one text changed, as long as before": (
+        (),
+        r"data\.source: .* it had 40 usable rows then and has 40 now, or other",
+    ),
+    "the lock held": ((), "in use by another run"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED_CONTINUATIONS)
+def test_a_refused_continuation_leaves_the_finished_run_as_it_was(tmp_path, kind):
+    changes, said = REFUSED_CONTINUATIONS[kind]
+    shutil.copy(DATA / "tokenizer.json", tmp_path / "tokenizer.json")
+    own = f"model.tokenizer={tmp_path / 'tokenizer.json'}"
+    train(small_settings(tmp_path, own), tmp_path / "run")
+    before = every_byte(tmp_path / "run")
+    settings, rows = small_settings(tmp_path, own, *changes), tmp_path / "rows.jsonl"
+    stat = rows.stat()
+    if kind == "another tokenizer of the same settings":
+        plain = (tmp_path / "tokenizer.json").read_text(encoding="utf-8")
+        (tmp_path / "tokenizer.json").write_text(
+            plain.replace('"lowercase":true', '"lowercase":false'), encoding="utf-8"
+        )
+    if kind == "other rows under the same path":
+        small_rows(tmp_path, rows=39)
+    if kind == "one text changed, as long as before":
+        rows.write_text(rows.read_text(encoding="utf-8").replace("find it", "find me", 1), encoding="utf-8")
+        os.utime(rows, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert (rows.stat().st_size, rows.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    held = locked(tmp_path / "run") if kind == "the lock held" else contextlib.nullcontext()
+    with held, pytest.raises(Refusal, match=said):
+        train(settings, tmp_path / "run")
+    after = every_byte(tmp_path / "run")
+    assert {name: after.get(name) for name in before} == before
+    assert {name.parts[0] for name in set(after) - set(before)} <= {"prepared"}
+
+
+def test_a_named_checkpoint_never_replaces_what_the_folder_holds(tmp_path):
+    settings = small_settings(tmp_path, "train.save_every=2", "train.keep=9")
+    train(settings, tmp_path / "run")
+    train(settings, tmp_path / "other")
+    held = every_byte(tmp_path / "run")
+    for named in ("run/checkpoints/step-00000002", "other/checkpoints/step-00000004"):
+        with pytest.raises(SettingsError, match=r"holds step-00000006, which the run would replace"):
+            train(settings, tmp_path / "run", resume=str(tmp_path / named))
+    assert every_byte(tmp_path / "run") == held
+
+
+def test_a_damaged_store_is_made_anew(tmp_path):
+    settings = small_settings(tmp_path, "train.steps=1")
+    digest = weights_digest(train(settings, tmp_path / "run"))
+    (home,) = (tmp_path / "run" / "prepared").iterdir()
+    for name, content in (("where.json", b"{"), ("tokens.npy", b""), ("query.npy", b"\x93NUMPY\x01\x00")):
+        (home / name).write_bytes(content)
+        shutil.rmtree(tmp_path / "run" / "checkpoints")
+        assert weights_digest(train(settings, tmp_path / "run")) == digest
+
+
+def test_a_log_that_is_none_is_named_and_kept(tmp_path):
+    settings = small_settings(tmp_path, "train.save_every=2")
+    train(settings, tmp_path / "run")
+    log = tmp_path / "run" / "log.jsonl"
+    log.write_text(log.read_text(encoding="utf-8") + "[]\n", encoding="utf-8")
+    before = log.read_bytes()
+    with pytest.raises(Refusal, match=r"log\.jsonl:7 is no record of a run's log"):
+        train(settings, tmp_path / "run")
+    assert log.read_bytes() == before
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +338,7 @@ def test_wrong_loss_is_refused_before_any_row_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "reference_trainer.setup.configured", lambda loss, scale, normalize: lambda b, w: b.queries.sum()
     )
-    monkeypatch.setattr("reference_trainer.setup.prepare", None)
+    monkeypatch.setattr("reference_trainer.setup.build_store", None)
     with pytest.raises(WrongLoss, match="the configured loss is not the declared loss"):
         train(small_settings(tmp_path), tmp_path / "run")
 
