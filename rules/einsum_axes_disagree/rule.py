@@ -105,7 +105,7 @@ def check_letters(fact: Called, facts: Facts) -> Iterator[Finding]:
     """What an equation calls the axes of its operands, against what they were called where they were made."""
     if fact.op != "einsum" or fact.site.path != facts.path:
         return
-    found = equation(Made(fact.op, fact.args, fact.site))
+    found = equation(Made(fact.spec, fact.args, fact.site))
     if found is None or any(c.site.node is fact.site.node for c in facts.of(Crashed)):
         return
     names = facts.names()

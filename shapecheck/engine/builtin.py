@@ -174,7 +174,7 @@ def fill_gathered(m: Machine, expr: Call, args: list[Value], kwargs: dict[str, V
         length = old.length
     elif isinstance(old, Items):
         length = len(old.items)
-    filled = m.made(m.state.tensor(tensor), "all_gather", {"tensor": tensor})
+    filled = m.made(m.state.tensor(tensor), REGISTRY["torch.distributed.all_gather"], {"tensor": tensor})
     assign(m, target, Many(filled, length, "gathered"), quiet=True)
 
 

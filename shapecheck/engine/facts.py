@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shapecheck.dims import Size, Verdict
 from shapecheck.engine.naming import Names
-from shapecheck.engine.values import Axis, Shape, Site, Tensor, Value
+from shapecheck.engine.values import Axis, OfOp, Shape, Site, Tensor, Value
 from shapecheck.source.program import Function, Program
+
+if TYPE_CHECKING:
+    from shapecheck.ops.kit import OpSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,11 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Called(Fact):
-    """A known op ran. `op` is its canonical name ("matmul"), `name` the dotted or method name as found, `args` its
-    bound arguments by torch's parameter names (defaults included), `given` the names that the code wrote itself."""
+class Called(Fact, OfOp):
+    """A known op ran. `spec` is the op, `name` its dotted or method name as found, `args` its bound arguments by
+    torch's parameter names (defaults included), `given` the names that the code wrote itself."""
 
-    op: str
+    spec: OpSpec
     name: str
     args: dict[str, Any]
     result: Value

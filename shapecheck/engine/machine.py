@@ -32,6 +32,7 @@ from shapecheck.engine.values import (
     Value,
 )
 from shapecheck.intent import Written
+from shapecheck.ops.kit import OpSpec
 from shapecheck.source.imports import Project
 from shapecheck.source.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
 
@@ -577,8 +578,8 @@ class Machine:
     def call(self, func: Value, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
         return self._call(self, func, args, kwargs, node)
 
-    def made(self, tensor: Tensor, op: str, args: dict[str, object]) -> Tensor:
-        return tensor.with_(made=Made(op, args, self.site, self.here.id))
+    def made(self, tensor: Tensor, spec: OpSpec, args: dict[str, object]) -> Tensor:
+        return tensor.with_(made=Made(spec, args, self.site, self.here.id))
 
 
 def _rank_of(value: Value) -> object:

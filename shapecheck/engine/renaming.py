@@ -154,7 +154,7 @@ def _origin(r: Renaming, o: Origin) -> Origin:
 def _made(r: Renaming, m: Made) -> Made:
     activation = r.number(m.activation)
     # what was made before the call is either in `objects` or has nothing to do with what it was given
-    return m if activation == m.activation else Made(m.op, r(m.args), r.site(m.site), activation)
+    return m if activation == m.activation else Made(m.spec, r(m.args), r.site(m.site), activation)
 
 
 def _num(r: Renaming, n: Num) -> Num:

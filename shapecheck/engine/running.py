@@ -86,18 +86,18 @@ def _run(
         if layer is not None:
             values["self"] = layer
         given = frozenset(kwargs) | frozenset(p.name for p, _ in zip(spec.parameters, args))
-        result = with_history(m, result, spec.name, values)
+        result = with_history(m, result, spec, values)
         if spec.name in _TEACH_RANK:
             values = {
                 k: m.state.tensor(v) if isinstance(v, Tensor) and v.rank is None else v for k, v in values.items()
             }
-        m.state_fact(Called(site=m.site, op=spec.name, name=public, args=values, result=result, given=given))
+        m.state_fact(Called(site=m.site, spec=spec, name=public, args=values, result=result, given=given))
         return result
     finally:
         m.site, m.op_name = previous
 
 
-def with_history(m: Machine, result: Value, op: str, args: dict[str, Any]) -> Value:
+def with_history(m: Machine, result: Value, op: OpSpec, args: dict[str, Any]) -> Value:
     """Tensors of the result remember the call that made them."""
     match result:
         case Tensor():
@@ -113,7 +113,7 @@ def with_history(m: Machine, result: Value, op: str, args: dict[str, Any]) -> Va
             return result
 
 
-def _remembering(m: Machine, value: Value, op: str, args: dict[str, Any]) -> Value:
+def _remembering(m: Machine, value: Value, op: OpSpec, args: dict[str, Any]) -> Value:
     if not isinstance(value, Tensor):
         return value
     if isinstance(value.shape, Partial) and value.shape.key is None:
@@ -173,7 +173,10 @@ def call_layer(m: Machine, layer: Layer, args: list[Value], kwargs: dict[str, Va
         return m.unknown()
     bound_layer = replace(layer, args=tuple((k, m.resolve(v)) for k, v in layer.args))
     op = OpSpec(
-        layer.name.rsplit(".", 1)[-1], lambda kit, *a, **k: spec.function(kit, bound_layer, *a, **k), spec.parameters
+        layer.name.rsplit(".", 1)[-1],
+        lambda kit, *a, **k: spec.function(kit, bound_layer, *a, **k),
+        spec.parameters,
+        stands_for=spec.key,
     )
     loose = kwargs.get(LOOSE)
     if loose is not None and "*" not in kwargs:

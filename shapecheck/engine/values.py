@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from shapecheck.dims import Size
 
 if TYPE_CHECKING:
+    from shapecheck.ops.kit import OpSpec
     from shapecheck.source.program import Class, Function, Lambda, Node
 
 
@@ -105,12 +106,59 @@ Content: TypeAlias = Affine | None
 # --------------------------------------------------------------------- values
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Made:
-    """The call that produced a tensor: canonical op name ("matmul", "view", "cross_entropy"), its bound arguments
-    (by torch's parameter names), the place, and the activation (one run of one function body) it happened in."""
+class OfOp:
+    """What a call of an op, and a tensor's memory of the call that made it, answer of the op and its arguments."""
 
-    op: str
+    __slots__ = ()
+    spec: OpSpec
+    args: dict[str, Any]
+
+    @property
+    def op(self) -> str:
+        """The op's name as sentences say it: "matmul", "MSELoss"."""
+        return self.spec.name
+
+    @property
+    def key(self) -> str:
+        """The op's canonical key, one for all its spellings: "mse_loss" of `nn.MSELoss` and `F.mse_loss`."""
+        return self.spec.key
+
+    @property
+    def kind(self) -> int:
+        """What the op is, as bits of `shapecheck.ops.kinds`: `made.kind & REDUCTION`."""
+        return self.spec.kind
+
+    def arg(self, role: str) -> Any:
+        """The argument that plays this role ("input", "other", "dim", "index"...), or what the layer that was called
+        has been given under that name; None where there is none."""
+        return self.spec.argument(self.args, role)
+
+    def tensor(self, role: str) -> Tensor | None:
+        """The tensor that plays this role."""
+        value = self.arg(role)
+        return value if isinstance(value, Tensor) else None
+
+    def number(self, role: str) -> int | None:
+        """The plain number that plays this role."""
+        return as_int(self.arg(role))
+
+    def dim(self) -> int | None:
+        """The axis that the op runs over, as the code counts it; None where it is absent, several, or not known."""
+        return as_int(self.arg("dim"))
+
+    def keeps_dim(self) -> bool | None:
+        """Does a reduction keep the axis? None where that is not known."""
+        value = self.arg("keepdim")
+        truth = value.value if isinstance(value, Lit) else value
+        return truth if isinstance(truth, bool) else False if truth is None else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made(OfOp):
+    """The call that produced a tensor: the op, its bound arguments (by torch's parameter names), the place, and the
+    activation (one run of one function body) it happened in."""
+
+    spec: OpSpec
     args: dict[str, Any]
     site: Site
     activation: int = 0
@@ -153,6 +201,12 @@ class Num:
     of: Tensor | None = field(default=None, compare=False, repr=False)
     at: int = field(default=0, compare=False, repr=False)
     ratio: tuple[Num, Num, Site] | None = field(default=None, compare=False, repr=False)
+
+
+def as_int(value: object) -> int | None:
+    """A plain Python int, by itself or as a value; None for everything else, truth values too."""
+    size = value.size if isinstance(value, Num) else value
+    return size if isinstance(size, int) and not isinstance(size, bool) else None
 
 
 @dataclass(frozen=True, slots=True)

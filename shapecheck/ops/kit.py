@@ -26,6 +26,8 @@ from typing import Any, Protocol
 from shapecheck.dims import Size, Verdict
 from shapecheck.engine.values import Axis, Items, Layer, Lit, Num, Shape, Tensor, Value
 from shapecheck.engine.values import Mapping as MappingValue
+from shapecheck.ops.kinds import key_of_layer, kind_of
+from shapecheck.ops.roles import find
 
 
 class Kit(Protocol):
@@ -102,12 +104,32 @@ class OpSpec:
     is read when first asked for, which most ops never are).
 
     `inplace`: the result is the new value of the first argument too (`x.add_(1)`, `all_gather(list, x)`).
+    `stands_for`: the canonical key, where the name is another one (`MSELoss` stands for `mse_loss`).
     """
 
     name: str
     function: OpFunction
     given: Parameters | str | None
     inplace: bool = False
+    stands_for: str = ""
+
+    @property
+    def key(self) -> str:
+        """One for all spellings: of `torch.subtract`, `Tensor.sub_` and `-` it is "sub"."""
+        return self.stands_for or self.name
+
+    @property
+    def kind(self) -> int:
+        """What the op is: bits of `shapecheck.ops.kinds`."""
+        return kind_of(self.stands_for or self.name)
+
+    def argument(self, args: Mapping[str, Any], role: str) -> Any:
+        """What plays this role in a call with these arguments, or was given to the layer that was called; or None."""
+        name = find(args, role, self.kind)
+        if name is not None:
+            return args[name]
+        layer = args.get("self")
+        return layer.arg(role) if isinstance(layer, Layer) else None
 
     @property
     def parameters(self) -> Parameters:
@@ -130,6 +152,15 @@ class LayerSpec:
     name: str
     constructor_text: str
     function: OpFunction
+
+    @property
+    def key(self) -> str:
+        """That of the op which does the same: `torch.nn.MSELoss` has "mse_loss"."""
+        return key_of_layer(self.name)
+
+    @property
+    def kind(self) -> int:
+        return kind_of(self.key)
 
     @property
     def constructor(self) -> Parameters:

@@ -94,6 +94,13 @@ _ACTIVATIONS = [
 ]
 
 
+# torch's second names
+_SAME_AS = {
+    "negative": "neg", "absolute": "abs", "expit": "sigmoid", "subtract": "sub", "multiply": "mul",
+    "true_divide": "div", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
+}  # fmt: skip
+
+
 def _unary(dtype: str) -> OpFunction:
     def unary(kit: Kit, input: Value) -> Value:
         operand = as_tensor(input)
@@ -114,7 +121,7 @@ def _register_unary() -> None:
             public = [f"torch.{name}", f"Tensor.{name}"]
             if name not in in_place_absent:
                 public.append(f"Tensor.{name}_")
-            op(*public, name=name)(_unary(dtype))
+            op(*public, name=_SAME_AS.get(name, name))(_unary(dtype))
     for name in _ACTIVATIONS:
         function = REGISTRY["torch.square"].function
         op(f"torch.nn.functional.{name}", name=name, parameters="input, *settings, **more")(_any_settings(function))
@@ -123,7 +130,8 @@ def _register_unary() -> None:
         public += ["torch.relu", "Tensor.relu", "Tensor.relu_"] if name == "relu" else []
         op(*public, name=name, parameters="input, inplace=False")(_any_settings(_unary("same")))
     for name in ("special.expit", "special.logit", "special.log1p", "special.erf", "special.exp2", "special.expm1"):
-        op(f"torch.{name}", name=name.rpartition(".")[2], parameters="input, eps=None")(_any_settings(_unary("float")))
+        last = name.rpartition(".")[2]
+        op(f"torch.{name}", name=_SAME_AS.get(last, last), parameters="input, eps=None")(_any_settings(_unary("float")))
     for name in ("angle", "real", "imag", "conj", "resolve_conj"):
         public = [f"torch.{name}", f"Tensor.{name}"]
         op(*public, name=name)(_unary("same" if "conj" in name else "float"))
@@ -324,7 +332,8 @@ def _register_binary() -> None:
             torch_names.append(f"Tensor.{name}_")
         torch_names += [f"operator.{o}" for o in operators if canonical.get(o, o) == name]
         more = f", *, {extra}" if extra else ""
-        op(*torch_names, name=name, parameters="input, other" + more)(_binary(name, dtype))
+        same = _SAME_AS.get(name, name)
+        op(*torch_names, name=same, parameters="input, other" + more)(_binary(same, dtype))
     op("Tensor.__radd__", "Tensor.__rsub__", "Tensor.__rmul__", "Tensor.__rtruediv__", name="reflected")(
         _binary("reflected", "")
     )

@@ -87,7 +87,8 @@ def _register() -> None:
         op(f"torch.{name}", f"Tensor.{name}", name=name, parameters=f"input, dim{required}{extra}{more}")(
             _reduction(name, family)
         )
-    op("torch.argmax", "torch.argmin", "Tensor.argmax", "Tensor.argmin", name="argmax")(_argmax)
+    for name in ("argmax", "argmin"):
+        op(f"torch.{name}", f"Tensor.{name}", name=name)(_argmax)
     for name in ("std", "var"):
         op(f"torch.{name}", f"Tensor.{name}", name=name, parameters="input, dim=None, unbiased=True, keepdim=False, *, "
            "correction=1")(_spread(name))  # fmt: skip
@@ -109,9 +110,8 @@ def _register() -> None:
     op("torch.nn.functional.softmin", name="softmin", parameters="input, dim=None, _stacklevel=3, dtype=None")(
         _along("softmin", "float")
     )
-    op("torch.special.softmax", "torch.special.log_softmax", name="softmax", parameters="input, dim, *, dtype=None")(
-        _along("softmax", "float")
-    )
+    for name in ("softmax", "log_softmax"):
+        op(f"torch.special.{name}", name=name, parameters="input, dim, *, dtype=None")(_along(name, "float"))
     op("torch.nn.functional.glu", name="glu", parameters="input, dim=-1")(_glu)
     for name in ("cumsum", "cumprod", "logcumsumexp"):
         public = [f"torch.{name}", f"Tensor.{name}"] + ([f"Tensor.{name}_"] if name != "logcumsumexp" else [])
@@ -229,7 +229,7 @@ def norm(kit: Kit, input: Value, p: Any = "fro", dim: Any = None, keepdim: Any =
     return Tensor(reduced(kit, "norm", as_tensor(input), dim, keepdim), "float")
 
 
-@op("torch.linalg.norm")
+@op("torch.linalg.norm", name="norm")
 def linalg_norm(kit: Kit, A: Value, ord: Any = None, dim: Any = None, keepdim: Any = False) -> Value:
     return Tensor(reduced(kit, "norm", as_tensor(A), dim, keepdim), "float")
 

@@ -47,10 +47,13 @@ TABLE = (
     Row("torch.linalg.eig", "A", "*b n n -> *b n, *b n n", dtype="complex", fields="eigenvalues eigenvectors"),
     Row("torch.slogdet Tensor.slogdet torch.linalg.slogdet", "A", "*b n n -> *b, *b", fields="sign logabsdet"),
     # sentence_transformers.util: all pairs, and row by row
+    Row("sentence_transformers.util.cos_sim sentence_transformers.util.similarity.cos_sim "
+        "sentence_transformers.util.pytorch_cos_sim sentence_transformers.util.similarity.pytorch_cos_sim",
+        "a, b", ALL_PAIRS, dtype="float"),
     *(
         Row(f"sentence_transformers.{module}.{name}", "a, b", ALL_PAIRS, dtype="float")
         for module in ("util", "util.similarity")
-        for name in ("cos_sim", "dot_score", "euclidean_sim", "manhattan_sim", "pytorch_cos_sim")
+        for name in ("dot_score", "euclidean_sim", "manhattan_sim")
     ),
     *(
         Row(f"sentence_transformers.{module}.{name}", "a, b", "n d, n d -> n", dtype="float")
