@@ -158,21 +158,23 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path, data: bytes, at: bool,
     assert str(problem).startswith(f"{tmp_path / 'a.py'}:")
 
 
-def test_a_rule_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_rule_that_fails_at_a_fact_is_named_once_and_asked_about_the_next(tmp_path: Path) -> None:
     calls = []
 
     def fail(fact: Assigned, facts: Facts) -> Iterator[Finding]:
         calls.append(fact)
-        raise KeyError("oops")
-        yield
+        if len(calls) < 3:
+            raise KeyError("oops")
+        yield failing.finding(fact.site, "the third")
 
-    result = check(tmp_path, "bad = 1\nbad = 2\n", make_rule("SC0", fail), naming("SC1", "bad"))
-    assert told(result) == [(1, "SC1"), (2, "SC1")]
+    failing = make_rule("SC0", fail)
+    result = check(tmp_path, "bad = 1\nbad = 2\nbad = 3\n", failing, naming("SC1", "bad"))
+    assert told(result) == [(1, "SC1"), (2, "SC1"), (3, "SC0"), (3, "SC1")]
     (problem,) = result.problems
     assert str(tmp_path / "a.py") in str(problem)
     assert "internal error in rule SC0: KeyError: 'oops' (test_check.py:" in problem.message
     assert "please report it" in problem.message
-    assert len(calls) == 1
+    assert len(calls) == 3
 
 
 def test_an_engine_that_fails_is_a_problem_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,6 +271,49 @@ def test_a_failing_rule_is_an_internal_error_that_names_the_file(shapecheck: Sha
     assert "a.py: internal error in rule ZZ3: ZeroDivisionError: division by zero (rule.py:6); please report" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("rule", "yields", "says"),
+    [
+        ("Rule('my rule', 'odd', Severity.INFO, 's')", "META.finding(fact.site, 'x')", "rule.py: this rule is left out: its code 'my rule'"),
+        ("Rule(3, 'odd', Severity.INFO, 's')", "META.finding(fact.site, 'x')", "this rule is left out: its code 3"),
+        ("Rule('ZZ3', 'odd, even', Severity.INFO, 's')", "META.finding(fact.site, 'x')", "this rule is left out: its name"),
+        ("Rule('ZZ3', 'odd', 'info', 's')", "META.finding(fact.site, 'x')", "this rule is left out: its severity"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(fact.site, 'x', help=3)", "help of a Finding is int 3, not str"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(fact.site, None)", "message of a Finding is NoneType"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(None, 'x')", "site of a Finding is NoneType"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(Site(facts.path, Node()), 'x')", "a finding points at a Node"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(Site('/nowhere.py', Node()), 'x')", "No such file"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(fact.site, 'x', 'high')", "severity of a Finding is str 'high'"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(fact.site, 'x', labels=['B'])", "labels of a Finding is list"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(fact.site, 'x', notes=('B',))", "notes of a Finding is tuple"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(fact.site, 'x', cause=([],))", "cause of a Finding"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "Finding('my rule', 'odd', Severity.INFO, 'x', fact.site)", "has the code 'my rule'"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "'x'", "a rule yields findings, not str 'x'"),
+        ("Rule('ZZ3', 'odd', Severity.INFO, 's')", "META.finding(fact.site, 'x', fix=Fix('f', ('x',)))", "edits of a Fix is tuple ('x',), not tuple of Edit"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("output", ["concise", "sarif"])
+def test_a_foreign_rule_with_bad_fields_costs_its_own_answer(
+    shapecheck: Shapecheck, site: Path, rule: str, yields: str, says: str, output: str
+) -> None:
+    write_rule(
+        site / "made_rules",
+        "odd",
+        "ZZ3",
+        "x",
+        text="from shapecheck.engine.facts import Assigned\nfrom shapecheck.engine.values import Site\n"
+        "from shapecheck.findings.rule import Edit, Finding, Fix, Rule, Severity\n"
+        "from shapecheck.source.program import Node\n"
+        f"META = {rule}\n@META.on(Assigned)\ndef check(fact, facts):\n    yield {yields}\n",
+    )
+    write("a.py", BAD + BAD)
+    for _ in range(2):  # what failed is not taken for clean the next time
+        ran = shapecheck("lint", "--output-format", output)
+        assert ran.status == 2
+        assert ran.out.count("bad is assigned") == 2
+        assert ran.err.count(says) == 1, ran.err
+
+
 def test_a_worker_that_dies_costs_its_file_only(shapecheck: Shapecheck, site: Path) -> None:
     write_rule(
         site / "made_rules",

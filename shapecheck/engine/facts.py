@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shapecheck.dims import Size, Verdict
+from shapecheck.engine.faults import Fault
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Axis, OfOp, Shape, Site, Tensor, Value
 from shapecheck.source.program import Function, Program
@@ -216,6 +217,7 @@ class Facts:
     later: dict[str, Shape] = field(default_factory=dict)
     like: dict[str, str] = field(default_factory=dict)  # key of `x * 2` -> that of x: if a tensor, of the same shape
     program: Program | None = None
+    faults: dict[tuple[str, str, str], Fault] = field(default_factory=dict)  # bugs of ours, each once
     _answers: dict[Any, Any] = field(default_factory=dict)  # of `once`, while there are as many facts as now
     _counted: int = 0
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from shapecheck.dims import Size
+from shapecheck.dims import Size, TooComplex
 from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
+from shapecheck.engine.faults import Fault, bound_by
 from shapecheck.engine.learner import Learner
 from shapecheck.engine.state import Instance, State, alike, join_shape, join_state, join_value, same_world
 from shapecheck.engine.summaries import Ends, Given, Mark, Summaries
@@ -254,6 +255,11 @@ class Machine:
             replace(fact, stack=tuple(self.stack), activation=self.here.id, path=tuple(self.state.path.items()))
         )
 
+    def fault(self, error: Exception, doing: str) -> None:
+        """A bug of ours: what was asked for is unknown, the rest goes on, and the report says so once."""
+        found = Fault.of(error, doing, self.site)
+        self.facts.faults.setdefault((found.doing, found.error, found.place), found)
+
     def unsay(self, mark: int) -> None:
         """Take back the names given since `mark`: shown alone they would pass for all that a line can give."""
         self.facts.items[mark:] = [f for f in self.facts.items[mark:] if not isinstance(f, Assigned)]
@@ -351,6 +357,15 @@ class Machine:
                 except PathEnds:
                     del self.stack[depth[0] :], self.activations[depth[1] :]
                     outcomes.append(Outcome(self.state, Signal("raise")))
+                except (OutOfBudget, RecursionError):
+                    raise
+                except Exception as error:
+                    if not isinstance(error, TooComplex):
+                        self.fault(error, f"a statement ({type(stmt).__name__})")
+                    del self.stack[depth[0] :], self.activations[depth[1] :]
+                    scope = self.state.scope(self.here.frame)
+                    scope.update({name: self.unknown() for name in bound_by(stmt)})
+                    outcomes.append(Outcome(self.state))
                 room = MAX_CHOICES[self.narrowness] - len(outcomes) - len(pending)
                 pending += list(self.oracle.others())[: max(room, 0)]
         except OutOfBudget:
@@ -573,7 +588,15 @@ class Machine:
     # ----------------------------------------------------------------- dispatch
 
     def eval(self, expr: Expr) -> Value:
-        return self._evaluate(self, expr)
+        try:
+            return self._evaluate(self, expr)
+        except (PathEnds, OutOfBudget, RecursionError):
+            raise
+        except TooComplex:
+            return self.unknown()
+        except Exception as error:
+            self.fault(error, f"an expression ({type(expr).__name__})")
+            return self.unknown()
 
     def call(self, func: Value, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
         return self._call(self, func, args, kwargs, node)

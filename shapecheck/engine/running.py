@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shapecheck.dims import TooComplex
 from shapecheck.engine.attributes import as_tensor
 from shapecheck.engine.facts import Called
+from shapecheck.engine.machine import OutOfBudget, PathEnds
 from shapecheck.engine.values import (
     Bound,
     ClassVal,
@@ -82,6 +83,11 @@ def _run(
         try:
             result = spec.function(m.kit, *bound.args, **bound.kwargs)
         except TooComplex:
+            result = m.unknown()
+        except (PathEnds, OutOfBudget, RecursionError):
+            raise
+        except Exception as error:
+            m.fault(error, f"op {spec.name}")
             result = m.unknown()
         if layer is not None:
             values["self"] = layer

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -74,8 +74,27 @@ def find() -> tuple[Pack, ...]:
 
 
 def load(packs: Iterable[Pack]) -> tuple[Loaded, ...]:
-    """Import every rule, sorted by code. Raises PackError when a pack is broken."""
+    """Import every rule, sorted by code; those with a flaw are left out. Raises PackError when a pack is broken."""
     loaded: dict[str, Loaded] = {}
+    for item, flaw in _import(packs):
+        if flaw:
+            continue
+        code = item.rule.code
+        if code in loaded:
+            other = loaded[code].folder / "rule.py"
+            raise PackError(f"{item.folder / 'rule.py'} has code {code}, which {other} has too")
+        loaded[code] = item
+    return tuple(loaded[code] for code in sorted(loaded))
+
+
+def flaws(packs: Iterable[Pack]) -> tuple[tuple[str, str], ...]:
+    """The rules that no report could name: the file of each, and why. Raises PackError when a pack is broken."""
+    return tuple((str(item.folder / "rule.py"), flaw) for item, flaw in _import(packs) if flaw)
+
+
+def _import(packs: Iterable[Pack]) -> Iterator[tuple[Loaded, str]]:
+    from shapecheck.findings.wellformed import flaw
+
     for pack in packs:
         for folder in pack.folders:
             module_name = f"{pack.package}.{folder.name}.rule"
@@ -89,10 +108,7 @@ def load(packs: Iterable[Pack]) -> tuple[Loaded, ...]:
                 raise PackError(f"{where} has no META of type shapecheck.findings.rule.Rule")
             if not rule.checkers:
                 raise PackError(f"{where} registers no checker (use @META.on)")
-            if rule.code in loaded:
-                raise PackError(f"{where} has code {rule.code}, which {loaded[rule.code].folder / 'rule.py'} has too")
-            loaded[rule.code] = Loaded(rule, folder)
-    return tuple(loaded[code] for code in sorted(loaded))
+            yield Loaded(rule, folder), flaw(rule)
 
 
 def fingerprint(packs: Iterable[Pack]) -> str:

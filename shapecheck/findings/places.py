@@ -5,7 +5,7 @@ Positions are computed here and only here: for files with findings alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from shapecheck.source.program import Program
 from shapecheck.source.text import Location, Source, decode
 
 UNUSED = ("SC001", "unused-suppression")
+Refusal = Callable[[Finding, Exception], None]
 
 
 class Places:
@@ -41,9 +42,10 @@ class Places:
     def span(self, site: Site) -> Span:
         return self._spans[id(site.node)]
 
-    def diagnostics(self, findings: Sequence[Finding]) -> Iterator[Diagnostic]:
-        """The findings that no other one covers, resolved. Of several with one code at one place the gravest stays."""
-        self._resolve(findings)
+    def diagnostics(self, findings: Sequence[Finding], refuse: Refusal) -> Iterator[Diagnostic]:
+        """The findings that no other one covers, resolved. Of several with one code at one place the gravest stays.
+        One that points at nothing goes to `refuse`, with what is wrong with it."""
+        findings = self._resolve(findings, refuse)
         best: dict[tuple[str, Span], Finding] = {}
         for finding in sorted(findings, key=lambda f: -LEVELS[f.severity]):
             best.setdefault((finding.code, self.span(finding.site)), finding)
@@ -60,6 +62,11 @@ class Places:
         ]
         for (finding, span), *others in _by_cause(kept):
             notes = [Remark(note.message, self.span(note.site) if note.site else None) for note in finding.notes]
+            try:
+                fix = self._fix(finding)
+            except Exception as error:  # its fix was a promise that cannot be kept; what was found stands
+                fix = None
+                refuse(finding, error)
             yield Diagnostic(
                 finding.code,
                 finding.name,
@@ -70,7 +77,7 @@ class Places:
                 (*notes, *(Remark("the same here", other) for _, other in others)),
                 finding.condition,
                 finding.help,
-                self._fix(finding),
+                fix,
             )
 
     def _fix(self, finding: Finding) -> TextFix | None:
@@ -111,17 +118,28 @@ class Places:
         line = self._sources[self._path].lines[row - 1]
         return Diagnostic(*UNUSED, Severity.WARNING, message, Span(self._path, at, Location(row, len(line) + 1)))
 
-    def _resolve(self, findings: Iterable[Finding]) -> None:
-        sites: dict[str, dict[int, Site]] = {}
-        for site in (site for finding in findings for site in _sites(finding)):
-            sites.setdefault(site.path, {})[id(site.node)] = site
-        for path, wanted in sites.items():
-            self.source(path)
-            programs = [self._program] if path == self._path else []
-            programs += filter(None, [self._project.program(path)] if path in self._project.read else [])
-            trees = [spans(program) for program in programs]  # two when the file is imported by what it imports
-            for site in wanted.values():
-                self._spans[id(site.node)] = _span(site, trees)
+    def _resolve(self, findings: Iterable[Finding], refuse: Refusal) -> list[Finding]:
+        """Find the places of all that the findings point at; those that are left."""
+        trees: dict[str, list[Positions]] = {}
+        kept: list[Finding] = []
+        for finding in findings:
+            try:
+                for site in _sites(finding):
+                    if site.path not in trees:
+                        trees[site.path] = self._trees(site.path)
+                    if id(site.node) not in self._spans:
+                        self._spans[id(site.node)] = _span(site, trees[site.path])
+            except Exception as error:
+                refuse(finding, error)
+            else:
+                kept.append(finding)
+        return kept
+
+    def _trees(self, path: str) -> list[Positions]:
+        self.source(path)
+        programs = [self._program] if path == self._path else []
+        programs += filter(None, [self._project.program(path)] if path in self._project.read else [])
+        return [spans(program) for program in programs]  # two when the file is imported by what it imports
 
 
 def _by_cause(found: Sequence[tuple[Finding, Span]]) -> list[list[tuple[Finding, Span]]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shapecheck.findings.diagnostic import HOME, Diagnostic, Problem
+from shapecheck.findings.diagnostic import HOME, Diagnostic, Problem, shown
 from shapecheck.findings.marks import SkipFile, matches
 from shapecheck.findings.marks import read as read_marks
 from shapecheck.findings.rule import Checker, Finding, Rule
@@ -21,6 +22,8 @@ from shapecheck.source.text import Location, decode
 
 if TYPE_CHECKING:
     from shapecheck.engine.facts import Facts
+    from shapecheck.engine.faults import Fault
+    from shapecheck.source.program import Program
 
 _TENSORS = re.compile(
     rb"torch|einops|jaxtyping|transformers|[Tt]ensor|\.(?:view|unsqueeze|matmul|bmm|permute|size|shape)\b"
@@ -89,11 +92,16 @@ class Check:
         self._project.read = []
         program = self._lower.parse(source, path)
         facts = self._engine.analyze(program, self._project)
-        problems: list[Problem] = []
+        problems = [_of_fault(program, fault) for fault in facts.faults.values()]
         findings = list(_findings(facts, self._rules, problems))
         places = Places(program, source, self._project)
-        kept = [d for d in places.diagnostics(findings) if not self._ignored(d)]
+
+        def refuse(finding: Finding, error: Exception) -> None:
+            problems.append(internal_error(path, error, f"rule {finding.code}"))
+
+        kept = [d for d in places.diagnostics(findings, refuse) if not self._ignored(d)]
         kept = places.unsilenced(kept, self._active if self._options.unused_ignores else None)
+        problems = list(dict.fromkeys(problems))
         return Result(path, tuple(sorted(kept, key=lambda d: d.order)), tuple(problems), tuple(self._project.read))
 
     def _ignored(self, diagnostic: Diagnostic) -> bool:
@@ -118,29 +126,42 @@ def _asks_to_be_skipped(source: bytes) -> bool:
 
 
 def _findings(facts: Facts, rules: Sequence[Rule], problems: list[Problem]) -> Iterator[Finding]:
-    """Every rule's findings; a rule that fails is named and asked no more about this file."""
+    """Every rule's findings. A rule that fails at a fact has nothing to say of it; each failure is told once."""
+    from shapecheck.findings.wellformed import checked
+
     by_kind: dict[type, list[tuple[Rule, Checker]]] = {}
     for rule in rules:
         for kind, check in rule.checkers:
             by_kind.setdefault(kind, []).append((rule, check))
-    broken: set[str] = set()
     for fact in facts.items:
         for kind in type(fact).__mro__:
             for rule, check in by_kind.get(kind, ()):
-                if rule.code in broken:
-                    continue
                 try:
-                    yield from check(fact, facts)
+                    yield from map(partial(checked, rule), check(fact, facts))
                 except Exception as error:
-                    broken.add(rule.code)
-                    problems.append(internal_error(facts.path, error, f" in rule {rule.code}"))
+                    problem = internal_error(facts.path, error, f"rule {rule.code}")
+                    if problem not in problems:
+                        problems.append(problem)
 
 
-def internal_error(path: str, error: Exception, where: str = "") -> Problem:
-    """What a user sees of a bug of ours: the file, the last frame, and where to report it."""
-    import traceback
+def _of_fault(program: Program, fault: Fault) -> Problem:
+    """A bug of the engine's, with the place in the linted file that it met."""
+    from shapecheck.source.positions import spans
 
-    frames = traceback.extract_tb(error.__traceback__)
-    last = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    what = f"internal error{where}: {type(error).__name__}: {error}{last}; please report it at {HOME}/issues"
-    return Problem(path, what)
+    try:
+        place = spans(program).span(fault.site.node)
+    except KeyError:  # in a file that this one imports
+        return Problem(program.path, _report(fault, f", met in {shown(fault.site.path)}"))
+    return Problem(program.path, _report(fault), Location(place.row, place.column))
+
+
+def internal_error(path: str, error: Exception, doing: str = "") -> Problem:
+    """What a user sees of a bug of ours: the file, what was at work, the line of ours, and where to report it."""
+    from shapecheck.engine.faults import Fault
+
+    return Problem(path, _report(Fault.of(error, doing)))
+
+
+def _report(fault: Fault, where: str = "") -> str:
+    doing, place = f" in {fault.doing}" if fault.doing else "", f" ({fault.place})" if fault.place else ""
+    return f"internal error{doing}{where}: {fault.error}{place}; please report it at {HOME}/issues"

@@ -73,11 +73,13 @@ def run(
     sources = dict(tasks)
     if tasks or not results:  # a run that finds everything in the cache imports neither libcst nor rules
         make = functools.partial(make_check, options)
+        flaws = [Problem(path, f"this rule is left out: {flaw}") for path, flaw in packs.flaws(found)]
+        outcome.problems += flaws
         for path, result in _results(tasks, make, jobs or os.cpu_count() or 1, options.limit, tick):
             results[path] = result.diagnostics
             outcome.sources[path] = sources[path]
             outcome.problems += result.problems
-            if cache and not result.problems:
+            if cache and not result.problems and not flaws:
                 cache.put(path, sources[path], result.diagnostics, result.reads)
     if cache and tasks:
         cache.forget_old()
