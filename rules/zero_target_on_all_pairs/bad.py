@@ -61,3 +61,16 @@ def self_similarity_loss(z, early=False):
         return sim
     wanted = torch.full((n,), 0)
     return F.cross_entropy(input=sim, target=wanted)  # expect: SC301
+
+
+# run: both_views(a=[B, D], b=[B, D]); differ: B=3, D=5
+def both_views(a, b):
+    n, _ = a.shape
+    own = ~torch.eye(n, dtype=torch.bool)
+    ab = torch.einsum("nc,mc->nm", a, b)
+    aa = torch.einsum("nc,mc->nm", a, a)[own].view(n, -1)
+    bb = torch.einsum("nc,mc->nm", b, b)[own].view(n, -1)
+    ba = torch.einsum("nc,mc->nm", b, a)
+    scores = torch.cat([torch.cat([ab, aa], dim=1), torch.cat([ba, bb], dim=1)], dim=0)
+    labels = torch.zeros(n, dtype=torch.long).repeat(2)
+    return F.cross_entropy(scores, labels)  # expect: SC301

@@ -57,3 +57,15 @@ def self_similarity_loss(z, early=False):
         return sim
     wanted = torch.arange(n)
     return F.cross_entropy(input=sim, target=wanted)
+
+
+def both_views(a, b):
+    n, _ = a.shape
+    own = ~torch.eye(n, dtype=torch.bool)
+    ab = torch.einsum("nc,mc->nm", a, b)
+    aa = torch.einsum("nc,mc->nm", a, a)[own].view(n, -1)
+    bb = torch.einsum("nc,mc->nm", b, b)[own].view(n, -1)
+    ba = torch.einsum("nc,mc->nm", b, a)
+    scores = torch.cat([torch.cat([ab, aa], dim=1), torch.cat([ba, bb], dim=1)], dim=0)
+    labels = torch.arange(n).repeat(2)
+    return F.cross_entropy(scores, labels)

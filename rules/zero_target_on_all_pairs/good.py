@@ -43,3 +43,13 @@ def picked_then_zeros(q, p):
     every = q.view(b, d) @ p.reshape(b * g, d).T
     own = every.view(b, b, g)[torch.arange(b), torch.arange(b)]
     return F.cross_entropy(own, torch.zeros(b, dtype=torch.long))
+
+
+def both_views_with_their_positives(a, b):
+    n, _ = a.shape
+    own = ~torch.eye(n, dtype=torch.bool)
+    positive = (a * b).sum(dim=1, keepdim=True)
+    aa = torch.einsum("nc,mc->nm", a, a)[own].view(n, -1)
+    bb = torch.einsum("nc,mc->nm", b, b)[own].view(n, -1)
+    scores = torch.cat([torch.cat([positive, aa], dim=1), torch.cat([positive, bb], dim=1)], dim=0)
+    return F.cross_entropy(scores, torch.zeros(n, dtype=torch.long).repeat(2))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.origin import blame
-from shapecheck.analysis.targets import labelled, multiple, product_behind
+from shapecheck.analysis.blocks import Pairs, first_blocks
+from shapecheck.analysis.columns import identity
+from shapecheck.analysis.origin import base, blame
+from shapecheck.analysis.targets import labelled, multiple
 from shapecheck.engine.facts import Called, Facts
-from shapecheck.engine.values import Affine, Joined
+from shapecheck.engine.values import Affine, Partial, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.kinds import ASKS, CREATES, LEARNED
 
 META = Rule(
     "SC301",
@@ -23,17 +26,22 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     loss = labelled(fact)
     if loss is None or loss.content != Affine(0, 0):
         return
-    product = product_behind(loss.scores)
     rows, columns = loss.rows.size, loss.columns.size
-    if product is None or product.made is None or isinstance(rows, int) or isinstance(loss.columns.layout, Joined):
+    blocks = first_blocks(loss.scores)
+    if not blocks or isinstance(rows, int):
         return
-    group = multiple(columns, rows)
-    if group is None:
+    groups = [multiple(*reversed([axis.size for axis in pairs.product.axes or ()])) for pairs in blocks]
+    group = None if None in groups else groups[0]
+    if any(_learned(pairs.right) for pairs in blocks) or (group is None and not _of_the_batch(blocks)):
         return
     names = facts.names()
-    b, g = names.size(rows), names.size(group)
-    stride = "" if group == 1 else f" * {g}"
-    notes = [Note(f"the scores {names.shape(loss.scores)} of all pairs are made here", product.made.site)]
+    b = names.size(rows)
+    stride = "" if group is None or group == 1 else f" * {names.size(group)}"
+    notes = [
+        Note(f"the scores {names.shape(pairs.product)} of all pairs are made here", made.site)
+        for pairs in blocks
+        if (made := pairs.product.made) is not None
+    ]
     if loss.target.made is not None:
         notes.append(Note("the labels are all 0", loss.target.made.site))
     yield META.finding(
@@ -41,8 +49,28 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"the labels are zeros, but these scores {names.shape(loss.scores)} pair every row with all "
         f"{names.size(columns)} columns of the batch: column 0 belongs to row 0, and every other row is trained "
         f"towards it",
+        None if group is not None else Severity.WARNING,
         notes=tuple(notes),
         condition=f"{b} = 1",
-        help=f"label row i with its own column, `torch.arange({b}){stride}`, or score each row "
-        f"against its own group only",
+        help=(
+            "label each row with the column of its own positive in the first block"
+            if len(blocks) > 1
+            else f"label row i with its own column, `torch.arange({b}){stride}`, or score each row against its own "
+            "group only"
+        ),
     )
+
+
+def _learned(right: Tensor) -> bool:
+    """Are the columns a module's own, such as the classes of a layer, a queue or a bank, not rows of the batch?"""
+    source = base(right)
+    if source.made is not None:
+        return bool(source.made.kind & (LEARNED | CREATES | ASKS))
+    key = source.shape.key if isinstance(source.shape, Partial) else None
+    return key is not None and "#" in key
+
+
+def _of_the_batch(blocks: tuple[Pairs, ...]) -> bool:
+    """Are the columns of each block the rows of another, as with two views of one batch?"""
+    rows = {identity(base(pairs.left)) for pairs in blocks}
+    return len(blocks) > 1 and all(identity(base(pairs.right)) in rows for pairs in blocks)

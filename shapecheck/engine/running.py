@@ -13,6 +13,7 @@ from shapecheck.engine.values import (
     Bound,
     ClassVal,
     Closure,
+    Content,
     Extern,
     Items,
     Layer,
@@ -29,6 +30,19 @@ from shapecheck.engine.values import (
     Value,
 )
 from shapecheck.ops import helpers
+from shapecheck.ops.kinds import (
+    ADDS_AXIS,
+    CAST,
+    DROPS_AXIS,
+    INDEXES,
+    JOINS,
+    MOVES_AXES,
+    REPEATS,
+    RESHAPES,
+    SPLITS,
+    STACKS,
+    TURNS_ROUND,
+)
 from shapecheck.ops.kit import LAYERS, REGISTRY, OpSpec, bind
 from shapecheck.source.program import Node
 
@@ -125,7 +139,24 @@ def _remembering(m: Machine, value: Value, op: OpSpec, args: dict[str, Any]) -> 
     if isinstance(value.shape, Partial) and value.shape.key is None:
         # later code may still teach us its rank
         value = value.with_(shape=replace(value.shape, key=m.fresh()))
+    if value.content is None and value.dtype in ("int", "float") and op.kind & _REARRANGES:
+        value = value.with_(content=_constant(op, args))
     return m.made(value, op, args)
+
+
+# However the numbers of such an op are picked, moved or copied, they are those of its operands
+_REARRANGES = (
+    REPEATS | RESHAPES | ADDS_AXIS | DROPS_AXIS | MOVES_AXES | JOINS | STACKS | INDEXES | SPLITS | TURNS_ROUND | CAST
+)  # fmt: skip
+
+
+def _constant(op: OpSpec, args: dict[str, Any]) -> Content:
+    """The one number that all operands are filled with."""
+    given = op.argument(args, "tensors") or op.argument(args, "input")
+    members = given.items if isinstance(given, Items) else given if isinstance(given, tuple) else (given,)
+    held = {t.content if isinstance(t, Tensor) else None for t in members}
+    content = held.pop() if len(held) == 1 else None
+    return content if content is not None and content.stride == 0 else None
 
 
 def _prepared(m: Machine, value: Any, parameter: Any) -> Any:
