@@ -77,7 +77,7 @@ def all_pairs(tensor: Tensor) -> Pairs | None:
         if len(told.inputs) != 2 or len(told.output) != 2 or None in told.operands:
             return None
         a, b = told.inputs
-        row, column = told.output
+        row, column = told.output[0], told.output[1]
         left, right = told.operands
         if row in b and column in a:
             a, b, left, right = b, a, right, left
