@@ -235,7 +235,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="Folder for sentence-transformers, file for onnx.")],
     layout: Annotated[str, typer.Option("--layout", help="sentence-transformers or onnx.")] = "sentence-transformers",
 ) -> None:
-    """Write the model for others to load. Refused for a run that replayed a bug."""
+    """Write the model for others to load, and compare its embeddings. Refused for a run that replayed a bug."""
     from .export import to_onnx, to_sentence_transformers
     from .trained import load_trained
 
@@ -244,7 +244,8 @@ def export(
         typer.echo(f"error: --layout must be one of {', '.join(writers)}, not {layout}", err=True)
         raise typer.Exit(2)
     with _refusals():
-        writers[layout](load_trained(run), out)
+        for sentence in writers[layout](load_trained(run), out):
+            typer.echo(f"note: {sentence}", err=True)
     typer.echo(str(out))
 
 

@@ -55,7 +55,7 @@ def pool_padded(states: Float[Tensor, "N S D"], mask: Bool[Tensor, "N S"], pooli
         return states[:, 0]
     if pooling is Pooling.LAST:
         last = mask.sum(dim=1) - 1  # N
-        return states[torch.arange(len(states), device=states.device), last]
+        return torch.take_along_dim(states, last.view(-1, 1, 1), dim=1)[:, 0]
     weights = mask.unsqueeze(2).to(states.dtype)  # N S 1
     return (states * weights).sum(dim=1) / weights.sum(dim=1)
 

@@ -21,6 +21,7 @@ from .processes import first_alone, share
 from .replay import crossed_batch
 from .sampler import Sampler
 from .settings import Distill, Settings, SettingsError
+from .starts import require_nothing_dropped
 from .tokens import Store, build_store, read_store
 from .world import Alone, World
 
@@ -76,6 +77,8 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
         display.say("start-up oracles refuse this loss, which is a replayed bug:\n  " + "\n  ".join(wrong))
     else:
         display.say(f"start-up oracles: the loss is the declared one ({1e3 * (time.perf_counter() - began):.0f} ms)")
+    for sentence in require_nothing_dropped(settings):
+        display.say(sentence)
     tokenizer = load_tokenizer(settings.model)
     pad = pad_of(tokenizer)
     kept = saved(tokenizer)
