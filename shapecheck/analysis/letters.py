@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shapecheck.analysis.axes import place
 from shapecheck.analysis.origin import operands
 from shapecheck.analysis.targets import IN_PLACE
-from shapecheck.engine.values import Lit, Made, Num, Tensor
+from shapecheck.engine.values import Lit, Made, Num, OfOp, Tensor
 
 _EQUATION = re.compile(r"[A-Za-z]+(?:,[A-Za-z]+)*->[A-Za-z]*\Z")
 _KEEPING = IN_PLACE | {"softmax", "log_softmax", "softmin", "masked_fill", "clamp", "relu"}
@@ -32,7 +32,7 @@ class Lettered:
     made: Made
 
 
-def equation(made: Made) -> Equation | None:
+def equation(made: OfOp) -> Equation | None:
     """The equation of an einsum in plain letters, with an operand for each part; None for anything else."""
     text, given = made.args.get("equation"), made.args.get("operands")
     if made.op != "einsum" or not isinstance(text, Lit) or not isinstance(text.value, str):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shapecheck.engine.facts import Fact, Facts
-from shapecheck.engine.values import Items, Made, Many, Site, Tensor
+from shapecheck.engine.values import Items, Many, OfOp, Site, Tensor
 
 # ops that hand on their first argument's rows: shape up to order of axes, and meaning, stay
 NEUTRAL = frozenset(
@@ -64,7 +64,7 @@ NEUTRAL = frozenset(
 IN_PLACE_ORDER = NEUTRAL - {"transpose", "permute", "t", "mT", "T", "swapaxes", "movedim"}
 
 
-def operands(made: Made) -> list[Tensor]:
+def operands(made: OfOp) -> list[Tensor]:
     """The tensors among an op's arguments, in order."""
     found: list[Tensor] = []
     for value in made.args.values():
