@@ -13,6 +13,7 @@ from shapecheck.findings.rule import Severity
 from shapecheck.source.text import Location
 
 Json: TypeAlias = Any
+UNUSED = ("SC001", "unused-suppression")
 HOME = "https://github.com/torch-shapecheck/torch-shapecheck"
 
 
@@ -61,12 +62,14 @@ class TextEdit:
 
 @dataclass(frozen=True, slots=True)
 class TextFix:
-    """Edits that belong together. `imports` are lines that the new text needs."""
+    """Edits that belong together. `imports` are lines that the new text needs, `places` the expressions that it is
+    about: no other fix may reach into them at the same time."""
 
     message: str
     safe: bool
     edits: tuple[TextEdit, ...]
     imports: tuple[str, ...] = ()
+    places: tuple[Span, ...] = ()
 
     @property
     def applicability(self) -> str:
@@ -118,11 +121,12 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a file could not be checked, or not wholly. Goes to stderr; the run exits 2."""
+    """Why a file could not be checked, or, `partly`, not wholly. The run exits 2."""
 
     path: str
     message: str
     location: Location | None = None
+    partly: bool = False
 
     def __str__(self) -> str:
         at = f":{self.location.row}:{self.location.column}" if self.location else ""
@@ -155,6 +159,7 @@ def diagnostic_from(plain: Json) -> Diagnostic:
             fix["safe"],
             tuple(TextEdit(_span(edit["span"]), edit["content"]) for edit in fix["edits"]),
             tuple(fix["imports"]),
+            tuple(map(_span, fix["places"])),
         ),
     )
 

@@ -6,15 +6,14 @@ Only the replaced spans change, so comments, encoding, byte-order mark and newli
 from __future__ import annotations
 
 import ast
-import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from shapecheck.engine.values import Site
 from shapecheck.findings.diagnostic import Diagnostic, Span, TextEdit, TextFix
+from shapecheck.findings.patch import Part, smallest
 from shapecheck.findings.rule import Edit, Fix
 from shapecheck.source.program import Await, IfExp, Lambda, Op, Star, Walrus, Yield
 from shapecheck.source.text import Location, Source, decode
@@ -31,26 +30,35 @@ def resolve(fix: Fix, path: str, span: Callable[[Site], Span], source: Source) -
     sites = [site for edit in fix.edits for site in (edit.site, *(part for _, part in edit.parts))]
     if not fix.edits or any(site.path != path for site in sites):
         return None
-    edits = tuple(TextEdit(span(edit.site), _fill(edit, span, source)) for edit in fix.edits)
-    return TextFix(fix.message, fix.safe, edits, fix.imports)
+    edits: list[TextEdit] = []
+    for edit in fix.edits:
+        for change in smallest(_part(span(edit.site), source), list(_pieces(edit, span, source))):
+            at = Span(path, source.location(change.start), source.location(change.end))
+            edits.append(TextEdit(at, change.text))
+    places = tuple(span(edit.site) for edit in fix.edits)
+    return TextFix(fix.message, fix.safe, tuple(edits), fix.imports, places)
 
 
-def _fill(edit: Edit, span: Callable[[Site], Span], source: Source) -> str:
+def _part(at: Span, source: Source) -> Part:
+    return Part(source.offset(at.start), source.offset(at.end), source.between(at.start, at.end))
+
+
+def _pieces(edit: Edit, span: Callable[[Site], Span], source: Source) -> Iterator[str | Part]:
+    """The new text: the rule's own, and quoted parts, in brackets where they would fall apart."""
     parts = dict(edit.parts)
-
-    def quote(match: re.Match[str]) -> str:
+    end = 0
+    for match in _PLACEHOLDER.finditer(edit.text):
         site = parts.get(match[1])
         if site is None:  # braces of the new text's own
-            return match[0]
-        place = span(site)
-        text = source.between(place.start, place.end)
+            continue
+        yield edit.text[end : match.start()]
+        end = match.end()
         before, after = edit.text[: match.start()].rstrip()[-1:], edit.text[match.end() :].lstrip()[:1]
         alone = before in ("", "(", "[", ",", "=") and after in ("", ")", "]", ",")
-        if _binds_loosely(site) and not alone:
-            return f"({text})"
-        return text
-
-    return _PLACEHOLDER.sub(quote, edit.text)
+        part = _part(span(site), source)
+        bare = alone or not _binds_loosely(site)
+        yield from (part,) if bare else ("(", part, ")")
+    yield edit.text[end:]
 
 
 def _binds_loosely(site: Site) -> bool:
@@ -62,36 +70,80 @@ def _binds_loosely(site: Site) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """New text of a file, the diagnostics whose fixes made it, and those that are left. `settled`: a further check
-    would find nothing to fix."""
+    """New text of a file, the diagnostics whose fixes made it, and those that are left. `restless`: codes whose fixes
+    went on and on."""
 
     source: bytes
     applied: tuple[Diagnostic, ...]
     left: tuple[Diagnostic, ...]
-    settled: bool = True
+    restless: frozenset[str] = frozenset()
 
 
 Recheck = Callable[[bytes], "Sequence[Diagnostic] | None"]
 
 
-def fix_text(source: bytes, diagnostics: Sequence[Diagnostic], unsafe: bool, check: Recheck) -> Fixed:
-    """Apply fixes and check again until nothing changes. `check` gives the diagnostics of a text, None where it cannot
-    be read; then the fixes are tried one by one, and one that breaks the file is dropped."""
+def fix_text(
+    source: bytes, diagnostics: Sequence[Diagnostic], unsafe: bool, check: Recheck, but: Collection[str] = ()
+) -> Fixed:
+    """Apply fixes, less those of the codes in `but`, and check again until nothing changes. `check` gives the
+    diagnostics of a text, None where it cannot be read: then the fixes that break it are told apart and dropped."""
     applied: list[Diagnostic] = []
-    broken: set[tuple[str, str]] = set()
+    broken: set[tuple[str, str, str]] = set()
+    chosen: list[Diagnostic] = []
     for _ in range(ROUNDS):
-        chosen = choose((d for d in diagnostics if (d.code, d.message) not in broken), unsafe)
-        for attempt in [chosen, *([one] for one in chosen)] if chosen else ():
-            after = apply(source, attempt)
-            left = None if after is None else check(after)
-            if after is not None and left is not None:
-                source, diagnostics = after, left
-                applied += attempt
-                break
-            broken.update((d.code, d.message) for d in attempt if len(attempt) == 1)
-        else:
+        lines = decode(source).lines
+        allowed = (d for d in diagnostics if d.code not in but and _known_by(d, lines) not in broken)
+        chosen = choose(allowed, unsafe)
+        if not chosen:
             return Fixed(source, tuple(applied), tuple(diagnostics))
-    return Fixed(source, tuple(applied), tuple(diagnostics), settled=False)
+        step = _step(source, chosen, check)
+        if step is None:
+            works = [_step(source, [one], check) is not None for one in chosen]
+            broken.update(_known_by(one, lines) for one, good in zip(chosen, works) if not good)
+            chosen = [one for one, good in zip(chosen, works) if good]
+            step = _step(source, chosen, check) or _step(source, chosen := chosen[:1], check)
+        if step is not None:
+            source, diagnostics = step
+            applied += chosen
+    return Fixed(source, tuple(applied), tuple(diagnostics), frozenset(d.code for d in chosen))
+
+
+def _step(source: bytes, chosen: Sequence[Diagnostic], check: Recheck) -> tuple[bytes, Sequence[Diagnostic]] | None:
+    after = apply(source, chosen) if chosen else None
+    left = None if after is None else check(after)
+    return None if after is None or left is None else (after, left)
+
+
+def _known_by(diagnostic: Diagnostic, lines: Sequence[str]) -> tuple[str, str, str]:
+    """What a finding keeps when lines above it move."""
+    return diagnostic.code, diagnostic.message, lines[diagnostic.location.row - 1]
+
+
+def possible(source: bytes, diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The same, without the fixes that cannot be made: so what is offered is what a run with --fix makes."""
+    fixable = [d for d in diagnostics if d.fix is not None]
+    if all(_can_import(source, d) for d in fixable) and _makes_code(source, choose(fixable, unsafe=True)):
+        return list(diagnostics)
+    return [d if d.fix is None or _makes_code(source, [d]) else replace(d, fix=None) for d in diagnostics]
+
+
+def _makes_code(source: bytes, chosen: Sequence[Diagnostic]) -> bool:
+    after = apply(source, chosen)
+    return after is not None and (_is_code(after) or not _is_code(source))  # newer than this Python: not for us to say
+
+
+def _can_import(source: bytes, diagnostic: Diagnostic) -> bool:
+    return diagnostic.fix is None or import_edits(decode(source), "", diagnostic.fix.imports) is not None
+
+
+def _is_code(source: bytes) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
 
 
 def choose(diagnostics: Iterable[Diagnostic], unsafe: bool) -> list[Diagnostic]:
@@ -102,7 +154,7 @@ def choose(diagnostics: Iterable[Diagnostic], unsafe: bool) -> list[Diagnostic]:
         fix = diagnostic.fix
         if fix is None or not (fix.safe or unsafe):
             continue
-        spans = [edit.span for edit in fix.edits]
+        spans = [*fix.places, *(edit.span for edit in fix.edits)]
         if not any(_overlap(a, b) for a in spans for b in taken):
             chosen.append(diagnostic)
             taken += spans
@@ -110,7 +162,11 @@ def choose(diagnostics: Iterable[Diagnostic], unsafe: bool) -> list[Diagnostic]:
 
 
 def _overlap(a: Span, b: Span) -> bool:
-    return a == b or (a.start < b.end and b.start < a.end)
+    if a.path != b.path:
+        return False
+    if a.start == a.end or b.start == b.end:  # what is inserted at an edge may belong to either side
+        return a.start <= b.end and b.start <= a.end
+    return a.start < b.end and b.start < a.end
 
 
 def apply(source: bytes, chosen: Iterable[Diagnostic]) -> bytes | None:
@@ -180,19 +236,3 @@ def _bound(node: ast.stmt) -> dict[str, str]:
         case ast.ImportFrom(module, names, level):
             return {a.asname or a.name: f"{'.' * level}{module or ''}.{a.name}" for a in names}
     return {}
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` in the place of the file at once, keeping its mode; a link stays a link. Raises OSError."""
-    import tempfile
-
-    target = path.resolve()
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(name, stat.S_IMODE(target.stat().st_mode))
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -13,22 +13,26 @@ import io
 import re
 import tokenize
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 _TALK = re.compile(r"#\s*(shapecheck|expect|shape):\s*(.*)", re.DOTALL)
+_NEARLY = re.compile(r"#\s*shape[-_ ]?check\b[\s:=,-]*([a-z]+(?:-[a-z]+)?)\s*(?=$|[\[(:=#]|--|[A-Z]{2}\d)", re.I)
+_MEANT = ("ignore", "skip-file", "skip", "disable", "noqa", "off")
 _IGNORE = re.compile(r"ignore(?:\s*\[([^\]]*)\])?\s*(?:$|#|--|:)")
 
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """`codes` empty: every finding. It holds for the rows `first` to `last` of its logical line."""
+    """`codes` empty: every finding. It holds for the rows `first` to `last` of its logical line. `columns` say where
+    each code stands."""
 
     row: int
     column: int
     codes: tuple[str, ...]
     first: int
     last: int
+    columns: tuple[int, ...] = field(default=(), compare=False)
 
     def silences(self, row: int, code: str, name: str) -> bool:
         return self.first <= row <= self.last and (not self.codes or matches(code, name, self.codes))
@@ -70,30 +74,44 @@ def matches(code: str, name: str, patterns: Collection[str]) -> bool:
 
 def read(source: str) -> tuple[Mark, ...]:
     """All marks of a file, in order. Costs one regular expression where there is none."""
-    return tuple(_marks(source)) if _TALK.search(source) else ()
+    return tuple(_marks(source)) if _TALK.search(source) or _NEARLY.search(source) else ()
 
 
 def _marks(source: str) -> Iterator[Mark]:
     for row, column, comment, first, last in _comments(source):
+        start = column
         for talk in re.split(r"(?=#\s*(?:shapecheck|expect|shape):)", comment):
             match = _TALK.match(talk)
             if match is None:
-                continue
-            who, what = match[1], match[2].strip()
-            if who == "expect":
-                yield Expect(row, tuple(re.findall(r"[A-Z]+\d+", what)))
-            elif who == "shape":
-                yield ShapeMark(row, what)
-            elif re.match(r"skip-file\b", what):
+                if _is_nearly_a_mark(talk):
+                    yield Malformed(row, start, talk.strip())
+            elif match[1] == "expect":
+                yield Expect(row, tuple(re.findall(r"[A-Z]+\d+", match[2])))
+            elif match[1] == "shape":
+                yield ShapeMark(row, match[2].strip())
+            elif re.match(r"skip-file\b", match[2]):
                 yield SkipFile(row)
-            elif (ignore := _IGNORE.match(what)) is not None:
-                codes = tuple(c.strip() for c in (ignore[1] or "").split(",") if c.strip())
-                if ignore[1] is not None and not codes:
-                    yield Malformed(row, column, f"# shapecheck: {what}")
+            elif (ignore := _IGNORE.match(match[2])) is not None:
+                found = list(re.finditer(r"[^,\s](?:[^,]*[^,\s])?", ignore[1] or ""))
+                if ignore[1] is not None and not found:
+                    yield Malformed(row, start, talk.strip())
                 else:
-                    yield Ignore(row, column, codes, first, last)
+                    offset = start + match.start(2) + ignore.start(1)
+                    columns = tuple(offset + code.start() for code in found)
+                    yield Ignore(row, column, tuple(code[0] for code in found), first, last, columns)
             else:
-                yield Malformed(row, column, f"# shapecheck: {what}")
+                yield Malformed(row, start, talk.strip())
+            start += len(talk)
+
+
+def _is_nearly_a_mark(comment: str) -> bool:
+    """`# Shapecheck: Ignore[..]`, `# shapecheck ignore[..]`: meant as a mark, and none."""
+    match = _NEARLY.match(comment)
+    if match is None:
+        return False
+    from difflib import get_close_matches
+
+    return bool(get_close_matches(match[1].lower(), _MEANT, 1, 0.75))
 
 
 def _comments(source: str) -> Iterator[tuple[int, int, str, int, int]]:

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from shapecheck.engine.values import Site
-from shapecheck.findings.diagnostic import Caret, Diagnostic, Remark, Span, TextFix
+from shapecheck.findings.diagnostic import UNUSED, Caret, Diagnostic, Remark, Span, TextFix
 from shapecheck.findings.fixes import resolve
-from shapecheck.findings.marks import Ignore, Malformed, matches
+from shapecheck.findings.marks import Ignore, Malformed, Mark, matches
 from shapecheck.findings.marks import read as read_marks
 from shapecheck.findings.rule import LEVELS, Finding, Severity
 from shapecheck.source.imports import Project
@@ -20,7 +20,6 @@ from shapecheck.source.positions import Positions, spans
 from shapecheck.source.program import Program
 from shapecheck.source.text import Location, Source, decode
 
-UNUSED = ("SC001", "unused-suppression")
 Refusal = Callable[[Finding, Exception], None]
 
 
@@ -33,6 +32,8 @@ class Places:
         self._project = project
         self._sources: dict[str, Source] = {program.path: decode(source)}
         self._spans: dict[int, Span] = {}
+        self._read: dict[str, tuple[Mark, ...]] = {}
+        self._used: set[tuple[str, int, int]] = set()
 
     def source(self, path: str) -> Source:
         if path not in self._sources:
@@ -85,38 +86,56 @@ class Places:
             return None
         return resolve(finding.fix, self._path, self.span, self.source(self._path))
 
-    def unsilenced(
-        self, diagnostics: Iterable[Diagnostic], active: Collection[tuple[str, str]] | None
-    ) -> list[Diagnostic]:
-        """Those that no `# shapecheck: ignore` silences; with `active` rules, also what the marks say in vain."""
+    def unsilenced(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+        """Those that no `# shapecheck: ignore` silences. Remembers the marks that silenced one."""
         kept: list[Diagnostic] = []
-        used: set[Ignore] = set()
-        marks = {path: read_marks(source.text) for path, source in self._sources.items()}
-        for diagnostic in diagnostics:
+        for d in diagnostics:
             silencing = [
                 mark
-                for mark in marks.get(diagnostic.path, ())
-                if isinstance(mark, Ignore) and mark.silences(diagnostic.location.row, diagnostic.code, diagnostic.name)
+                for mark in self._marks(d.path)
+                if isinstance(mark, Ignore) and mark.silences(d.location.row, d.code, d.name)
             ]
-            used.update(silencing if diagnostic.path == self._path else ())
+            for mark in silencing:
+                columns = mark.columns or (mark.column,)
+                codes = mark.codes or ("ALL",)
+                self._used |= {(d.path, mark.row, c) for c, p in zip(columns, codes) if matches(d.code, d.name, (p,))}
             if not silencing:
-                kept.append(diagnostic)
-        if active is not None:
-            for mark in marks[self._path]:
-                match mark:
-                    case Malformed(row, column, text):
-                        kept.append(self._vain(row, column, f"`{text}` is no comment that shapecheck knows"))
-                    case Ignore(row, column, codes) if mark not in used and (
-                        not codes or any(matches(*rule, codes) for rule in active)
-                    ):
-                        what = f"nothing is found here for {', '.join(codes)}" if codes else "nothing is found here"
-                        kept.append(self._vain(row, column, f"this suppression is not needed: {what}"))
+                kept.append(d)
         return kept
 
-    def _vain(self, row: int, column: int, message: str) -> Diagnostic:
-        at = Location(row, column)
-        line = self._sources[self._path].lines[row - 1]
-        return Diagnostic(*UNUSED, Severity.WARNING, message, Span(self._path, at, Location(row, len(line) + 1)))
+    @property
+    def used_elsewhere(self) -> tuple[tuple[str, int, int], ...]:
+        """The codes in marks of other files that silenced something: path, row, column."""
+        return tuple(sorted(used for used in self._used if used[0] != self._path))
+
+    def vain(self, ran: Collection[tuple[str, str]], known: Collection[tuple[str, str]]) -> Iterator[Diagnostic]:
+        """What the marks of this file say in vain, when of the rules `known` (code and name) `ran` have looked."""
+        for mark in self._marks(self._path):
+            match mark:
+                case Malformed(row, column, text):
+                    yield self._told(row, column, len(text), f"`{text}` is no comment that shapecheck knows")
+                case Ignore(row, column, (), _, _):
+                    if set(ran) >= set(known) and (self._path, row, column) not in self._used:
+                        text = self._sources[self._path].lines[row - 1]
+                        length = len(text) + 1 - column
+                        yield self._told(row, column, length, "this suppression is not needed: nothing is found here")
+                case Ignore(row, _, codes, _, _, columns):
+                    for column, code in zip(columns, codes):
+                        meant = {rule for rule in known if matches(*rule, (code,))}
+                        if not meant:
+                            yield self._told(row, column, len(code), f'no rule is called "{code}"')
+                        elif meant <= set(ran) and (self._path, row, column) not in self._used:
+                            said = f"this suppression is not needed: nothing is found here for {code}"
+                            yield self._told(row, column, len(code), said)
+
+    def _marks(self, path: str) -> tuple[Mark, ...]:
+        if path not in self._read:
+            self._read[path] = read_marks(self._sources[path].text)
+        return self._read[path]
+
+    def _told(self, row: int, column: int, length: int, message: str) -> Diagnostic:
+        at = Span(self._path, Location(row, column), Location(row, column + length))
+        return Diagnostic(*UNUSED, Severity.WARNING, message, at)
 
     def _resolve(self, findings: Iterable[Finding], refuse: Refusal) -> list[Finding]:
         """Find the places of all that the findings point at; those that are left."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from shapecheck.findings.diagnostic import Diagnostic
+from shapecheck.findings.diagnostic import Diagnostic, Problem
 from shapecheck.source.text import Source, decode
 
 
@@ -28,8 +28,9 @@ class Report:
     """`sources` has the bytes of files by absolute path, as they were checked; others are read when they are shown."""
 
     diagnostics: Sequence[Diagnostic]
-    files: int = 0
+    files: int = 0  # that were checked
     sources: Mapping[str, bytes] = field(default_factory=dict)
+    problems: Sequence[Problem] = ()
     color: bool = False
     _read: dict[str, Source] = field(default_factory=dict, repr=False)
 

@@ -1,7 +1,7 @@
 """Results by content: what a file's check said last time, while nothing that it rested on has changed.
 
 An entry is found by the file's path and bytes, the configuration, and the state of shapecheck and of the rule packs. It
-holds the diagnostics, and a digest of every other file that was read for them (None: it was not there).
+holds the diagnostics, a digest of every other file that was read for them, and the paths that were looked for in vain.
 """
 
 from __future__ import annotations
@@ -11,13 +11,24 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from shapecheck.findings.diagnostic import Diagnostic, diagnostic_from, to_plain
+from shapecheck.service.files import Unusable, read_file, why
 
 _DAY = 86_400
 KEEP_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a check said. `used` are the marks of other files that silenced something: path, row, column; `rests_on` the
+    other files that were read, and paths that were looked for in vain."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    used: tuple[tuple[str, int, int], ...] = ()
+    rests_on: tuple[str, ...] = ()
 
 
 def digest(*parts: bytes) -> str:
@@ -48,36 +59,51 @@ def own_state() -> str:
 
 
 class Cache:
-    """Never raises: a cache that cannot be read or written only makes the run slower."""
+    """Never raises: a cache that cannot be read or written only makes the run slower. `fault` says why it could not be
+    written, "" while it could."""
 
-    def __init__(self, folder: Path, setting: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._setting = setting.encode()
         self._digests: dict[str, str | None] = {}
+        self.fault = ""
 
-    def get(self, path: str, source: bytes) -> tuple[Diagnostic, ...] | None:
+    def get(self, path: str, source: bytes, setting: str) -> Answer | None:
         try:
-            entry = json.loads(self._file(path, source).read_bytes())
+            entry = json.loads(self._file(path, source, setting).read_bytes())
+            if any(os.path.lexists(other) for other in entry["absent"]):
+                return None
             if any(self._digest(other) != known for other, known in entry["reads"].items()):
                 return None
-            return tuple(diagnostic_from(plain) for plain in entry["diagnostics"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # absent or corrupt
-            return None
+            diagnostics = tuple(diagnostic_from(plain) for plain in entry["diagnostics"])
+            used = tuple((str(at), int(row), int(column)) for at, row, column in entry["used"])
+            return Answer(diagnostics, used, (*entry["reads"], *entry["absent"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, LookupError, RecursionError):
+            return None  # absent or corrupt
 
-    def put(self, path: str, source: bytes, diagnostics: Iterable[Diagnostic], reads: Iterable[str]) -> None:
+    def put(self, path: str, source: bytes, setting: str, answer: Answer) -> None:
+        digests = {other: self._digest(other) for other in answer.rests_on if other != path}
         entry = {
-            "reads": {other: self._digest(other) for other in reads if other != path},
-            "diagnostics": [to_plain(d) for d in diagnostics],
+            "absent": [other for other, known in digests.items() if known is None],
+            "reads": {other: known for other, known in digests.items() if known is not None},
+            "diagnostics": [to_plain(d) for d in answer.diagnostics],
+            "used": answer.used,
         }
-        file = self._file(path, source)
+        file = self._file(path, source, setting)
         import tempfile
 
-        with contextlib.suppress(OSError):
+        try:
+            text = json.dumps(entry)
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=file.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(entry, stream)
-            os.replace(name, file)  # whole or not at all, also with two runs at once
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                    stream.write(text)
+                os.replace(name, file)  # whole or not at all, also with two runs at once
+            except BaseException:
+                os.unlink(name)
+                raise
+        except OSError as error:
+            self.fault = self.fault or why(error)
 
     def forget_old(self) -> None:
         """Once a day: drop entries that nobody has written for a month."""
@@ -91,14 +117,14 @@ class Cache:
                 if time.time() - file.stat().st_mtime > KEEP_DAYS * _DAY:
                     file.unlink()
 
-    def _file(self, path: str, source: bytes) -> Path:
-        key = digest(self._setting, os.fsencode(path), source)
+    def _file(self, path: str, source: bytes, setting: str) -> Path:
+        key = digest(setting.encode(), os.fsencode(path), source)
         return self._folder / key[:2] / f"{key[2:]}.json"
 
     def _digest(self, path: str) -> str | None:
         if path not in self._digests:
             try:
-                self._digests[path] = digest(Path(path).read_bytes())
-            except OSError:
+                self._digests[path] = digest(read_file(path))
+            except Unusable:
                 self._digests[path] = None
         return self._digests[path]

@@ -6,9 +6,9 @@ bytes -> prefilter -> lower.parse -> engine.analyze -> rules -> covers -> places
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,16 @@ from shapecheck.findings.diagnostic import HOME, Diagnostic, Problem, shown
 from shapecheck.findings.marks import SkipFile, matches
 from shapecheck.findings.marks import read as read_marks
 from shapecheck.findings.rule import Checker, Finding, Rule
+from shapecheck.service import interrupt
 from shapecheck.service.clock import TimeUp, time_limit
+from shapecheck.service.config import ConfigError
 from shapecheck.service.project import Patterns
 from shapecheck.source.text import Location, decode
 
 if TYPE_CHECKING:
     from shapecheck.engine.facts import Facts
     from shapecheck.engine.faults import Fault
+    from shapecheck.source.imports import Project
     from shapecheck.source.program import Program
 
 _TENSORS = re.compile(
@@ -32,7 +35,8 @@ _TENSORS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a check depends on beside the file: which codes count where. Patterns are relative to `root`."""
+    """What a check depends on beside the file: which codes count where. Patterns are relative to `root`; `source` is
+    the configuration file that says so."""
 
     root: Path
     select: tuple[str, ...] = ()
@@ -40,16 +44,38 @@ class Options:
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     unused_ignores: bool = False
     limit: float = 30.0
+    source: Path | None = None
+
+    def off(self, path: str) -> tuple[str, ...]:
+        """What per-file-ignores switches off in this file."""
+        return tuple(
+            code for pattern, codes in self.per_file_ignores if _pattern(self.root, pattern).hit(path) for code in codes
+        )
+
+
+_pattern = lru_cache(maxsize=1000)(lambda root, pattern: Patterns(root, [pattern]))
+
+
+def counts(d: Diagnostic, options_of: Callable[[str], Options]) -> bool:
+    """Whether the configuration of the place where a finding stands wants it: it may come from another file's check."""
+    try:
+        options = options_of(d.path)
+    except ConfigError:
+        return True
+    wanted = not options.select or matches(d.code, d.name, options.select)
+    return wanted and not matches(d.code, d.name, (*options.ignore, *options.off(d.path)))
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What there is to say about one file. `reads` are the other files that the answer rests on."""
+    """What there is to say about one file. `rests_on` are other files that were read, and paths that were looked for in
+    vain; `used` are marks of other files, by path, row and column, that silenced something."""
 
     path: str
     diagnostics: tuple[Diagnostic, ...] = ()
     problems: tuple[Problem, ...] = ()
-    reads: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = ()
+    used: tuple[tuple[str, int, int], ...] = ()
 
 
 def may_concern(source: bytes) -> bool:
@@ -60,15 +86,18 @@ def may_concern(source: bytes) -> bool:
 class Check:
     """Checks files one after the other, and keeps the project's parsed modules between them."""
 
-    def __init__(self, rules: Sequence[Rule], options: Options) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], options: Options, project: Project | None = None, known: Sequence[Rule] = ()
+    ) -> None:
+        """`known` are all rules that are installed, also those that do not run."""
         from shapecheck import engine
         from shapecheck.source import lower
         from shapecheck.source.imports import Project
 
         self._lower, self._engine = lower, engine
-        self._project = Project(lower.parse, (lower.Unreadable,))
+        self._project = project or Project(lower.parse, (lower.Unreadable,))
         self._rules, self._options = rules, options
-        self._ignores = [(Patterns(options.root, [pattern]), codes) for pattern, codes in options.per_file_ignores]
+        self._known = {(rule.code, rule.name) for rule in known or rules}
 
     def __call__(self, path: str, source: bytes) -> Result:
         """Never raises for what is in the file: a fault, also one of ours, is a Problem that names it."""
@@ -79,40 +108,42 @@ class Check:
             at = None if error.line is None else Location(error.line, error.column or 1)
             return Result(path, problems=(Problem(path, error.reason, at),))
         except TimeUp:
-            message = f"not checked: no end after {self._options.limit:g} seconds"
+            message = f"not checked: no end after {self._options.limit:g} seconds (--time-limit)"
             return Result(path, problems=(Problem(path, message),))
         except Exception as error:
+            interrupt.check()  # Ctrl-C may have come out as something else
             return Result(path, problems=(internal_error(path, error),))
 
     def _check(self, path: str, source: bytes) -> Result:
+        from shapecheck.findings.fixes import possible
         from shapecheck.findings.places import Places
 
         if _asks_to_be_skipped(source):
             return Result(path)
-        self._project.read = []
+        self._project.read, self._project.sought = [], {}
         program = self._lower.parse(source, path)
         facts = self._engine.analyze(program, self._project)
         problems = [_of_fault(program, fault) for fault in facts.faults.values()]
-        findings = list(_findings(facts, self._rules, problems))
+        broken: set[str] = set()
+        findings = list(_findings(facts, self._rules, problems, broken))
         places = Places(program, source, self._project)
 
         def refuse(finding: Finding, error: Exception) -> None:
+            broken.add(finding.code)
             problems.append(internal_error(path, error, f"rule {finding.code}"))
 
         kept = [d for d in places.diagnostics(findings, refuse) if not self._ignored(d)]
-        kept = places.unsilenced(kept, self._active if self._options.unused_ignores else None)
-        problems = list(dict.fromkeys(problems))
-        return Result(path, tuple(sorted(kept, key=lambda d: d.order)), tuple(problems), tuple(self._project.read))
+        kept = possible(source, places.unsilenced(kept))
+        if self._options.unused_ignores:
+            off = self._options.off(path)
+            ran = {(r.code, r.name) for r in self._rules if r.code not in broken and not matches(r.code, r.name, off)}
+            kept += places.vain(ran, self._known)
+        kept.sort(key=lambda d: d.order)
+        rests_on = (*self._project.read, *self._project.sought)
+        return Result(path, tuple(kept), tuple(dict.fromkeys(problems)), rests_on, places.used_elsewhere)
 
-    def _ignored(self, diagnostic: Diagnostic) -> bool:
-        return any(
-            matches(diagnostic.code, diagnostic.name, codes) and pattern.hit(diagnostic.path)
-            for pattern, codes in self._ignores
-        )
-
-    @property
-    def _active(self) -> frozenset[tuple[str, str]]:
-        return frozenset((rule.code, rule.name) for rule in self._rules)
+    def _ignored(self, d: Diagnostic) -> bool:
+        return matches(d.code, d.name, self._options.off(d.path))
 
 
 def _asks_to_be_skipped(source: bytes) -> bool:
@@ -125,7 +156,7 @@ def _asks_to_be_skipped(source: bytes) -> bool:
     return any(isinstance(mark, SkipFile) for mark in read_marks(text))
 
 
-def _findings(facts: Facts, rules: Sequence[Rule], problems: list[Problem]) -> Iterator[Finding]:
+def _findings(facts: Facts, rules: Sequence[Rule], problems: list[Problem], broken: set[str]) -> Iterator[Finding]:
     """Every rule's findings. A rule that fails at a fact has nothing to say of it; each failure is told once."""
     from shapecheck.findings.wellformed import checked
 
@@ -139,6 +170,7 @@ def _findings(facts: Facts, rules: Sequence[Rule], problems: list[Problem]) -> I
                 try:
                     yield from map(partial(checked, rule), check(fact, facts))
                 except Exception as error:
+                    broken.add(rule.code)
                     problem = internal_error(facts.path, error, f"rule {rule.code}")
                     if problem not in problems:
                         problems.append(problem)
@@ -151,15 +183,16 @@ def _of_fault(program: Program, fault: Fault) -> Problem:
     try:
         place = spans(program).span(fault.site.node)
     except KeyError:  # in a file that this one imports
-        return Problem(program.path, _report(fault, f", met in {shown(fault.site.path)}"))
-    return Problem(program.path, _report(fault), Location(place.row, place.column))
+        return Problem(program.path, _report(fault, f", met in {shown(fault.site.path)}"), partly=True)
+    return Problem(program.path, _report(fault), Location(place.row, place.column), partly=True)
 
 
 def internal_error(path: str, error: Exception, doing: str = "") -> Problem:
-    """What a user sees of a bug of ours: the file, what was at work, the line of ours, and where to report it."""
+    """What a user sees of a bug of ours: the file, what was at work, the line of ours, and where to report it. With
+    nothing at work that it would cost alone, the file is unchecked."""
     from shapecheck.engine.faults import Fault
 
-    return Problem(path, _report(Fault.of(error, doing)))
+    return Problem(path, _report(Fault.of(error, doing)), partly=bool(doing))
 
 
 def _report(fault: Fault, where: str = "") -> str:

@@ -1,26 +1,39 @@
 """What a project has asked for: `[tool.shapecheck]` of pyproject.toml, or a shapecheck.toml with the same keys.
 
-The nearest such file at or above the linted paths holds; a shapecheck.toml goes before a pyproject.toml beside it.
+For each file the nearest at or above it holds, up to the repository's root; a shapecheck.toml goes before a
+pyproject.toml beside it.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from shapecheck.findings.diagnostic import Problem
 from shapecheck.findings.rule import LEVELS, Severity
+from shapecheck.service.files import Unusable, read_file
+from shapecheck.service.project import Patterns
+from shapecheck.source.text import Location
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+KEYS = ("select", "ignore", "exclude", "per-file-ignores", "severity", "fail-on")
+
 
 class ConfigError(Exception):
-    """A configuration that cannot be meant."""
+    """A configuration that cannot be meant; `problem` says where."""
+
+    def __init__(self, message: str, file: Path | None = None, at: Location | None = None) -> None:
+        self.problem = None if file is None else Problem(str(file), message, at)
+        super().__init__(message if self.problem is None else str(self.problem))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +59,86 @@ def at_least(severity: Severity, floor: Severity) -> bool:
     return LEVELS[severity] >= LEVELS[floor]
 
 
-def nearest(paths: Sequence[Path]) -> Config:
-    """The configuration that holds for these paths. Raises ConfigError."""
-    folders = [p if p.is_dir() else p.parent for p in (p.absolute() for p in paths)] or [Path.cwd()]
-    start = Path(*_common([f.parts for f in folders]))
-    for folder in (start, *start.parents):
-        for name in ("shapecheck.toml", "pyproject.toml"):
-            file = folder / name
-            if file.is_file() and (config := read(file, required=False)) is not None:
-                return config
-        if (folder / ".git").exists():
-            break
-    return Config(start)
+class Settings:
+    """Which configuration holds where. `only` holds everywhere instead of the files' own; `change` is what the command
+    line adds to each, and `exclude` its patterns, relative to the working directory."""
+
+    def __init__(
+        self,
+        change: Callable[[Config], Config] = lambda config: config,
+        only: Config | None = None,
+        exclude: tuple[str, ...] = (),
+    ) -> None:
+        self._change = change
+        self._only = None if only is None else change(only)
+        self._given = Patterns(Path.cwd(), exclude)
+        self._at: dict[str, Config | ConfigError] = {}
+        self._patterns: dict[Path | None, Patterns] = {}
+        self._excluded: dict[str, str | None] = {}
+
+    def of(self, path: str) -> Config:
+        """The configuration of one file, named absolutely. Raises ConfigError."""
+        return self.at(os.path.dirname(path))
+
+    def at(self, folder: str) -> Config:
+        """The configuration of the files in this folder. Raises ConfigError."""
+        if self._only is not None:
+            return self._only
+        passed: list[str] = []
+        here = folder
+        while here not in self._at:
+            if (found := self._own(here)) is not None:
+                self._at[here] = found
+            else:
+                passed.append(here)
+                here = os.path.dirname(here)
+        self._at.update(dict.fromkeys(passed, self._at[here]))
+        found = self._at[here]
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+    def excluded(self, path: str, is_folder: bool = False) -> str | None:
+        """Who leaves this file or folder, or a folder above it, out: "--exclude", or a configuration file. A folder's
+        own configuration does not speak of the folder itself. Raises ConfigError."""
+        waiting = [(path, is_folder)]
+        here = os.path.dirname(path)
+        while self._only is None and here not in self._excluded and not _is_top(here):
+            waiting.append((here, True))
+            here = os.path.dirname(here)
+        who = self._excluded.get(here)
+        while waiting:
+            place, is_folder = waiting.pop()
+            who = who or self._hit(place, is_folder)
+            if is_folder:
+                self._excluded[place] = who
+        return who
+
+    def _hit(self, path: str, is_folder: bool) -> str | None:
+        if self._given.hit(path, is_folder):
+            return "--exclude"
+        config = self.at(os.path.dirname(path))
+        if not config.exclude:
+            return None
+        if config.source not in self._patterns:
+            self._patterns[config.source] = Patterns(config.root, config.exclude)
+        return str(config.source) if self._patterns[config.source].hit(path, is_folder) else None
+
+    def _own(self, folder: str) -> Config | ConfigError | None:
+        """What is written in the folder itself, or holds where nothing is written as far as the search goes."""
+        try:
+            for name in ("shapecheck.toml", "pyproject.toml"):
+                file = Path(folder, name)
+                if os.path.lexists(file) and (config := read(file, required=False)) is not None:
+                    return self._change(config)
+        except ConfigError as error:
+            return error
+        return self._change(Config(Path(folder))) if _is_top(folder) else None
+
+
+def _is_top(folder: str) -> bool:
+    """The search ends at a repository's root."""
+    return os.path.dirname(folder) == folder or os.path.exists(os.path.join(folder, ".git"))
 
 
 def read(file: Path, required: bool = True) -> Config | None:
@@ -66,61 +147,95 @@ def read(file: Path, required: bool = True) -> Config | None:
     Raises ConfigError.
     """
     try:
-        table = tomllib.loads(file.read_bytes().decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file}: {error}") from error
+        text = read_file(file).decode("utf-8-sig")
+    except Unusable as error:
+        raise ConfigError(f"cannot be read: {error}", file) from error
+    except UnicodeDecodeError as error:
+        row = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError("the bytes are not UTF-8", file, Location(row, 1)) from error
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(*_not_toml(error, file, text)) from error
     if file.name == "pyproject.toml":
         tool = table.get("tool", {})
-        if "shapecheck" not in tool:
+        if not isinstance(tool, dict) or "shapecheck" not in tool:
             if required:
-                raise ConfigError(f"{file}: there is no [tool.shapecheck] table")
+                raise ConfigError("there is no [tool.shapecheck] table", file)
             return None
         table = tool["shapecheck"]
+    where = _Where(file, text, file.name == "pyproject.toml")
     if not isinstance(table, dict):
-        raise ConfigError(f"{file}: tool.shapecheck is not a table")
-    return _config(table, file)
+        where.refuse("tool.shapecheck is not a table")
+    return _config(table, where)
 
 
-def _config(table: dict[str, Any], file: Path) -> Config:
+def _not_toml(error: Exception, file: Path, text: str) -> tuple[str, Path, Location | None]:
+    found = re.search(r"\(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
+    if found is None:
+        return "it is not TOML: its values are nested too deeply", file, None
+    lines = text.split("\n")
+    at = Location(int(found[1]), int(found[2])) if found[1] else Location(len(lines), len(lines[-1]) + 1)
+    return "it is not TOML: something else is expected here", file, at
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Tells the line of a key, which the TOML reader does not keep."""
+
+    file: Path
+    text: str
+    is_pyproject: bool
+
+    def refuse(self, message: str, key: str = "", table: str = "") -> NoReturn:
+        raise ConfigError(message, self.file, self._line(key, table))
+
+    def _line(self, key: str, table: str) -> Location | None:
+        prefix = "tool.shapecheck" if self.is_pyproject else ""
+        wanted = ".".join(filter(None, [prefix, table, key]))
+        here, best, best_length = "", None, -1
+        for row, line in enumerate(self.text.split("\n"), 1):
+            if match := re.match(r"\s*\[\[?([^\]]+)\]", line):
+                here = said = _plain(match[1])
+            elif match := re.match(r"""\s*((?:"[^"]*"|'[^']*'|[\w.-]|\s*\.\s*)+?)\s*=""", line):
+                said = ".".join(filter(None, [here, _plain(match[1])]))
+            else:
+                continue
+            if (said == wanted or wanted.startswith(f"{said}.")) and len(said) > best_length:
+                best, best_length = Location(row, len(line) - len(line.lstrip()) + 1), len(said)
+        return best
+
+
+def _plain(key: str) -> str:
+    return ".".join(a or b or c for a, b, c in re.findall(r"""\s*(?:"([^"]*)"|'([^']*)'|([^\s.]+))""", key))
+
+
+def _config(table: dict[str, Any], where: _Where) -> Config:
     found: dict[str, Any] = {}
     for key, value in table.items():
         match key:
             case "select" | "ignore" | "exclude":
-                found[key] = _texts(value, key, file)
+                found[key] = _texts(value, key, where)
             case "per-file-ignores":
                 if not isinstance(value, dict):
-                    raise ConfigError(f"{file}: {key} is a table of pattern = [codes]")
-                found["per_file_ignores"] = tuple((p, _texts(v, f"{key}.{p}", file)) for p, v in value.items())
+                    where.refuse(f"{key} is a table of pattern = [codes]", key)
+                found["per_file_ignores"] = tuple((p, _texts(v, p, where, key)) for p, v in value.items())
             case "severity" | "fail-on":
-                found[key.replace("-", "_")] = severity(value, f"{file}: {key}")
+                try:
+                    found[key.replace("-", "_")] = Severity(value)
+                except ValueError:
+                    where.refuse(f'{key} is "error", "warning" or "info", not {value!r}', key)
             case _:
-                known = ("select", "ignore", "exclude", "per-file-ignores", "severity", "fail-on")
                 from difflib import get_close_matches  # 5 ms that only a mistake should cost
 
-                close = get_close_matches(key, known, 1)
-                hint = f'did you mean "{close[0]}"?' if close else f"known keys: {', '.join(known)}"
-                raise ConfigError(f'{file}: unknown key "{key}" ({hint})')
-    return Config(file.parent, file, **found)
+                close = get_close_matches(key, KEYS, 1)
+                hint = f'did you mean "{close[0]}"?' if close else f"known keys: {', '.join(KEYS)}"
+                where.refuse(f'unknown key "{key}" ({hint})', key)
+    return Config(where.file.parent, where.file, **found)
 
 
-def severity(value: object, what: str) -> Severity:
-    """Raises ConfigError for anything but "error", "warning" and "info"."""
-    try:
-        return Severity(value)
-    except ValueError as error:
-        raise ConfigError(f'{what} is "error", "warning" or "info", not {value!r}') from error
-
-
-def _texts(value: object, key: str, file: Path) -> tuple[str, ...]:
+def _texts(value: object, key: str, where: _Where, table: str = "") -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise ConfigError(f"{file}: {key} is a list of strings, not {value!r}")
+        said = f"{table}.{key}" if table else key
+        where.refuse(f"{said} is a list of strings, not {value!r}", key, table)
     return tuple(value)
-
-
-def _common(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    same = []
-    for column in zip(*rows):
-        if len(set(column)) > 1:
-            break
-        same.append(column[0])
-    return tuple(same)

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
@@ -61,7 +61,7 @@ def run(tasks: Sequence[Task], prepare: Callable[[], Work], jobs: int, limit: fl
                     except (EOFError, OSError):
                         result = Lost(_how_it_died(worker.process))
                 elif time.monotonic() >= worker.deadline:
-                    result = Lost(f"gave no answer for {_patience(limit):.0f} seconds")
+                    result = Lost(f"gave no answer, and has had its {limit:g} seconds long since (--time-limit)")
                 else:
                     continue
                 if isinstance(result, Lost):
@@ -86,9 +86,23 @@ def _context() -> BaseContext:
 def _start(context: BaseContext, prepare: Callable[[], Work]) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)  # type: ignore[attr-defined]
-    process.start()
+    with _deaf():
+        process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started here is not reached by Ctrl-C, which we hear when this is over."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _give(worker: _Worker, waiting: list[Any], limit: float) -> None:

@@ -8,59 +8,46 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shapecheck.findings.diagnostic import Problem
+from shapecheck.service.files import why
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
+
+    from shapecheck.service.config import ConfigError, Settings
+    from shapecheck.service.ignored import Ignores
 
 SUFFIXES = (".py", ".pyi")
 SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "__pypackages__", "venv"})
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
-    """`files` are absolute and sorted; `named` are those that the user wrote out. `errors` are messages about paths
-    that lead nowhere; `notebooks` counts those met on the way; `excluded` are named files that a pattern drops."""
-
-    files: tuple[str, ...]
-    named: frozenset[str]
-    errors: tuple[str, ...] = ()
-    notebooks: int = 0
-    excluded: tuple[str, ...] = ()
-
-
 @dataclass(slots=True)
-class _Walk:
-    exclude: Patterns
-    files: dict[str, None] = field(default_factory=dict)
+class Discovery:
+    """`files` are absolute and sorted, each once, whatever links lead to it; `named` are those that the user wrote out.
+    `problems` are paths that lead nowhere or could not be looked at; `notebooks` counts those met on the way;
+    `left_out` has files that were passed over, and why."""
+
+    files: list[str] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
     notebooks: int = 0
-    python: int = 0
+    left_out: list[tuple[str, str]] = field(default_factory=list)
 
 
-def discover(paths: Sequence[str], exclude: Patterns) -> Discovery:
+def discover(paths: Sequence[str], settings: Settings) -> Discovery:
     """The Python files at or under `paths`."""
-    walk = _Walk(exclude)
-    named: set[str] = set()
-    errors: list[str] = []
-    excluded: list[str] = []
+    walk = _Walk(settings)
     for given in paths:
         path = os.path.abspath(given)
         if os.path.isdir(path):
-            before = walk.python, walk.notebooks
-            _folder(path, _ignores_above(path), walk)
-            if walk.python == before[0]:
-                notebooks = walk.notebooks - before[1]
-                hint = f" ({notebooks} notebooks, which are not supported)" if notebooks else ""
-                errors.append(f"{given}: no Python files in this folder{hint}")
-        elif not os.path.exists(path):
-            errors.append(f"{given}: no such file or folder")
-        elif path.endswith(".ipynb"):
-            errors.append(f"{given}: notebooks are not supported; export it to a .py file")
-        elif exclude.hit(path):
-            excluded.append(given)
+            walk.folder(path)
         else:
-            walk.files[path] = None
-            named.add(path)
-    return Discovery(tuple(sorted(walk.files)), frozenset(named), tuple(errors), walk.notebooks, tuple(excluded))
+            walk.file(path)
+    found = walk.found
+    found.files = sorted(walk.files.values())
+    found.named &= set(found.files)
+    return found
 
 
 class Patterns:
@@ -68,96 +55,140 @@ class Patterns:
 
     def __init__(self, root: Path, lines: Sequence[str]) -> None:
         self._root = os.path.abspath(root)
-        self._spec = _spec(lines) if lines else None
+        self._spec = spec_of(lines) if lines else None
 
     def hit(self, path: str, is_folder: bool = False) -> bool:
-        return _verdict(self._spec, self._root, path, is_folder) is True
+        return verdict(self._spec, self._root, path, is_folder) is True
 
 
-# ---------------------------------------------------------------------- the walk
-
-_Ignores = tuple[tuple[str, "GitIgnoreSpec"], ...]  # outermost first: (folder, its .gitignore)
-
-
-def _folder(folder: str, ignores: _Ignores, walk: _Walk) -> None:
-    ignores = (*ignores, *_own_ignores(folder))
-    try:
-        entries = sorted(os.scandir(folder), key=lambda e: e.name)
-    except OSError:  # not ours to read
-        return
-    for entry in entries:
-        is_folder = entry.is_dir(follow_symlinks=False)
-        if is_folder:
-            if entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS or _is_venv(entry.path):
-                continue
-        elif not entry.name.endswith((*SUFFIXES, ".ipynb")) or not entry.is_file():
-            continue
-        if _ignored(entry.path, is_folder, ignores):
-            continue
-        if not is_folder:
-            walk.python += entry.name.endswith(SUFFIXES)
-        if walk.exclude.hit(entry.path, is_folder):
-            walk.python += is_folder and any(_python_below(entry.path))
-            continue
-        if is_folder:
-            _folder(entry.path, ignores, walk)
-        elif entry.name.endswith(".ipynb"):
-            walk.notebooks += 1
-        else:
-            walk.files[entry.path] = None
-
-
-def _python_below(folder: str) -> Iterator[bool]:
-    """One True when any Python file lies under `folder`: then the folder above is excluded, not empty."""
-    for _, _, names in os.walk(folder):
-        if any(name.endswith(SUFFIXES) for name in names):
-            yield True
-            return
-
-
-def _is_venv(folder: str) -> bool:
-    return os.path.exists(os.path.join(folder, "pyvenv.cfg"))
-
-
-def _ignores_above(folder: str) -> _Ignores:
-    """The .gitignore files from the repository's root down to just above `folder`; none outside a repository."""
-    above: list[str] = []
-    here = folder
-    while not os.path.exists(os.path.join(here, ".git")):
-        parent = os.path.dirname(here)
-        if parent == here:
-            return ()
-        above.append(parent)
-        here = parent
-    return tuple(pair for place in reversed(above) for pair in _own_ignores(place))
-
-
-def _own_ignores(folder: str) -> _Ignores:
-    try:
-        text = Path(folder, ".gitignore").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ()
-    return ((folder, _spec(text.splitlines())),)
-
-
-def _ignored(path: str, is_folder: bool, ignores: _Ignores) -> bool:
-    for root, spec in reversed(ignores):  # the nearest file that says anything decides, as in git
-        verdict = _verdict(spec, root, path, is_folder)
-        if verdict is not None:
-            return verdict
-    return False
-
-
-def _verdict(spec: GitIgnoreSpec | None, root: str, path: str, is_folder: bool) -> bool | None:
+def verdict(spec: GitIgnoreSpec | None, root: str, path: str, is_folder: bool) -> bool | None:
+    """Whether the last pattern that speaks of `path` takes it in; None when none does."""
     if spec is None:
         return None
     relative = os.path.relpath(path, root).replace(os.sep, "/")
-    if relative.startswith("../"):
+    if relative == "." or relative.startswith("../"):
         return None
     return spec.check_file(relative + "/" * is_folder).include
 
 
-def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
+def spec_of(lines: Sequence[str]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec  # 20 ms, and most single-file runs need none
 
     return GitIgnoreSpec.from_lines(lines)
+
+
+# ---------------------------------------------------------------------- the walk
+
+
+class _Walk:
+    def __init__(self, settings: Settings) -> None:
+        self.found = Discovery()
+        self.files: dict[str, str] = {}  # by the place that all links lead to
+        self._settings = settings
+        self._real: dict[str, str] = {}
+        self._faults: set[str] = set()
+
+    def file(self, path: str) -> None:
+        """A file that was named."""
+        if not os.path.lexists(path):
+            self._problem(path, "no such file or folder")
+        elif path.endswith(".ipynb"):
+            self._problem(path, "notebooks are not supported; export it to a .py file")
+        elif who := self._excluded(path, is_folder=False):
+            self._leave_out(path, f"as {who} says" if who == "--exclude" else f"as {who} excludes it")
+        elif who is None:
+            self._take(path, True)
+            self.found.named.add(path)
+            self.found.named.add(self.files[os.path.realpath(path)])
+
+    def folder(self, top: str) -> None:
+        """All files below a folder that was named."""
+        from shapecheck.service.ignored import above
+
+        python, notebooks, problems = False, self.found.notebooks, len(self.found.problems)
+        waiting: list[tuple[str, Ignores]] = [(top, above(top))]
+        while waiting:
+            folder, ignores = waiting.pop()
+            ignores = ignores.within(folder)
+            for entry in self._entries(folder):
+                kind = self._kind(entry)
+                if kind is None or ignores.hit(entry.path, kind == "folder"):
+                    continue
+                who = self._excluded(entry.path, kind == "folder")
+                python = python or kind == "python" or who is not None
+                if who is not None:
+                    continue
+                if kind == "folder":
+                    waiting.append((entry.path, ignores))
+                elif kind == "notebook":
+                    self.found.notebooks += 1
+                else:
+                    self._take(entry.path, entry.is_symlink())
+        if not python and len(self.found.problems) == problems:
+            count = self.found.notebooks - notebooks
+            self._problem(top, f"no Python files in this folder{_not_supported(count)}")
+
+    def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                yield from sorted(entries, key=lambda e: e.name)
+        except OSError as error:
+            self._problem(folder, f"cannot be read: {why(error)}")
+
+    def _kind(self, entry: os.DirEntry[str]) -> str | None:
+        """ "folder", "python" or "notebook"; None for what a run is never about."""
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                skipped = entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS or _is_venv(entry.path)
+                return None if skipped else "folder"
+            if not entry.name.endswith((*SUFFIXES, ".ipynb")) or entry.is_dir():
+                return None
+            if not entry.is_file():
+                nowhere = entry.is_symlink() and not os.path.exists(entry.path)
+                self._leave_out(entry.path, "its link leads nowhere" if nowhere else "it is no regular file")
+                return None
+        except OSError as error:
+            self._problem(entry.path, f"cannot be read: {why(error)}")
+            return None
+        return "notebook" if entry.name.endswith(".ipynb") else "python"
+
+    def _excluded(self, path: str, is_folder: bool) -> str | None:
+        """Who leaves it out; "" where a configuration cannot be read, which is told once."""
+        from shapecheck.findings.diagnostic import shown
+        from shapecheck.service.config import ConfigError
+
+        try:
+            who = self._settings.excluded(path, is_folder)
+            if not is_folder:
+                self._settings.of(path)
+        except ConfigError as error:
+            self._fault(error)
+            return ""
+        return who if who in (None, "--exclude") else shown(who)
+
+    def _fault(self, error: ConfigError) -> None:
+        if error.problem is not None and str(error) not in self._faults:
+            self._faults.add(str(error))
+            self.found.problems.append(error.problem)
+
+    def _take(self, path: str, may_be_link: bool) -> None:
+        folder, name = os.path.split(path)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        real = os.path.realpath(path) if may_be_link else os.path.join(self._real[folder], name)
+        if self.files.setdefault(real, path) != path and path == real:
+            self.files[real] = path  # its own name rather than a link's
+
+    def _problem(self, path: str, message: str) -> None:
+        self.found.problems.append(Problem(path, message))
+
+    def _leave_out(self, path: str, reason: str) -> None:
+        self.found.left_out.append((path, reason))
+
+
+def _not_supported(notebooks: int) -> str:
+    return f" ({notebooks} notebooks, which are not supported)" if notebooks else ""
+
+
+def _is_venv(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "pyvenv.cfg"))

@@ -79,13 +79,15 @@ def _own_package(root: str, path: str) -> list[str]:
 
 
 class Project:
-    """Reads modules for the interpreter. `read` lists every path it opened, for the cache's key."""
+    """Reads modules for the interpreter. For the cache's key, `read` lists every path it opened, and `sought` those
+    that it looked for in vain, or only looked at."""
 
     def __init__(self, parse: Parser, quiet: tuple[type[Exception], ...] = ()) -> None:
         self._parse = parse
         self._quiet = quiet  # what `parse` raises for a file that can't be read: then the import stays unknown
         self._programs: OrderedDict[str, Program | None] = OrderedDict()
         self.read: list[str] = []
+        self.sought: dict[str, None] = {}
 
     def resolve(self, module: str, level: int, importer: str) -> str | None:
         """The file that `import module` (or `from <level dots>module import`) in `importer` means, or None."""
@@ -109,19 +111,21 @@ class Project:
             return None
         return self._module_file(os.path.dirname(package_file), [name])
 
-    @staticmethod
-    def _module_file(base: str, parts: list[str]) -> str | None:
+    def _module_file(self, base: str, parts: list[str]) -> str | None:
         target = os.path.join(base, *parts)
         if parts and _is_file(target + ".py"):
             return target + ".py"
         init = os.path.join(target, "__init__.py")
+        if parts:
+            self.sought[target + ".py"] = None
         if _is_file(init):
             return init
+        self.sought[init] = None
         return None
 
-    @staticmethod
-    def mentions(path: str, name: str) -> bool:
+    def mentions(self, path: str, name: str) -> bool:
         """Could the file at `path` give that name to `from path import *`? A look at the text, without reading it."""
+        self.sought[path] = None
         words = _words(path)
         return words is None or name in words
 

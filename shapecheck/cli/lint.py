@@ -1,0 +1,311 @@
+"""`shapecheck lint`: check files, report, and fix."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shapecheck.cli.console import Wrong, colored, complain, count, faults, say, write_whole
+from shapecheck.findings.rule import Severity
+from shapecheck.formats import Format, Report
+from shapecheck.service.cache import default_folder
+
+if TYPE_CHECKING:
+    from shapecheck.findings.diagnostic import Diagnostic, Problem
+    from shapecheck.service.check import Options
+    from shapecheck.service.config import Config, Settings
+    from shapecheck.service.project import Discovery
+    from shapecheck.service.run import Outcome, Repair
+
+Codes = list[str] | None
+
+
+def lint(
+    paths: Annotated[
+        Codes, typer.Argument(metavar="PATHS", help="Files and folders; - reads stdin.", show_default="this folder")
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit or html.")
+    ] = Format.TEXT,
+    output_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the findings there instead of stdout.")
+    ] = None,
+    select: Annotated[
+        Codes, typer.Option(metavar="CODES", help="Only these rules: codes, their beginnings or names.")
+    ] = None,
+    ignore: Annotated[Codes, typer.Option(metavar="CODES", help="Not these rules; goes before --select.")] = None,
+    exclude: Annotated[Codes, typer.Option(metavar="PATTERN", help="More patterns of files to leave out.")] = None,
+    severity: Annotated[
+        Severity | None, typer.Option(metavar="LEVEL", help="The least to show: error, warning (the default) or info.")
+    ] = None,
+    fail_on: Annotated[
+        Severity | None, typer.Option(metavar="LEVEL", help="The least that makes the exit status 1.")
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Write safe fixes into the files.")] = False,
+    unsafe_fixes: Annotated[
+        bool, typer.Option("--unsafe-fixes", help="With --fix or --diff: unsafe ones too.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would write, and write nothing.")] = False,
+    unused_ignores: Annotated[
+        bool, typer.Option("--unused-ignores", help="Also report `# shapecheck: ignore` without effect.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="This configuration file instead of the nearest.")
+    ] = None,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache.")] = False,
+    cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the cache is.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one a core.")] = 0,
+    time_limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Processor time for one file.")] = 30.0,
+    stdin_filename: Annotated[str, typer.Option(metavar="NAME", help="The name of what stdin holds.")] = "stdin.py",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
+) -> None:
+    """Check files for tensor-shape bugs.
+
+    Exit status: 0 when nothing is found, 1 with findings, 2 when a file could not be checked or the command line or
+    configuration is wrong.
+    """
+    with faults():
+        from shapecheck.service import interrupt
+        from shapecheck.service.project import STDIN, discover
+        from shapecheck.service.run import run
+
+        paths = paths or ["."]
+        if fix and STDIN in paths:
+            raise Wrong("--fix cannot write to stdin; use --diff")
+
+        def change(found: Config) -> Config:
+            return found.with_(
+                select=_codes(select) or None,
+                ignore=(*found.ignore, *_codes(ignore)),
+                severity=severity,
+                fail_on=fail_on,
+            )
+
+        scope = _scope(change, config, isolated, tuple(exclude or ()), unused_ignores, time_limit)
+        found = discover([path for path in paths if path != STDIN], scope.settings)
+        given = {os.path.abspath(stdin_filename): sys.stdin.buffer.read()} if STDIN in paths else {}
+        for path in given:
+            scope.settings.of(path)  # a wrong configuration is told before anything is checked
+        with interrupt.listening():
+            outcome = run(
+                [*found.files, *(path for path in given if path not in found.files)],
+                scope.options_of,
+                named=found.named | given.keys(),
+                given=given,
+                jobs=jobs,
+                cache_folder=None if no_cache else cache_dir or default_folder(),
+                tick=_progress(quiet),
+            )
+            repairs: list[Repair] = []
+            if (fix or diff) and not outcome.interrupted:
+                repairs = _repair(outcome, scope, unsafe_fixes, write=fix and not diff)
+        outcome.problems[:0] = found.problems
+        shown = [d for d in outcome.diagnostics if scope.shows(d)]
+        if diff:
+            _write_diff(repairs)
+        else:
+            report = Report(shown, len(outcome.checked), outcome.sources, problems=outcome.problems)
+            _write_report(report, output_format, output_file)
+        complain(map(str, outcome.problems))
+        if outcome.cache_fault:
+            folder = cache_dir or default_folder()
+            complain([f"the cache in {folder} cannot be written: {outcome.cache_fault} (--no-cache does without it)"])
+        if not quiet:
+            complain(_notes(found))
+            complain(_summary(shown, outcome, repairs, diff, found.notebooks))
+            complain(_hidden(outcome, scope))
+        failing = (diff and repairs) or any(scope.fails(d) for d in shown)
+    sys.exit(interrupt.STATUS if outcome.interrupted else 2 if outcome.problems else int(bool(failing)))
+
+
+# -------------------------------------------------------------------- what holds where
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """The configuration of each place, as the command line has it."""
+
+    settings: Settings
+    base: Config
+    options_of: Callable[[str], Options]
+
+    def config_of(self, d: Diagnostic) -> Config:
+        from shapecheck.service.config import ConfigError
+
+        try:
+            return self.settings.of(d.path)
+        except ConfigError:  # a place outside of what is checked
+            return self.base
+
+    def shows(self, d: Diagnostic) -> bool:
+        from shapecheck.service.config import at_least
+
+        return at_least(d.severity, self.config_of(d).severity)
+
+    def fails(self, d: Diagnostic) -> bool:
+        from shapecheck.service.config import at_least
+
+        return at_least(d.severity, self.config_of(d).fail_on)
+
+
+def _scope(
+    change: Callable[[Config], Config],
+    config: Path | None,
+    isolated: bool,
+    exclude: tuple[str, ...],
+    unused_ignores: bool,
+    time_limit: float,
+) -> _Scope:
+    from shapecheck.service.check import Options
+    from shapecheck.service.config import Config, Settings, read
+
+    if config is not None and isolated:
+        raise Wrong("--config and --isolated contradict each other")
+    base = Config(Path.cwd())
+    only = base if isolated else None if config is None else read(Path(os.path.abspath(config)))
+    settings = Settings(change, only, exclude)
+
+    @cache
+    def options(found: Config) -> Options:
+        return Options(
+            found.root, found.select, found.ignore, found.per_file_ignores, unused_ignores, time_limit, found.source
+        )
+
+    return _Scope(settings, change(base), lambda path: options(settings.of(path)))
+
+
+def _codes(values: Codes) -> tuple[str, ...]:
+    return tuple(code.strip() for value in values or () for code in value.split(",") if code.strip())
+
+
+# ---------------------------------------------------------------------------- fixes
+
+
+def _repair(outcome: Outcome, scope: _Scope, unsafe: bool, write: bool) -> list[Repair]:
+    """The repairs that were made, or with `write` False would be; the outcome then tells of the repaired files."""
+    from shapecheck.service import interrupt
+    from shapecheck.service.run import Repair, after, repair
+
+    made: list[Repair] = []
+    try:
+        for one in repair(outcome, scope.options_of, unsafe, scope.shows):
+            if not isinstance(one, Repair):
+                outcome.problems.append(one)
+            elif not write:
+                made.append(one)
+            elif (problem := _write(one)) is not None:
+                outcome.problems.append(problem)
+            else:
+                made.append(one)
+                interrupt.check()
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    after(outcome, made, scope.options_of, look_again=write and not outcome.interrupted)
+    return made
+
+
+def _write(one: Repair) -> Problem | None:
+    from shapecheck.findings.diagnostic import Problem
+    from shapecheck.service import interrupt
+    from shapecheck.service.files import Unusable, replace_file
+
+    with interrupt.shielded(raises=False):
+        try:
+            replace_file(Path(one.path), one.before, one.after)
+        except Unusable as error:
+            return Problem(one.path, f"not fixed: {error}", partly=True)
+    return None
+
+
+def _write_diff(repairs: Sequence[Repair]) -> None:
+    import difflib
+
+    from shapecheck.findings.diagnostic import shown
+    from shapecheck.source.text import decode
+
+    for one in repairs:
+        before, after = (decode(data).text.splitlines(keepends=True) for data in (one.before, one.after))
+        for line in difflib.unified_diff(before, after, shown(one.path), shown(one.path)):
+            say(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
+
+
+# -------------------------------------------------------------------------- reports
+
+
+def _progress(quiet: bool) -> Callable[[int, int], None] | None:
+    if quiet or not sys.stderr.isatty():
+        return None
+
+    def tick(done: int, total: int) -> None:
+        if total > 20:
+            end = "\r" if done < total else "\r\x1b[K"
+            print(f"checked {done} of {total} files", end=end, file=sys.stderr, flush=True)
+
+    return tick
+
+
+def _write_report(report: Report, form: Format, file: Path | None) -> None:
+    from dataclasses import replace
+
+    from shapecheck.formats import render
+
+    if file is None:
+        say(render(replace(report, color=colored(sys.stdout)), form))
+    else:
+        write_whole(file, render(report, form))
+
+
+def _notes(found: Discovery) -> list[str]:
+    from shapecheck.findings.diagnostic import shown
+
+    return [f"{shown(path)}: left out, {reason}" for path, reason in found.left_out]
+
+
+def _summary(
+    shown: Sequence[Diagnostic], outcome: Outcome, repairs: Sequence[Repair], diff: bool, notebooks: int
+) -> list[str]:
+    lines = []
+    if notebooks:
+        lines.append(f"{count(notebooks, 'notebook')} left out: not supported")
+    if repairs:
+        fixed = count(sum(one.fixed for one in repairs), "finding")
+        lines.append(f"{'would fix' if diff else 'fixed'} {fixed} in {count(len(repairs), 'file')}")
+    checked = f"{count(len(outcome.checked), 'file')} checked"
+    unchecked = len({p.path for p in outcome.problems if not p.partly})
+    if unchecked:
+        checked += f", {unchecked} not"
+    if outcome.interrupted:
+        checked += " until interrupted"
+    if not shown:
+        lines.append(f"no findings{' left' * bool(repairs)}, {checked}")
+        return lines
+    levels: Mapping[str, int] = Counter(d.severity.value for d in shown)
+    told = ", ".join(count(levels[level], level) for level in ("error", "warning") if levels[level])
+    told += f"{', ' * bool(told)}{levels['info']} info" if levels["info"] else ""
+    where = count(len({d.path for d in shown}), "file")
+    lines.append(f"{count(len(shown), 'finding')} ({told}) in {where}, {checked}")
+    fixable = [d.fix.safe for d in shown if d.fix]
+    if fixable and not repairs:
+        safe, unsafe = sum(fixable), len(fixable) - sum(fixable)
+        flags = [f"{safe} with --fix"] * bool(safe) + [f"{unsafe} with --fix --unsafe-fixes"] * bool(unsafe)
+        lines.append(f"can be fixed: {', '.join(flags)}")
+    return lines
+
+
+def _hidden(outcome: Outcome, scope: _Scope) -> list[str]:
+    """How many findings lie below what is shown, by what is shown where they stand."""
+    below = Counter(scope.config_of(d).severity for d in outcome.diagnostics if not scope.shows(d))
+    return [
+        f"{count(number, 'finding')} below {floor.value} not shown "
+        f"(--severity {'info' if floor is Severity.WARNING else 'warning'})"
+        for floor, number in below.items()
+    ]

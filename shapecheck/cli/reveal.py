@@ -1,0 +1,59 @@
+"""`shapecheck reveal`: a file with its computed shapes beside the code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from shapecheck.cli.console import Wrong, count, faults, say
+
+
+def reveal(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A Python file; - reads stdin.")],
+    why: Annotated[
+        int | None, typer.Option(metavar="LINE", min=1, help="Only this line, and how its shapes were learned.")
+    ] = None,
+) -> None:
+    """Print a file with its computed shapes beside the code."""
+    with faults():
+        from shapecheck import engine
+        from shapecheck.source import lower
+        from shapecheck.source.imports import Project
+        from shapecheck.source.text import decode
+
+        data = _read(file)
+        try:
+            program = lower.parse(data, os.path.abspath("stdin.py" if file == "-" else file))
+        except lower.Unreadable as error:
+            raise Wrong(f"{file}:{error.line or 1}:{error.column or 1}: {error.reason}") from error
+        shapes = engine.reveal(program, Project(lower.parse, (lower.Unreadable,)))
+        lines = decode(data).lines
+        lines = lines[:-1] if lines[-1] == "" else lines
+        if why is not None and why > len(lines):
+            raise Wrong(f"{file}: there is no line {why}: the file has {count(len(lines), 'line')}")
+        for row, line in enumerate(lines, 1):
+            found = shapes.get(row, [])
+            told = ", ".join(f"{name} {shape}" for name, shape, _ in found)
+            if why is None or why == row:
+                say(f"{line}  #> {told}\n" if told else f"{line}\n")
+            if why == row:
+                for name, shape, reasons in found:
+                    say("".join(f"  {text}\n" for text in (f"{name} is {shape}:", *(f"  {r}" for r in reasons))))
+                if not found:
+                    say("  no shape is known here\n")
+
+
+def _read(file: str) -> bytes:
+    from shapecheck.service.files import Unusable, read_file
+
+    if file == "-":
+        return sys.stdin.buffer.read()
+    if file.endswith(".ipynb"):
+        raise Wrong(f"{file}: notebooks are not supported; export it to a .py file")
+    try:
+        return read_file(os.path.abspath(file))
+    except Unusable as error:
+        raise Wrong(f"{file}: cannot be read: {error}") from error
