@@ -20,7 +20,7 @@ from shapecheck.findings.diagnostic import (
     to_plain,
 )
 from shapecheck.findings.rule import Severity
-from shapecheck.service.cache import KEEP_DAYS, Cache
+from shapecheck.service.cache import KEEP_DAYS, Answer, Cache
 
 SPAN = Span("/p/a.py", Location(3, 5), Location(3, 9))
 FULL = Diagnostic(
@@ -38,21 +38,26 @@ FULL = Diagnostic(
 PLAIN = Diagnostic("SC102", "column-against-row", Severity.INFO, "said", SPAN)
 
 
+def said(cache: Cache, path: str, source: bytes, setting: str) -> tuple[Diagnostic, ...] | None:
+    answer = cache.get(path, source, setting)
+    return None if answer is None else answer.diagnostics
+
+
 @pytest.mark.parametrize("diagnostic", [FULL, PLAIN])
 def test_plain_data_and_back(diagnostic: Diagnostic) -> None:
     assert diagnostic_from(to_plain(diagnostic)) == diagnostic
 
 
 def test_an_entry_comes_back(tmp_path: Path) -> None:
-    Cache(tmp_path, "s").put("/p/a.py", b"x", [FULL, PLAIN], [])
-    assert Cache(tmp_path, "s").get("/p/a.py", b"x") == (FULL, PLAIN)
+    Cache(tmp_path).put("/p/a.py", b"x", "s", Answer((FULL, PLAIN), rests_on=()))
+    assert said(Cache(tmp_path), "/p/a.py", b"x", "s") == (FULL, PLAIN)
 
 
 def test_bytes_path_and_setting_are_all_part_of_the_key(tmp_path: Path) -> None:
-    Cache(tmp_path, "s").put("/p/a.py", b"x", [FULL], [])
-    assert Cache(tmp_path, "s").get("/p/a.py", b"y") is None
-    assert Cache(tmp_path, "s").get("/p/b.py", b"x") is None
-    assert Cache(tmp_path, "t").get("/p/a.py", b"x") is None
+    Cache(tmp_path).put("/p/a.py", b"x", "s", Answer((FULL,), rests_on=()))
+    assert said(Cache(tmp_path), "/p/a.py", b"y", "s") is None
+    assert said(Cache(tmp_path), "/p/b.py", b"x", "s") is None
+    assert said(Cache(tmp_path), "/p/a.py", b"x", "t") is None
 
 
 def test_a_changed_import_makes_the_entry_stale(tmp_path: Path) -> None:
@@ -61,15 +66,15 @@ def test_a_changed_import_makes_the_entry_stale(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
 
     def put() -> None:
-        Cache(folder, "s").put("/p/a.py", b"x", [PLAIN], [str(other), str(absent), "/p/a.py"])
+        Cache(folder).put("/p/a.py", b"x", "s", Answer((PLAIN,), rests_on=(str(other), str(absent), "/p/a.py")))
 
     put()
-    assert Cache(folder, "s").get("/p/a.py", b"x") == (PLAIN,)
+    assert said(Cache(folder), "/p/a.py", b"x", "s") == (PLAIN,)
     other.write_text("2")
-    assert Cache(folder, "s").get("/p/a.py", b"x") is None
+    assert said(Cache(folder), "/p/a.py", b"x", "s") is None
     put()
     absent.write_text("now it is here")
-    assert Cache(folder, "s").get("/p/a.py", b"x") is None
+    assert said(Cache(folder), "/p/a.py", b"x", "s") is None
 
 
 @pytest.mark.parametrize(
@@ -77,31 +82,39 @@ def test_a_changed_import_makes_the_entry_stale(tmp_path: Path) -> None:
              b'{"reads": {}, "diagnostics": [{"code": 1}]}']
 )  # fmt: skip
 def test_corrupt_entries_are_ignored(tmp_path: Path, junk: bytes) -> None:
-    Cache(tmp_path, "s").put("/p/a.py", b"x", [FULL], [])
+    Cache(tmp_path).put("/p/a.py", b"x", "s", Answer((FULL,), rests_on=()))
     (entry,) = tmp_path.glob("??/*.json")
     entry.write_bytes(junk)
-    assert Cache(tmp_path, "s").get("/p/a.py", b"x") is None
+    assert said(Cache(tmp_path), "/p/a.py", b"x", "s") is None
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
+def test_an_answer_comes_back_whole(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("1")
+    answer = Answer((FULL,), (("/p/other.py", 3, 7),), (str(tmp_path / "other.py"), str(tmp_path / "absent.py")))
+    Cache(tmp_path / "c").put("/p/a.py", b"x", "s", answer)
+    assert Cache(tmp_path / "c").get("/p/a.py", b"x", "s") == answer
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    cache = Cache(blocked, "s")
-    cache.put("/p/a.py", b"x", [FULL], [])
-    assert cache.get("/p/a.py", b"x") is None
+    cache = Cache(blocked)
+    cache.put("/p/a.py", b"x", "s", Answer((FULL,)))
+    assert said(cache, "/p/a.py", b"x", "s") is None
+    assert cache.fault, "a run tells of it once"
     cache.forget_old()
 
 
 def test_old_entries_are_forgotten_once_a_day(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, "s")
-    cache.put("/p/old.py", b"x", [FULL], [])
+    cache = Cache(tmp_path)
+    cache.put("/p/old.py", b"x", "s", Answer((FULL,)))
     (old,) = tmp_path.glob("??/*.json")
     long_ago = time.time() - (KEEP_DAYS + 1) * 86_400
     os.utime(old, (long_ago, long_ago))
-    cache.put("/p/new.py", b"x", [FULL], [])
+    cache.put("/p/new.py", b"x", "s", Answer((FULL,)))
     cache.forget_old()
     assert not old.exists()
-    assert cache.get("/p/new.py", b"x") == (FULL,)
+    assert said(cache, "/p/new.py", b"x", "s") == (FULL,)
     (new,) = tmp_path.glob("??/*.json")
     os.utime(new, (long_ago, long_ago))
     cache.forget_old()

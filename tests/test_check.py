@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from shapecheck.engine.facts import Assigned, Facts
 from shapecheck.engine.values import Site, Tensor
 from shapecheck.findings.diagnostic import Location
+from shapecheck.findings.fixes import apply
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
 from shapecheck.service.check import Check, Options, Result, may_concern
 from shapecheck.source.program import Bind, Call
+from shapecheck.source.text import decode
 
 
 def make_rule(code: str, say: Callable[[Assigned, Facts], Iterator[Finding]], name: str = "") -> Rule:
@@ -50,11 +53,11 @@ def assignments_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shapecheck.engine.analyze", analyze, raising=False)
 
 
-def check(tmp_path: Path, text: str | bytes, *rules: Rule, **options: Any) -> Result:
+def check(tmp_path: Path, text: str | bytes, *rules: Rule, installed: tuple[Rule, ...] = (), **options: Any) -> Result:
     data = text if isinstance(text, bytes) else text.encode()
     path = tmp_path / "a.py"
     path.write_bytes(data)
-    return Check(rules, Options(tmp_path, **options))(str(path), data)
+    return Check(rules, Options(tmp_path, **options), known=(*rules, *installed))(str(path), data)
 
 
 def told(result: Result) -> list[tuple[int, str]]:
@@ -123,11 +126,53 @@ def test_suppressions_in_vain_are_told_on_request(tmp_path: Path) -> None:
         "good = 1  # shapecheck: ignore[SC7]\n"
         "good = 1  # shapecheck: ignore\n"
         "good = 1  # shapecheck: ingore\n"
+        "bad = 1  # shapecheck: ignore[SC1, SC7, SC9]\n"
     )
-    result = check(tmp_path, text, naming("SC1", "bad"), unused_ignores=True)
-    assert told(result) == [(2, "SC001"), (4, "SC001"), (5, "SC001")], "SC7 did not run, so its mark may be needed"
-    assert "nothing is found here for SC1" in result.diagnostics[0].message
+    result = check(tmp_path, text, naming("SC1", "bad"), installed=(naming("SC7", "x"),), unused_ignores=True)
+    assert [(d.location.row, d.location.column, d.message) for d in result.diagnostics] == [
+        (2, 32, "this suppression is not needed: nothing is found here for SC1"),
+        (5, 11, "`# shapecheck: ingore` is no comment that shapecheck knows"),
+        (6, 41, 'no rule is called "SC9"'),
+    ], "SC7 did not run, so its marks, and those for all rules, may be needed"
     assert told(check(tmp_path, text, naming("SC1", "bad"))) == []
+    everything = check(tmp_path, text, naming("SC1", "bad"), naming("SC7", "x"), unused_ignores=True)
+    assert told(everything) == [(row, "SC001") for row in (2, 3, 4, 5, 6, 6)]
+
+
+def test_a_mark_is_not_condemned_for_a_rule_that_is_off_or_broke(tmp_path: Path) -> None:
+    def fail(fact: Assigned, facts: Facts) -> Iterator[Finding]:
+        raise KeyError("oops")
+        yield
+
+    text = "good = 1  # shapecheck: ignore[SC1]\n"
+    rule = naming("SC1", "bad")
+    off = (("a.py", ("SC1",)),)
+    assert told(check(tmp_path, text, rule, unused_ignores=True, per_file_ignores=off)) == []
+    assert told(check(tmp_path, text, make_rule("SC1", fail), unused_ignores=True)) == []
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_condemned_suppression_is_one_that_can_go(tmp_path: Path, seed: int) -> None:
+    """Whichever rules ran: without what was condemned, all rules together say the same."""
+    rng = random.Random(seed)
+    rules = [naming("SC1", "a"), naming("SC12", "a"), naming("SC2", "b"), naming("TT1", "c")]
+    codes = ["SC1", "SC12", "SC2", "SC", "ALL", "rule-sc2", "TT", "SC3", "nonsense"]
+    lines = [
+        f"{rng.choice('abcd')} = 1  # shapecheck: ignore"
+        + (f"[{', '.join(rng.sample(codes, rng.randrange(1, 4)))}]" if rng.random() < 0.8 else "")
+        for _ in range(30)
+    ]
+    ran = rng.sample(rules, rng.randrange(1, len(rules) + 1))
+    text = "\n".join(lines) + "\n"
+    condemned = check(tmp_path, text, *ran, installed=tuple(rules), unused_ignores=True).diagnostics
+    source = decode(text.encode())
+    less = text
+    for d in sorted((d for d in condemned if d.code == "SC001"), key=lambda d: d.order, reverse=True):
+        start, end = source.offset(d.location), source.offset(d.end_location)
+        less = less[:start] + ("SC3" if text[start] != "#" else "") + less[end:]  # SC3: a code that silences nothing
+    assert told(check(tmp_path, less, *rules)) == told(check(tmp_path, text, *rules))
+    unknown = {d.location.row for d in condemned if "no rule is called" in d.message}
+    assert unknown == {row for row, line in enumerate(lines, 1) if "SC3" in line or "nonsense" in line}
 
 
 def test_skip_file(tmp_path: Path) -> None:
@@ -196,7 +241,7 @@ def test_a_file_without_end_is_given_up(tmp_path: Path) -> None:
         yield
 
     result = check(tmp_path, "bad = 1\n", make_rule("SC1", spin), limit=0.2)
-    assert result.problems[0].message == "not checked: no end after 0.2 seconds"
+    assert result.problems[0].message == "not checked: no end after 0.2 seconds (--time-limit)"
 
 
 def test_a_fix_is_resolved_to_text(tmp_path: Path) -> None:
@@ -210,7 +255,7 @@ def test_a_fix_is_resolved_to_text(tmp_path: Path) -> None:
     rule = make_rule("SC1", say)
     (d,) = check(tmp_path, "x = f(a + b, c if d else e)  # keep\n", rule).diagnostics
     assert d.fix is not None
-    assert d.fix.edits[0].content == "g(c if d else e, (a + b).t())"
+    assert apply(b"x = f(a + b, c if d else e)  # keep\n", [d]) == b"x = g(c if d else e, (a + b).t())  # keep\n"
     assert (d.labels[0].span.start, d.labels[0].span.end) == (Location(1, 7), Location(1, 12))
 
 

@@ -49,7 +49,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     importlib.invalidate_caches()
     monkeypatch.setattr(packs, "entry_points", lambda group: [EntryPoint("made", "made_rules", group)])
     monkeypatch.setattr(cache, "default_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr("shapecheck.cli.app.default_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("shapecheck.cli.lint.default_folder", lambda: tmp_path / "cache")
     work = tmp_path / "work"
     (work / ".git").mkdir(parents=True)
     monkeypatch.chdir(work)
@@ -162,7 +162,7 @@ def test_configuration(shapecheck: Shapecheck) -> None:
     assert files() == ["a.py"]
     assert files("--isolated") == ["a.py", os.path.join("old", "c.py"), os.path.join("tests", "b.py")]
     ran = shapecheck("lint", "old/c.py")
-    assert (ran.status, "old/c.py: left out, as the configuration excludes it" in ran.err) == (0, True)
+    assert (ran.status, "old/c.py: left out, as pyproject.toml excludes it" in ran.err) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_second_run_checks_nothing_and_says_the_same(
 ) -> None:
     write("a.py", BAD)
     first = shapecheck("lint")
-    monkeypatch.setattr("shapecheck.service.run.make_check", lambda options: pytest.fail("something was checked"))
+    monkeypatch.setattr("shapecheck.service.run.make_checks", lambda options: pytest.fail("something was checked"))
     assert shapecheck("lint") == first
     with pytest.raises(pytest.fail.Exception):
         app(["lint", "--no-cache"])
@@ -412,7 +412,7 @@ def test_fix_and_diff(shapecheck: Shapecheck) -> None:
     assert ran.out.replace("\r", "").splitlines()[:2] == ["--- a.py", "+++ a.py"]
     assert "+bad = good()  # keep" in ran.out
     assert "odd = good()" not in ran.out
-    assert "would make 1 fix in 1 file" in ran.err
+    assert "would fix 1 finding in 1 file" in ran.err
     assert file.read_bytes() == before
     file.chmod(0o640)
     ran = shapecheck("lint", "--fix", "--unsafe-fixes")
@@ -426,7 +426,8 @@ def test_a_fix_that_never_ends_the_finding_leaves_the_file_as_it_was(shapecheck:
     file = write("a.py", BAD)
     ran = shapecheck("lint", "--fix")
     assert (ran.status, file.read_text()) == (2, BAD)
-    assert "left as it was: its fixes did not come to rest (ZZ1)" in ran.err
+    assert "a.py: not fixed for ZZ1: its fixes would not come to rest" in ran.err
+    assert "can be fixed" not in ran.err
 
 
 # ------------------------------------------------------------------- other commands
@@ -508,7 +509,7 @@ def test_control_c(site: Path) -> None:
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=30)
     assert (run.returncode, out) == (130, "")
-    assert err.strip() == "interrupted"
+    assert err.splitlines() == ["no findings, 0 files checked until interrupted", "interrupted"]
 
 
 def test_spawned_workers_say_the_same(site: Path) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shapecheck.findings.diagnostic import Diagnostic, Location, Span, TextEdit, TextFix
-from shapecheck.findings.fixes import apply, choose, fix_text, import_edits, replace_file
+from shapecheck.findings.fixes import apply, choose, fix_text, import_edits
 from shapecheck.findings.rule import Severity
+from shapecheck.service import files
+from shapecheck.service.files import Unusable, read_file, replace_file
 from shapecheck.source.text import decode
 
 
@@ -61,6 +64,10 @@ def test_overlapping_and_unsafe_fixes_wait() -> None:
     unsafe = fixing(1, 20, 25, "u", safe=False)
     assert choose([first, inner, apart, unsafe], unsafe=False) == [first, apart]
     assert choose([first, inner, apart, unsafe], unsafe=True) == [first, apart, unsafe]
+    edge = fixing(1, 9, 9, ".t()")
+    assert choose([first, edge], unsafe=False) == [first], "it was meant for what stood there"
+    elsewhere = replace(first, fix=TextFix("fix", True, (TextEdit(replace(first.span, path="/b.py"), ""),)))
+    assert choose([first, elsewhere], unsafe=False) == [first, elsewhere]
 
 
 F = "import torch.nn.functional as F"
@@ -106,14 +113,14 @@ def test_fixes_are_made_until_nothing_changes() -> None:
         return [fixing(1, at + 1, at + 2, "b")] if at >= 0 else []
 
     fixed = fix_text(b"aaa\n", check(b"aaa\n"), False, check)
-    assert (fixed.source, len(fixed.applied), fixed.left, fixed.settled) == (b"bbb\n", 3, (), True)
+    assert (fixed.source, len(fixed.applied), fixed.left, fixed.restless) == (b"bbb\n", 3, (), frozenset())
 
 
 def test_fixes_that_never_come_to_rest_are_told_apart() -> None:
     def check(text: bytes) -> Sequence[Diagnostic]:
         return [fixing(1, 1, 1, "a")]
 
-    assert not fix_text(b"x\n", check(b"x\n"), False, check).settled
+    assert fix_text(b"x\n", check(b"x\n"), False, check).restless == {"SC1"}
 
 
 def test_a_fix_that_breaks_the_file_is_dropped_and_the_others_made() -> None:
@@ -127,13 +134,98 @@ def test_a_fix_that_breaks_the_file_is_dropped_and_the_others_made() -> None:
     assert (fixed.source, fixed.applied, fixed.left) == (b"ab\n", (helping,), (breaking,))
 
 
+def test_one_fix_that_breaks_the_file_does_not_cost_the_rounds_of_others() -> None:
+    def check(text: bytes) -> Sequence[Diagnostic] | None:
+        if b"(" in text:
+            return None
+        return [fixing(1, 1, 2, "(")] + [
+            fixing(1, at + 1, at + 2, "b") for at in range(1, 31) if text[at : at + 1] == b"a"
+        ]
+
+    fixed = fix_text(b"a" * 31, check(b"a" * 31) or [], False, check)
+    assert (fixed.source, fixed.restless) == (b"a" + b"b" * 30, frozenset())
+
+
 def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
     file, link = tmp_path / "a.py", tmp_path / "link.py"
     file.write_bytes(b"old")
     file.chmod(0o750)
     link.symlink_to(file)
-    replace_file(link, b"new")
+    replace_file(link, b"old", b"new")
     assert file.read_bytes() == b"new"
     assert stat.S_IMODE(file.stat().st_mode) == 0o750
     assert link.is_symlink()
     assert sorted(os.listdir(tmp_path)) == ["a.py", "link.py"]
+
+
+def test_a_file_that_was_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(b"edited")
+    with pytest.raises(Unusable, match="it was changed while this ran"):
+        replace_file(file, b"old", b"new")
+    assert file.read_bytes() == b"edited"
+    assert os.listdir(tmp_path) == ["a.py"]
+
+
+def test_a_file_that_may_not_be_written_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(b"old")
+    file.chmod(0o444)
+    with pytest.raises(Unusable, match="permission to write is denied"):
+        replace_file(file, b"old", b"new")
+    assert file.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("how", ["in place", "by renaming"])
+def test_an_edit_at_the_last_moment_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """After the file was looked at, and before it is exchanged; on Linux, by two names exchanged in one step."""
+    file = tmp_path / "a.py"
+    file.write_bytes(b"old")
+    exchange = files._exchange
+    if not exchange(file, file):
+        pytest.skip("this system cannot exchange two names")
+    edits = iter([b"edited", b"edited again"])
+
+    def late(a: str, b: Path) -> bool:
+        if (edit := next(edits, None)) is not None:
+            if how == "in place":
+                file.write_bytes(edit)
+            else:
+                (tmp_path / "new").write_bytes(edit)
+                os.replace(tmp_path / "new", file)
+        return exchange(a, b)
+
+    monkeypatch.setattr(files, "_exchange", late)
+    with pytest.raises(Unusable, match="it was changed while this ran"):
+        replace_file(file, b"old", b"new")
+    assert file.read_bytes() == b"edited again"
+
+
+def test_where_two_names_cannot_be_exchanged_a_file_is_still_replaced_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_renameat2", lambda: None)
+    file = tmp_path / "a.py"
+    file.write_bytes(b"old")
+    replace_file(file, b"old", b"new")
+    assert (file.read_bytes(), os.listdir(tmp_path)) == (b"new", ["a.py"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices with names")
+def test_only_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "loop.py").symlink_to(tmp_path / "loop.py")
+    for path, said in [
+        (tmp_path / "pipe.py", "it is a pipe"),
+        (Path("/dev/zero"), "it is a device"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / "loop.py", "its links lead in a circle"),
+        (tmp_path / "none.py", "there is no such file or folder"),
+        (tmp_path / "a\0b", "the name holds a null byte"),
+        (tmp_path / ("a" * 5000), "the name is too long"),
+    ]:
+        with pytest.raises(Unusable, match=said):
+            read_file(path)
+    (tmp_path / "large.py").write_bytes(b"x" * 101)
+    with pytest.raises(Unusable, match="it has more than 100 bytes"):
+        read_file(tmp_path / "large.py", limit=100)

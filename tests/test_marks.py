@@ -18,6 +18,13 @@ from shapecheck.findings.marks import Expect, Ignore, Malformed, ShapeMark, Skip
         ("x = 1  # shapecheck: ignore[bare-squeeze] -- B is never 1\n", (Ignore(1, 8, ("bare-squeeze",), 1, 1),)),
         ("# shapecheck: skip-file\n", (SkipFile(1),)),
         ("x = 1  # shapecheck: ignroe\n", (Malformed(1, 8, "# shapecheck: ignroe"),)),
+        ("x = 1  # Shapecheck: Ignore[SC1]\n", (Malformed(1, 8, "# Shapecheck: Ignore[SC1]"),)),
+        ("x = 1  # shapecheck ignore[SC1]\n", (Malformed(1, 8, "# shapecheck ignore[SC1]"),)),
+        ("x = 1  # shape-check: ignore\n", (Malformed(1, 8, "# shape-check: ignore"),)),
+        ("x = 1  # B G  # shapecheck ignore SC101\n", (Malformed(1, 15, "# shapecheck ignore SC101"),)),
+        ("x = 1  # shapecheck disable=SC101\n", (Malformed(1, 8, "# shapecheck disable=SC101"),)),
+        ("x = 1  # shapecheck ignores this line\n", ()),
+        ("x = 1  # what Shapecheck says of it\n", ()),
         ("x = 1  # shapecheck: ignore[]\n", (Malformed(1, 8, "# shapecheck: ignore[]"),)),
         ("x = 1  # expect: SC101\n", (Expect(1, ("SC101",)),)),
         ("x = 1  # expect: SC101, SC105\n", (Expect(1, ("SC101", "SC105")),)),
@@ -47,6 +54,13 @@ def test_a_mark_behind_the_closing_bracket_holds_for_the_statement() -> None:
     (mark,) = read("b = f(\n    x,\n)  # shapecheck: ignore\n")
     assert isinstance(mark, Ignore)
     assert mark.silences(1, "SC999", "anything")
+
+
+def test_the_columns_of_codes() -> None:
+    source = "x = 1  # B G  # shapecheck: ignore[ SC101 ,bare-squeeze]\n"
+    (mark,) = read(source)
+    assert isinstance(mark, Ignore)
+    assert [source[c - 1 :][: len(code)] for c, code in zip(mark.columns, mark.codes)] == ["SC101", "bare-squeeze"]
 
 
 def test_a_mark_that_stands_alone_holds_for_no_code() -> None:

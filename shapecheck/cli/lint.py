@@ -121,7 +121,9 @@ def lint(
             complain([f"the cache in {folder} cannot be written: {outcome.cache_fault} (--no-cache does without it)"])
         if not quiet:
             complain(_notes(found))
-            complain(_summary(shown, outcome, repairs, diff, found.notebooks))
+            complain(
+                _summary(shown, outcome, repairs, diff, found.notebooks, fix or diff, unsafe_fixes and (fix or diff))
+            )
             complain(_hidden(outcome, scope))
         failing = (diff and repairs) or any(scope.fails(d) for d in shown)
     sys.exit(interrupt.STATUS if outcome.interrupted else 2 if outcome.problems else int(bool(failing)))
@@ -271,8 +273,15 @@ def _notes(found: Discovery) -> list[str]:
 
 
 def _summary(
-    shown: Sequence[Diagnostic], outcome: Outcome, repairs: Sequence[Repair], diff: bool, notebooks: int
+    shown: Sequence[Diagnostic],
+    outcome: Outcome,
+    repairs: Sequence[Repair],
+    diff: bool,
+    notebooks: int,
+    tried: bool,
+    tried_all: bool,
 ) -> list[str]:
+    """`tried`: safe fixes were asked for; `tried_all`: unsafe ones, too."""
     lines = []
     if notebooks:
         lines.append(f"{count(notebooks, 'notebook')} left out: not supported")
@@ -293,8 +302,8 @@ def _summary(
     told += f"{', ' * bool(told)}{levels['info']} info" if levels["info"] else ""
     where = count(len({d.path for d in shown}), "file")
     lines.append(f"{count(len(shown), 'finding')} ({told}) in {where}, {checked}")
-    fixable = [d.fix.safe for d in shown if d.fix]
-    if fixable and not repairs:
+    fixable = [d.fix.safe for d in shown if d.fix and not (tried and d.fix.safe)]
+    if fixable and not tried_all:
         safe, unsafe = sum(fixable), len(fixable) - sum(fixable)
         flags = [f"{safe} with --fix"] * bool(safe) + [f"{unsafe} with --fix --unsafe-fixes"] * bool(unsafe)
         lines.append(f"can be fixed: {', '.join(flags)}")

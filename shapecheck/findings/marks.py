@@ -80,7 +80,7 @@ def read(source: str) -> tuple[Mark, ...]:
 def _marks(source: str) -> Iterator[Mark]:
     for row, column, comment, first, last in _comments(source):
         start = column
-        for talk in re.split(r"(?=#\s*(?:shapecheck|expect|shape):)", comment):
+        for talk in re.split(r"(?=#)", comment):
             match = _TALK.match(talk)
             if match is None:
                 if _is_nearly_a_mark(talk):

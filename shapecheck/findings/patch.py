@@ -180,28 +180,36 @@ def _changes(
     i = j = 0
     before = place.start
     for stop, until in [*kept, (len(old), len(new))]:
-        gone, come = list(old[i:stop]), list(new[j:until])
-        follows = new[until] if until < len(new) else None
-        next_start = old[stop].start if stop < len(old) else place.end
-        if gone and not come and _trailing_comma(gone, old, stop):
-            gone = []
-        text = "".join(t.lead + t.text for t in come)
-        runs = _runs(place, gone)
-        if runs:
-            text = text.lstrip() if come and place.text[before - place.start : runs[0][0] - place.start] else text
-            if come and follows and follows.lead and runs[-1][1] == next_start:
-                text += follows.lead
-            first, *others = runs
-            yield Change(*(first if text else _tidy(place, before, *first)), text)
-            yield from (Change(*_tidy(place, before, *run), "") for run in others)
-        elif come:
-            at = before if i else next_start
-            if follows and (at == next_start or not i):
-                text = text.lstrip() + follows.lead if not i else text + follows.lead
-            yield Change(at, at, text)
+        after = old[stop].start if stop < len(old) else place.end
+        lead = new[until].lead if until < len(new) else ""
+        text = "".join(t.lead + t.text for t in new[j:until])
+        gone = old[i:stop]
+        if text or not _trailing_comma(gone, old, stop):
+            if runs := _runs(place, gone):
+                yield from _replaced(place, before, runs, after, text, lead)
+            elif text and i:
+                yield Change(before, before, text + lead * (before == after))
+            elif text:
+                yield Change(after, after, text.lstrip() + lead)
         if stop < len(old):
             before = old[stop].end
         i, j = stop + 1, until + 1
+
+
+def _replaced(
+    place: Part, before: int, runs: Sequence[tuple[int, int]], after: int, text: str, lead: str
+) -> Iterator[Change]:
+    """Runs that go between two places that stay, the new text in the place of the first. `lead` are the blanks that the
+    new text has after it."""
+    (start, end), *others = runs
+    if not text:
+        start, end = _tidy(place, before, start, end)
+    else:
+        text = text.lstrip() if before < start else text
+        if not others and not place.text[end - place.start : after - place.start].strip(" \t"):
+            text, end = text + lead, after
+    yield Change(start, end, text)
+    yield from (Change(*_tidy(place, before, *run), "") for run in others)
 
 
 def _trailing_comma(gone: Sequence[_Token], old: Sequence[_Token], stop: int) -> bool:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -40,7 +40,9 @@ class _Worker:
     deadline: float = field(default=float("inf"))
 
 
-def run(tasks: Sequence[Task], prepare: Callable[[], Work], jobs: int, limit: float) -> Iterator[tuple[Task, Any]]:
+def run(
+    tasks: Sequence[Task], prepare: Callable[[], Work], jobs: int, limit: float
+) -> Generator[tuple[Task, Any], None, None]:
     """Each task with its result, or with `Lost`, as they come. `prepare` runs once in every worker and gives the
     function that does one task; both must be picklable where processes are not forked."""
     context = _context()
