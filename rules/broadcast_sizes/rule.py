@@ -25,7 +25,7 @@ def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
     if kind_of(fact) != "broadcast" or fact.left is None or fact.right is None or not proven(fact, facts):
         return
     names = facts.names()
-    yield finding(META, fact, facts, names, _message(fact, names), help=_help(fact, names))
+    yield finding(META, fact, facts, names, _message(fact, names), help=_help(fact, names), covers=("SC106",))
 
 
 @META.on(Broadcasted)
@@ -56,7 +56,7 @@ def check_shifted(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     )
     if not expected(crash, facts):
         names = facts.names()
-        yield finding(META, crash, facts, names, _message(crash, names), help=_help(crash, names))
+        yield finding(META, crash, facts, names, _message(crash, names), help=_help(crash, names), covers=("SC106",))
 
 
 def _calls(fact: Broadcasted) -> list[int]:

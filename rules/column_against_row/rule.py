@@ -32,7 +32,7 @@ META = Rule(
     "a column [B, 1] meets a row [B] in arithmetic, a comparison or an elementwise loss: the result is [B, B]",
 )
 
-COVERS = ("SC701", "SC702", "SC105", "SC902", "SC104")
+COVERS = ("SC701", "SC702", "SC105", "SC902", "SC104", "SC106")
 HEADS = frozenset({"Linear", "linear", "Sequential"})
 ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "pow", "eq", "ne", "lt", "le", "gt", "ge", "where", "maximum"})
 

@@ -67,6 +67,7 @@ def _crossed(fact: Broadcasted, matrices: list[Tensor], facts: Facts) -> Iterato
         ),
         condition=f"{names.axis(n)} = {names.axis(m)}, and the matrix is symmetric",
         help="transpose one of the two, or give its operands their new axes the other way round",
+        covers=("SC106",),
     )
 
 

@@ -86,7 +86,7 @@ def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
             notes=(Note("the axis is dropped here", made.site),),
             help="pass keepdim=True to the reduction",
             fix=_fix(site, fact.site, made, -1, None),
-            covers=("SC902", "SC102", "SC105"),
+            covers=("SC902", "SC102", "SC105", "SC106"),
         )
         return
 
@@ -135,7 +135,7 @@ def check_misplaced(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
             Severity.WARNING if square else Severity.ERROR,
             notes=(Note("the axis is dropped here", made.site), Note("and put back here", moved.site)),
             help=f"pass keepdim=True to the reduction, or write `.unsqueeze({dim})`",
-            covers=("SC902", "SC102", "SC105"),
+            covers=("SC902", "SC102", "SC105", "SC106"),
         )
         return
 
@@ -224,7 +224,7 @@ def _finding(
         help="pass keepdim=True to the reduction, or give its result the axis back with `.unsqueeze("
         f"{dim})` where the two meet",
         fix=_fix(site, fact.site, made, dim, places[1]),
-        covers=("SC902", "SC102", "SC105"),
+        covers=("SC902", "SC102", "SC105", "SC106"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from shapecheck.analysis.expected import expected
 from shapecheck.analysis.facing import square_demand
 from shapecheck.analysis.labels import operand_labels
 from shapecheck.analysis.origin import base, blame
@@ -32,7 +33,7 @@ _SQUARE = re.compile(
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     found = square_demand(fact)
-    if found is None or _square(found.tensor, fact, facts):
+    if found is None or _square(found.tensor, fact, facts) or expected(fact, facts):
         return
     names = facts.names()
     site = blame(fact, [found.left, found.right], facts.path)

@@ -63,9 +63,9 @@ def source(tensor: Tensor) -> Source | None:
         tensor = inner[0]
     if tensor.made is not None:
         return Source(tensor, id(tensor.made), turned)
-    key = tensor.shape.key if isinstance(tensor.shape, Partial) else None
+    key: object = tensor.shape.key if isinstance(tensor.shape, Partial) else None
     if key is None and tensor.axes:
-        key = str(tensor.axes[0].size) + str(tensor.axes[-1].size)
+        key = tuple(map(id, tensor.axes))  # an argument of known rank keeps its axes
     return None if key is None else Source(tensor, key, turned)
 
 
