@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.analysis.crossing import (
-    ALL_PAIRS,
-    ELEMENTWISE_LOSSES,
-    ROW_BY_ROW,
     contradicted,
     meets_matrix,
     row_operands,
@@ -21,6 +18,17 @@ from shapecheck.engine.naming import Names
 from shapecheck.engine.statements import text_of
 from shapecheck.engine.values import Items, Lit, Num, Site, SliceVal, Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.ops.kinds import (
+    ALL_PAIRS,
+    AVERAGES,
+    COMPARES,
+    ELEMENTWISE_LOSS,
+    EQUALS,
+    POSITIVE,
+    ROW_BY_ROW,
+    SIMILARITY,
+    SUMS,
+)
 from shapecheck.source.program import Attr, Call, Name, Op
 
 META = Rule(
@@ -31,18 +39,16 @@ META = Rule(
 )
 
 COVERS = ("SC701", "SC702", "SC902", "SC906", "SC105", "SC102")
-PRODUCTS = frozenset({"matmul", "mm", "inner", "linear", "cdist"})  # of any ranks
-SPLITS_ROWS = frozenset({"cross_entropy", "CrossEntropyLoss"})
 
 
 @META.on(Called)
 def check_written(fact: Called, facts: Facts) -> Iterator[Finding]:
     """The result has rank 1 where a matrix was written down, or rank 2 where a vector was."""
     result = fact.result
-    if not isinstance(result, Tensor) or (fact.op not in ROW_BY_ROW and fact.op not in ALL_PAIRS):
+    if not isinstance(result, Tensor) or not fact.kind & (ROW_BY_ROW | ALL_PAIRS):
         return
     pair = row_operands(fact)
-    wanted = 2 if fact.op in ROW_BY_ROW else 1
+    wanted = 2 if fact.kind & ROW_BY_ROW else 1
     if pair is None or result.rank != 3 - wanted:
         return
     contract = contradicted(result, facts)
@@ -61,7 +67,7 @@ def check_written(fact: Called, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
     """A matrix of all pairs against one target for each row in an elementwise loss."""
-    if fact.op not in ELEMENTWISE_LOSSES:
+    if not fact.kind & ELEMENTWISE_LOSS:
         return
     left, right = fact.args.get("input"), fact.args.get("target")
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
@@ -72,7 +78,7 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
             continue
         pair = row_operands(call)
         assert vector.axes is not None
-        if (pair is None and call.op in PRODUCTS) or isinstance(vector.axes[0].size, int):
+        if (pair is None and not call.kind & SIMILARITY) or isinstance(vector.axes[0].size, int):
             continue
         names = facts.names()
         shape, target = names.shape(matrix), names.shape(vector)
@@ -102,15 +108,12 @@ def check_override(fact: Overridden, facts: Facts) -> Iterator[Finding]:
     )
 
 
-HINGES = frozenset({"relu", "clamp", "clamp_min", "softplus", "logsigmoid", "maximum"})
-
-
 @META.on(Called)
 def check_margin(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`sim(a, p) - sim(a, n)` of functions of all pairs, in a hinge or a regression: a margin that every anchor is to
     keep between its own two, computed between everybody's."""
     left, right, margin = fact.args.get("input"), fact.args.get("other"), fact.result
-    if fact.op != "sub" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+    if fact.key != "sub" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return
     first, second = _made_by(left, ALL_PAIRS, facts), _made_by(right, ALL_PAIRS, facts)
     if first is None or second is None or first.result is second.result or not isinstance(margin, Tensor):
@@ -134,7 +137,8 @@ def check_margin(fact: Called, facts: Facts) -> Iterator[Finding]:
 def check_difference(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`s[:, None] - s[None, :]`, each score with each other, of an s that is a matrix of all pairs already."""
     left, right, cube = fact.args.get("input"), fact.args.get("other"), fact.result
-    if fact.op not in ("sub", "lt", "gt", "le", "ge") or not isinstance(cube, Tensor) or cube.rank != 3:
+    orders = fact.kind & COMPARES and not fact.kind & EQUALS
+    if not (fact.key == "sub" or orders) or not isinstance(cube, Tensor) or cube.rank != 3:
         return
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return
@@ -156,11 +160,11 @@ def check_difference(fact: Called, facts: Facts) -> Iterator[Finding]:
 
 def _before_axis(tensor: Tensor) -> tuple[Tensor, str] | None:
     """`s[:, None]`: s and how the axis was added."""
-    made = base(tensor, IN_PLACE_ORDER | {"same"}).made
+    made = base(tensor, IN_PLACE_ORDER).made
     inner = next(iter(operands(made)), None) if made is not None else None
     if made is None or inner is None:
         return None
-    match made.op, made.args.get("dim"), made.args.get("index"):
+    match made.key, made.args.get("dim"), made.args.get("index"):
         case "unsqueeze", Num(size=1), _:
             return inner, "[:, None]"
         case "unsqueeze", Num(size=0), _:
@@ -198,11 +202,11 @@ def _one_of_each(scores: Tensor) -> bool:
 def _is_loss(margin: Tensor, facts: Facts) -> bool:
     """Does the margin go into a hinge that is averaged, or into an elementwise loss whose other side tells nothing?"""
     for fact, _ in uses(margin, facts):
-        if fact.op in ELEMENTWISE_LOSSES:
+        if fact.kind & ELEMENTWISE_LOSS:
             target = fact.args.get("target")
             return not isinstance(target, Tensor) or target.rank is None
-        if fact.op in HINGES and isinstance(fact.result, Tensor):
-            return any(f.op in ("mean", "sum") for f, _ in uses(fact.result, facts))
+        if fact.kind & POSITIVE and isinstance(fact.result, Tensor):
+            return any(f.kind & (AVERAGES | SUMS) for f, _ in uses(fact.result, facts))
     return False
 
 
@@ -210,7 +214,7 @@ def _is_loss(margin: Tensor, facts: Facts) -> bool:
 def check_split(fact: Called, facts: Facts) -> Iterator[Finding]:
     """Scores of each row with its own partner, given to a loss that picks one of many for each row."""
     scores, target = fact.args.get("input"), fact.args.get("target")
-    if fact.op not in SPLITS_ROWS or not isinstance(scores, Tensor) or scores.rank != 1:
+    if fact.key != "cross_entropy" or not isinstance(scores, Tensor) or scores.rank != 1:
         return
     call = _made_by(scores, ROW_BY_ROW, facts)
     if call is None or not isinstance(target, Tensor) or target.rank != 1 or target.dtype == "float":
@@ -228,9 +232,9 @@ def check_split(fact: Called, facts: Facts) -> Iterator[Finding]:
     yield _finding(call, facts, pair, names, message, (Note("the scores are used here", site),), 2)
 
 
-def _made_by(tensor: Tensor, ops: frozenset[str], facts: Facts) -> Called | None:
-    made = base(tensor, IN_PLACE_ORDER | {"same"}).made
-    if made is None or made.op not in ops:
+def _made_by(tensor: Tensor, kind: int, facts: Facts) -> Called | None:
+    made = base(tensor, IN_PLACE_ORDER).made
+    if made is None or not made.kind & kind:
         return None
     for f in facts.of(Called):
         if isinstance(f.result, Tensor) and f.result.made is made:
@@ -286,7 +290,13 @@ def _called(fact: Called) -> str:
 def _fix(fact: Called, site: Site, wanted: int) -> Fix | None:
     """A row-wise cosine becomes one of all pairs by an axis of its own for the first operand."""
     node = fact.site.node
-    if fact.op != "cosine_similarity" or wanted != 2 or site.node is not node or not isinstance(node, Call):
+    if (
+        fact.key != "cosine_similarity"
+        or fact.args.get("self") is not None
+        or wanted != 2
+        or site.node is not node
+        or not isinstance(node, Call)
+    ):
         return None
     if len(node.args) < 2 or any(arg.keyword or arg.star for arg in node.args[:2]):
         return None

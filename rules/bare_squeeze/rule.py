@@ -10,6 +10,20 @@ from shapecheck.dims import Size, symbols
 from shapecheck.engine.facts import Applied, Called, Facts, Returned
 from shapecheck.engine.values import Axis, Items, Lit, Partial, Site, Tensor, Unknown
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.ops.kinds import (
+    ARITHMETIC,
+    BINARY_LOSS,
+    CAST,
+    CHAINS,
+    CREATES,
+    ELEMENTWISE_LOSS,
+    LINEAR,
+    RESHAPES,
+    SOFTMAX,
+    STANDARDISES,
+    SUBSCRIPT,
+    UNARY,
+)
 from shapecheck.source.program import Attr, Call, Expr
 
 META = Rule(
@@ -19,25 +33,15 @@ META = Rule(
     "squeeze() without a dim drops the batch axis too when the batch has one row",
 )
 
-# ops that change neither the axes nor what they mean
-CASTS = frozenset({"to", "float", "double", "half", "bfloat16", "long", "int", "cuda", "cpu", "same", "contiguous",
-                   "sigmoid", "exp", "neg", "detach", "clone", "bool", "log", "abs", "relu", "tanh"})  # fmt: skip
-# losses that refuse an input whose shape the target doesn't fit
-STRICT = frozenset({"binary_cross_entropy", "binary_cross_entropy_with_logits", "BCELoss", "BCEWithLogitsLoss"})
-BROADCASTING = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "MSELoss", "L1Loss", "SmoothL1Loss",
-                          "HuberLoss", "sub", "add", "mul", "div"})  # fmt: skip
-COUNTED = frozenset({"ones", "zeros", "full", "arange", "rand", "randn", "randint", "randperm", "empty"})
-SUMS = frozenset({"add", "sub", "mul"})
+# what changes neither the axes nor what they mean
+SAME_AXES = CAST | UNARY
 # what computes each row of the result from the same row alone
-POINTWISE = CASTS | {"Dropout", "dropout", "ReLU", "GELU", "Tanh", "Sigmoid", "LeakyReLU", "ELU", "SiLU", "gelu",
-                     "leaky_relu", "elu", "clamp", "div", "truediv"}  # fmt: skip
-ROW_BY_ROW = POINTWISE | SUMS | {"Linear", "linear", "LayerNorm", "Sequential", "softmax", "log_softmax"}
-RESTORING = frozenset({"view", "reshape", "view_as", "reshape_as", "item", "flatten"})
+ROW_BY_ROW = SAME_AXES | ARITHMETIC | LINEAR | CHAINS | STANDARDISES | SOFTMAX
 
 
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
-    if fact.op != "squeeze" or "dim" in fact.given or not isinstance(fact.result, Tensor):
+    if fact.key != "squeeze" or "dim" in fact.given or not isinstance(fact.result, Tensor):
         return
     x = _operand(fact)
     if x is None or fact.site.path != facts.path or _harmless(fact, facts):
@@ -167,7 +171,7 @@ def _applied(fact: Called, facts: Facts) -> Applied | None:
 def _indices(x: Tensor, facts: Facts) -> bool:
     """What `nonzero()` gave, of something unknown too: an array's gives a tuple, which has no squeeze."""
     if x.made is not None:
-        return x.made.op in ("nonzero", "argwhere")
+        return x.made.key == "nonzero"
     key = x.shape.key if isinstance(x.shape, Partial) else None
     return key is not None and any(
         f.name.endswith(".nonzero") and not f.args and isinstance(f.result, Unknown) and f.result.key == key
@@ -181,10 +185,10 @@ def _has_one(x: Tensor) -> bool:
         tail = x.shape.tail if isinstance(x.shape, Partial) else x.shape
         if any(a.size == 1 for a in tail):
             return True
-        if x.made is None or x.made.op not in (*POINTWISE, *SUMS):
+        if x.made is None or not x.made.kind & (SAME_AXES | ARITHMETIC):
             return False
         given = operands(x.made)
-        if x.made.op in SUMS:
+        if x.made.kind & ARITHMETIC:
             return any(_has_one(t) for t in given)
         if not given:
             return False
@@ -203,7 +207,7 @@ def _from_batch(x: Tensor, facts: Facts) -> bool:
         if t.made is None:
             if key is not None and (key.startswith("forward.") or _applied_to_batch(key, facts)):
                 return True
-        elif t.made.op in ROW_BY_ROW:
+        elif t.made.kind & ROW_BY_ROW:
             given = t.made.args.get("input")
             if isinstance(given, Unknown) and given.hint == "" and given.key is not None:
                 queue.append(Tensor(Partial(key=given.key)))
@@ -225,9 +229,9 @@ def _second_axis(fact: Called, facts: Facts) -> bool:
     """Does later code look for a second axis in what is left, so that the batch must be the first?"""
     result = fact.result
     assert isinstance(result, Tensor)
-    for use, _ in uses(facts, result, frozenset({*CASTS, *SUMS})):
+    for use, _ in uses(facts, result, SAME_AXES | ARITHMETIC):
         index = use.args.get("index")
-        if use.op != "getitem" or not isinstance(index, Items) or len(index.items) < 2:
+        if not use.kind & SUBSCRIPT or not isinstance(index, Items) or len(index.items) < 2:
             continue
         if Lit(None) not in index.items and Lit(...) not in index.items:
             return True
@@ -251,10 +255,10 @@ def _broken_use(fact: Called, facts: Facts) -> tuple[Severity, str, Note] | None
     """Code that cannot do with the squeezed batch: a loss against one target a row, or counting its rows."""
     result = fact.result
     assert isinstance(result, Tensor)
-    for use, parameter in uses(facts, result, CASTS):
-        if use.op in STRICT:
+    for use, parameter in uses(facts, result, SAME_AXES):
+        if use.kind & BINARY_LOSS:  # refuses an input whose shape the target doesn't fit
             other = use.args.get("target" if parameter == "input" else "input")
-            if isinstance(other, Tensor) and not _bare(base(other, CASTS)):
+            if isinstance(other, Tensor) and not _bare(base(other, SAME_AXES)):
                 row = rows(other)
                 if row is not None and may_be_one(row.size) and not isinstance(other.shape, Partial):
                     names = facts.names()
@@ -267,7 +271,9 @@ def _broken_use(fact: Called, facts: Facts) -> tuple[Severity, str, Note] | None
     counted = _row_symbols(result, facts)
     if counted:
         for made in facts.of(Called):
-            if made.op in COUNTED and isinstance(made.result, Tensor) and made.result.rank == 1:
+            if not made.kind & CREATES or made.tensor("input") is not None:
+                continue
+            if isinstance(made.result, Tensor) and made.result.rank == 1:
                 size: Size = made.result.axes[0].size if made.result.axes else 1
                 if symbols(size) & counted:
                     return (
@@ -296,17 +302,25 @@ def _harmless(fact: Called, facts: Facts) -> bool:
     """Every use gives the axes back, or meets a tensor that was squeezed in the same way."""
     result = fact.result
     assert isinstance(result, Tensor)
-    seen = [(use, p) for use, p in uses(facts, result, CASTS) if use.op not in CASTS]
-    return bool(seen) and all(use.op in RESTORING or (use.op in BROADCASTING and _all_bare(use)) for use, _ in seen)
+    seen = [(use, p) for use, p in uses(facts, result, SAME_AXES) if not use.kind & SAME_AXES]
+    return bool(seen) and all(_restores(use) or (_broadcasts(use) and _all_bare(use)) for use, _ in seen)
+
+
+def _restores(use: Called) -> bool:
+    return bool(use.kind & RESHAPES) or use.key == "item"
+
+
+def _broadcasts(use: Called) -> bool:
+    return bool(use.kind & (ARITHMETIC | ELEMENTWISE_LOSS)) and not use.kind & BINARY_LOSS
 
 
 def _all_bare(use: Called) -> bool:
     given = [v for k, v in use.args.items() if k in ("input", "other", "target") and isinstance(v, Tensor)]
-    return len(given) == 2 and all(_bare(base(t, CASTS)) for t in given)
+    return len(given) == 2 and all(_bare(base(t, SAME_AXES)) for t in given)
 
 
 def _bare(tensor: Tensor) -> bool:
-    return tensor.made is not None and tensor.made.op == "squeeze" and tensor.made.args.get("dim") is None
+    return tensor.made is not None and tensor.made.key == "squeeze" and tensor.made.args.get("dim") is None
 
 
 def _receiver(fact: Called) -> Expr | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.axes import STILL, back, dim_of, is_implicit, normal_dim, place
+from shapecheck.analysis.axes import STILL, back, is_implicit, normal_dim, place
 from shapecheck.analysis.origin import ancestors, base, operands
 from shapecheck.analysis.roles import counts_with, is_batch, is_features
 from shapecheck.engine.facts import Applied, Called, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Axis, Lit, Made, Num, Partial, Tensor, Unknown
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.kinds import ADDS_AXIS, AVERAGES, DROPS_AXIS, LOGARITHMIC, MATMUL, SOFTMAX, SUMS, UNIT
 from shapecheck.source.program import Call
 
 META = Rule(
@@ -20,14 +21,11 @@ META = Rule(
     "a softmax or norm runs over the batch where it should run within each example",
 )
 
-PRODUCTS = frozenset({"matmul", "bmm", "mm"})
-SOFT = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax"})
-
 
 @META.on(Called)
 def check_likelihood(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`nll_loss(log_softmax(x, dim=0), y)`: the loss reads classes from axis 1."""
-    if fact.op not in ("nll_loss", "NLLLoss") or fact.site.path != facts.path:
+    if fact.key != "nll_loss" or fact.site.path != facts.path:
         return
     scores, target = fact.args.get("input"), fact.args.get("target")
     if not isinstance(scores, Tensor):
@@ -38,9 +36,9 @@ def check_likelihood(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     found = back(scores, 1, rank)
     made = found.tensor.made if found is not None else None
-    if found is None or made is None or made.op not in ("log_softmax", "LogSoftmax") or made.site.path != facts.path:
+    if found is None or made is None or not made.kind & LOGARITHMIC or made.site.path != facts.path:
         return
-    dim = dim_of(made.args)
+    dim = made.dim()
     if dim is None or (dim < 0 and found.rank is None) or place(dim, found.rank or 2) == found.axis:
         return
     names = facts.names()
@@ -70,7 +68,7 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
             continue
         at = place(dim, found.rank or 0)
         # `attn.softmax(dim=1) @ v` of [B, H, S, S]: a product keeps the axes in front of its last two apart
-        beside = fact.op in PRODUCTS and made.op in SOFT and found.rank is not None and at < found.rank - 2
+        beside = bool(fact.kind & MATMUL and made.kind & SOFTMAX) and found.rank is not None and at < found.rank - 2
         beside = beside or (_cosine(fact) and is_features(_at(result, found.axis), facts))
         if at == found.axis or (at != 0 and not beside) or made.site.path != facts.path:
             continue
@@ -80,7 +78,7 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
             continue
         names = facts.names()
         apart, own = _shown(result, at, names), _shown(result, found.axis, names)
-        what = "softmax" if made.op in SOFT else "norm"
+        what = "softmax" if made.kind & SOFTMAX else "norm"
         over = (
             f"axis 0, across {apart} examples"
             if at == 0
@@ -97,7 +95,7 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
 
 def _cosine(fact: Called) -> bool:
     """Two operands that were both brought to length 1: the vectors that are multiplied are meant."""
-    if fact.op not in PRODUCTS:
+    if not fact.kind & MATMUL:
         return False
     found = [back(operand, axis, rank) for operand, axis, rank in _summed(fact)]
     return len(found) == 2 and all(f is not None and f.tensor.made is not None and _unit(f.tensor.made) for f in found)
@@ -105,9 +103,9 @@ def _cosine(fact: Called) -> bool:
 
 def _unit(made: Made) -> bool:
     """Is the length the Euclidean one, along a dim that the code writes? `p=1` makes weights of a row or column."""
-    if made.op == "normalize":
+    if made.kind & UNIT:
         return made.args.get("p") in (2, 2.0, Num(2), Lit(2.0)) and isinstance(made.args.get("dim"), Num)
-    return made.op in ("div", "truediv")
+    return made.key == "div"
 
 
 def _at(tensor: Tensor, axis: int) -> Axis:
@@ -126,9 +124,9 @@ def _shown(tensor: Tensor, axis: int, names: Names) -> str:
 def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
     """A softmax over an axis that the author calls the batch, where no other axis counts with it."""
     x = fact.args.get("input")
-    if fact.op not in SOFT or fact.site.path != facts.path or not isinstance(x, Tensor) or x.axes is None:
+    if not fact.kind & SOFTMAX or fact.site.path != facts.path or not isinstance(x, Tensor) or x.axes is None:
         return
-    dim = dim_of(fact.args)
+    dim = fact.dim()
     if dim is None or is_implicit(fact) or len(x.axes) < 2 or place(dim, len(x.axes)) != 0:
         return
     first, *others = x.axes
@@ -153,16 +151,16 @@ def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_cross_entropy(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`-(log_softmax(x, dim=1) * wanted).sum(-1)`: a cross-entropy sums over the classes, which sum to 1."""
-    product, over = fact.args.get("input"), dim_of(fact.args)
-    if fact.op != "sum" or over is None or not isinstance(product, Tensor) or fact.site.path != facts.path:
+    product, over = fact.args.get("input"), fact.dim()
+    if not fact.kind & SUMS or over is None or not isinstance(product, Tensor) or fact.site.path != facts.path:
         return
-    if product.made is None or product.made.op != "mul":
+    if product.made is None or product.made.key != "mul":
         return
     for scores in operands(product.made):
         made = scores.made
-        if made is None or made.op not in ("log_softmax", "LogSoftmax") or made.site.path != facts.path:
+        if made is None or not made.kind & LOGARITHMIC or made.site.path != facts.path:
             continue
-        dim = dim_of(made.args)
+        dim = made.dim()
         least = scores.shape.min_rank if isinstance(scores.shape, Partial) else len(scores.shape)
         known = scores.rank is not None and product.rank == scores.rank
         if dim is None or dim < 0 or made.args.get("dim") is None:
@@ -184,12 +182,12 @@ def check_cross_entropy(fact: Called, facts: Facts) -> Iterator[Finding]:
 def check_embeddings(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`F.normalize(model(x), dim=0)` that no later code sums over axis 0: what a model gives has the batch there."""
     x, made = fact.args.get("input"), fact.result.made if isinstance(fact.result, Tensor) else None
-    if fact.op != "normalize" or fact.site.path != facts.path or made is None or not _unit(made):
+    if not fact.kind & UNIT or fact.site.path != facts.path or made is None or not _unit(made):
         return
     key = x.key if isinstance(x, Unknown) else None
     if isinstance(x, Tensor) and x.made is None and isinstance(x.shape, Partial):
         key = x.shape.key
-    if key is None or dim_of(fact.args) != 0 or _summed_over(made, 0, facts):
+    if key is None or fact.dim() != 0 or _summed_over(made, 0, facts):
         return
     applied = [f for f in facts.of(Applied) if isinstance(f.result, Unknown) and f.result.key == key]
     fed = [f for f in facts.of(Applied) if any(isinstance(a, Tensor) and _from(a, made) for a in f.args)]
@@ -206,18 +204,18 @@ def check_embeddings(fact: Called, facts: Facts) -> Iterator[Finding]:
 
 
 def _from(tensor: Tensor, made: Made) -> bool:
-    return base(tensor, STILL | {"unsqueeze", "squeeze"}).made is made
+    return base(tensor, STILL | ADDS_AXIS | DROPS_AXIS).made is made
 
 
 @META.on(Called)
 def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`cosine_similarity(a, b, dim=0)` of `[batch, features]` compares the columns, one example against all others."""
-    x = fact.args.get("x1", fact.args.get("input"))
-    if fact.op not in ("cosine_similarity", "CosineSimilarity") or fact.site.path != facts.path:
+    x = fact.tensor("input")
+    if fact.key != "cosine_similarity" or fact.site.path != facts.path:
         return
-    if not isinstance(x, Tensor) or x.axes is None or len(x.axes) < 2:
+    if x is None or x.axes is None or len(x.axes) < 2:
         return
-    dim = dim_of(fact.args)
+    dim = fact.dim()
     if dim is None or place(dim, len(x.axes)) != 0 or not is_batch(x.axes[0], facts):
         return
     if not is_features(x.axes[-1], facts):
@@ -250,13 +248,13 @@ def _used_otherwise(result: Tensor, facts: Facts) -> bool:
         x = fact.args.get("input")
         if not isinstance(x, Tensor):
             continue
-        if fact.op in ("nll_loss", "NLLLoss") and x.made is made:
+        if fact.key == "nll_loss" and x.made is made:
             return True
         for operand, axis, rank in _summed(fact):
             found = back(operand, axis, rank)
             if found is not None and found.tensor.made is made:
                 return True
-        if fact.op in ("sum", "mean", "einsum") and any(t.made is made for t in (x, *ancestors(x))):
+        if (fact.kind & (SUMS | AVERAGES) or fact.key == "einsum") and any(t.made is made for t in (x, *ancestors(x))):
             dim = fact.args.get("dim")
             if isinstance(dim, Num) and dim.size == 0:
                 return True
@@ -265,16 +263,16 @@ def _used_otherwise(result: Tensor, facts: Facts) -> bool:
 
 def _summed(fact: Called) -> list[tuple[Tensor, int, int | None]]:
     """The operands of a sum of products, each with the axis that is summed over, and the rank that the op demands."""
-    if fact.op in PRODUCTS:
-        left, right = fact.args.get("input"), fact.args.get("other", fact.args.get("mat2"))
-        if isinstance(left, Tensor) and isinstance(right, Tensor):
-            rank = {"mm": 2, "bmm": 3}.get(fact.op)
+    if fact.kind & MATMUL:
+        left, right = fact.tensor("input"), fact.tensor("other")
+        if left is not None and right is not None:
+            rank = None if fact.key == "matmul" else 3 if fact.key == "bmm" else 2
             ranks = left.rank or rank, right.rank or rank
             if ranks[0] and ranks[1]:
                 return [(left, ranks[0] - 1, ranks[0]), (right, max(ranks[1] - 2, 0), ranks[1])]
-    if fact.op == "sum":
+    if fact.kind & SUMS:
         product, dim = fact.args.get("input"), fact.args.get("dim")
-        if not isinstance(product, Tensor) or product.made is None or product.made.op != "mul" or product.rank is None:
+        if not isinstance(product, Tensor) or product.made is None or product.made.key != "mul" or product.rank is None:
             return []
         at = dim.size if isinstance(dim, Num) else None
         if not isinstance(at, int):

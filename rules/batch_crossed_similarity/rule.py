@@ -19,6 +19,7 @@ from shapecheck.engine.facts import Called, Contract, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Site
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.ops.kinds import DISTANCE, MATMUL
 from shapecheck.source.program import Call, walk
 
 META = Rule(
@@ -102,7 +103,12 @@ def _help(crossing: Crossing, meant: str) -> str:
 def _unsqueezable(crossing: Crossing) -> bool:
     """`[B, 1, D]` in the place of `[B, D]` makes the same op compute `[B, 1, G]`."""
     flat_rank = unmoved(crossing.flat).rank
-    return crossing.fact.op in ("matmul", "cdist") and crossing.flat_first and flat_rank == 2
+    return not _by_parameter(crossing) and crossing.flat_first and flat_rank == 2
+
+
+def _by_parameter(crossing: Crossing) -> bool:
+    """`inner`, `linear`: the second operand has no axes in front that would meet those of the first."""
+    return not crossing.fact.kind & (MATMUL | DISTANCE)
 
 
 def _fix(crossing: Crossing, site: Site, flat: Site | None, grouped: Site | None, certain: bool) -> Fix | None:
@@ -110,7 +116,7 @@ def _fix(crossing: Crossing, site: Site, flat: Site | None, grouped: Site | None
         return None
     if _unsqueezable(crossing):
         return _with_own_axis(site, flat, grouped, certain)
-    if site.node is not crossing.fact.site.node or crossing.fact.op not in ("inner", "linear"):
+    if site.node is not crossing.fact.site.node or not _by_parameter(crossing):
         return None
     text = 'torch.einsum("bd,bgd->bg", {flat}, {grouped})'
     edit = Edit(site, text, (("flat", flat), ("grouped", grouped)))

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from shapecheck.analysis.columns import Told, flattened_column, identity, is_column, told_by, unscaled
 from shapecheck.analysis.crossing import (
-    ELEMENTWISE_LOSSES,
     called_by,
     column_on_purpose,
     confirmed,
@@ -23,6 +22,7 @@ from shapecheck.dims import Size, compare
 from shapecheck.engine.facts import Broadcasted, Called, Facts
 from shapecheck.engine.values import Partial, Site, Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.ops.kinds import ARITHMETIC, BLENDS, BOUNDS, CHAINS, COMPARES, ELEMENTWISE_LOSS, EQUALS, LINEAR
 from shapecheck.source.program import Index, Name, Op, Slice
 
 META = Rule(
@@ -33,8 +33,7 @@ META = Rule(
 )
 
 COVERS = ("SC701", "SC702", "SC105", "SC902", "SC104", "SC106")
-HEADS = frozenset({"Linear", "linear", "Sequential"})
-ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "pow", "eq", "ne", "lt", "le", "gt", "ge", "where", "maximum"})
+MEETING = ARITHMETIC | COMPARES | BOUNDS | BLENDS
 
 
 @META.on(Broadcasted)
@@ -46,7 +45,7 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     called = called_by(fact, facts)
     result = called.result if called is not None and isinstance(called.result, Tensor) else fact.result
     needless = needless_column(column)
-    if fact.op not in ELEMENTWISE_LOSSES:
+    if not fact.kind & ELEMENTWISE_LOSS:
         if needless is not None:
             if base(needless).made is not None and base(needless).made is base(row).made:
                 return
@@ -78,7 +77,7 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
         help=f"drop the column's axis with `.squeeze(1)`, or keep it in both, so that {tall} meets {tall}"
         if column.rank == 2
         else "drop the axis that was added with `.squeeze(1)`, or do not add it",
-        fix=_fix(site, fact.site, column, row, facts, safe=fact.op in ELEMENTWISE_LOSSES),
+        fix=_fix(site, fact.site, column, row, facts, safe=bool(fact.kind & ELEMENTWISE_LOSS)),
         covers=COVERS,
     )
 
@@ -86,7 +85,7 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
     """A loss of `[..., 1]`, the output of a head, against `[B]`: whatever the rank is, the two can only cross."""
-    if fact.op not in ELEMENTWISE_LOSSES:
+    if not fact.kind & ELEMENTWISE_LOSS:
         return
     left, right = fact.args.get("input"), fact.args.get("target")
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
@@ -95,7 +94,7 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
         made = base(column).made
         if row.axes is None or len(row.axes) != 1 or row.axes[0].size == 1 or not _last_is_one(column):
             continue
-        if made is None or (column.rank is None and made.op not in HEADS) or _known_rows(column, row):
+        if made is None or (column.rank is None and not made.kind & (LINEAR | CHAINS)) or _known_rows(column, row):
             continue
         site = blame(fact, [column, row], facts.path)
         names = facts.names()
@@ -130,7 +129,7 @@ def _known_rows(column: Tensor, row: Tensor) -> bool:
 @META.on(Called)
 def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`[N, 1, ...]` against `[N, 1, 1, ...]`: a column that was made a column once more, whatever follows."""
-    if fact.op not in ELEMENTWISE and fact.op not in ELEMENTWISE_LOSSES:
+    if not fact.kind & (MEETING | ELEMENTWISE_LOSS):
         return
     left, right = fact.args.get("input"), fact.args.get("other", fact.args.get("target"))
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
@@ -164,7 +163,7 @@ def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
 def check_flattened(fact: Called, facts: Facts) -> Iterator[Finding]:
     """Two columns, one of which was made flat: `q.view(-1)` of a `[..., 1]` against `x.sum(1, keepdim=True)`."""
     left, right = fact.args.get("input"), fact.args.get("other", fact.args.get("target"))
-    if fact.op not in ELEMENTWISE and fact.op not in ELEMENTWISE_LOSSES:
+    if not fact.kind & (MEETING | ELEMENTWISE_LOSS):
         return
     if not isinstance(left, Tensor) or not isinstance(right, Tensor) or not isinstance(fact.result, Tensor):
         return
@@ -180,7 +179,7 @@ def check_flattened(fact: Called, facts: Facts) -> Iterator[Finding]:
         names = facts.names()
         tall, flat, was = names.shape(column), names.shape(row), names.shape(source)
         batch = names.axis(row.axes[0])
-        made = base(row, IN_PLACE_ORDER | {"same"}).made
+        made = base(row, IN_PLACE_ORDER).made
         site = blame(fact, [column, row], facts.path)
         yield META.finding(
             site,
@@ -235,10 +234,10 @@ def check_picked_column(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`x[:, k] - x.gather(1, i)`: a k that is compared with a row of labels picks one column, `[B]`, or makes a matrix;
     against `[B, 1]` both cross."""
     left, right = fact.args.get("input"), fact.args.get("other")
-    if fact.op not in ELEMENTWISE or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+    if not fact.kind & MEETING or not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return
     for column, row in ((left, right), (right, left)):
-        made = base(row, IN_PLACE_ORDER | {"same"}).made
+        made = base(row, IN_PLACE_ORDER).made
         if row.rank is not None or column.rank != 2 or made is None or column_on_purpose(column):
             continue
         source, node = made.args.get("input"), made.site.node
@@ -274,7 +273,7 @@ def check_picked_column(fact: Called, facts: Facts) -> Iterator[Finding]:
 def _compared_with_row(name: str, fact: Called, facts: Facts) -> bool:
     """Is the variable compared, in this function, with a tensor of rank 1?"""
     for f in facts.of(Called):
-        if f.op not in ("eq", "ne") or f.activation != fact.activation or not isinstance(f.site.node, Op):
+        if not f.kind & EQUALS or f.activation != fact.activation or not isinstance(f.site.node, Op):
             continue
         if any(isinstance(o, Name) and o.id == name for o in f.site.node.operands):
             sides = (f.args.get("input"), f.args.get("other"))
@@ -286,7 +285,7 @@ def _compared_with_row(name: str, fact: Called, facts: Facts) -> bool:
 def _of_one_tensor(column: Tensor, row: Tensor) -> bool:
     """`x.sum(1, keepdim=True) + x.sum(1)`: squared distances of all pairs of one tensor's rows."""
     left, right = base(column).made, base(row).made
-    if left is None or right is None or left.op != right.op:
+    if left is None or right is None or left.key != right.key:
         return False
     a, b = left.args.get("input"), right.args.get("input")
     return isinstance(a, Tensor) and isinstance(b, Tensor) and base(a).made is base(b).made

@@ -10,6 +10,7 @@ from shapecheck.dims import Size, as_symbol, symbols
 from shapecheck.engine.facts import Assigned, Called, Facts, Learned
 from shapecheck.engine.values import Num, Partial, Site, Tensor, Unknown
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.ops.kinds import CREATES
 from shapecheck.source.program import Arg, Attr, Bind, Call, Function, Index, Name, Node, Op, walk
 
 META = Rule(
@@ -19,12 +20,6 @@ META = Rule(
     "a tensor's rows are taken to be the configured batch size, which the last batch may not have",
 )
 
-CREATED = frozenset(
-    {"arange", "zeros", "ones", "full", "eye", "rand", "randn", "randint", "empty", "linspace", "tensor"}
-)
-FILLED = frozenset({"zeros", "ones", "rand", "randn", "randint", "empty"})
-VIEWS = frozenset({"view", "reshape"})
-
 
 @META.on(Learned)
 def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
@@ -32,7 +27,7 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
     found = _configured(fact.size)
     if not found or not fact.symbol.startswith("?") or fact.site.path != facts.path:
         return
-    if not isinstance(fact.site.node, Call | Index | Op) or fact.op in VIEWS:  # an assertion or a guard says so openly
+    if not isinstance(fact.site.node, Call | Index | Op) or fact.op == "view":  # an assertion or a guard says so openly
         return
     symbol = found
     if _data_made_to_size(symbol, facts) or _set_while_running(symbol, facts):
@@ -64,7 +59,7 @@ def _fix(made: Called, fact: Learned, facts: Facts) -> Fix | None:
     node, met = made.site.node, _met(fact.site.node)
     if not isinstance(node, Call) or met is None or not node.args or node.args[0].keyword or node.args[0].star:
         return None
-    if made.op not in ("arange", "zeros", "ones", "eye") or any(not a.keyword for a in node.args[1:]):
+    if not made.kind & CREATES or any(not a.keyword for a in node.args[1:]):
         return None
     if not isinstance(made.result, Tensor) or made.result.axes is None or made.result.axes[0].size != fact.size:
         return None
@@ -92,7 +87,7 @@ def _met(node: Node) -> str | None:
 
 def _data_made_to_size(symbol: str, facts: Facts) -> bool:
     """Does the code make its batch itself, `torch.zeros(batch_size, 3, 224, 224)`, as a benchmark does?"""
-    batches = (f.result for f in facts.of(Called) if f.op in FILLED and isinstance(f.result, Tensor))
+    batches = (f.result for f in facts.of(Called) if f.kind & CREATES and isinstance(f.result, Tensor))
     return any(t.axes is not None and len(t.axes) > 2 and as_symbol(t.axes[0].size) == symbol for t in batches)
 
 
@@ -120,7 +115,7 @@ def _made_of(symbol: str, fact: Learned, facts: Facts) -> Called | None:
     for f in facts.items:
         if f is fact:
             return None
-        if not isinstance(f, Called) or f.op not in CREATED or f.activation != fact.activation:
+        if not isinstance(f, Called) or not f.kind & CREATES or f.activation != fact.activation:
             continue
         if isinstance(f.result, Tensor) and any(symbol in symbols(a.size) for a in f.result.axes or ()):
             return f
@@ -130,7 +125,7 @@ def _made_of(symbol: str, fact: Learned, facts: Facts) -> Called | None:
 @META.on(Called)
 def check_view(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`x.view(self.batch_size, -1)`: with fewer rows the rest is grouped wrongly, or torch raises."""
-    if fact.op not in VIEWS or fact.site.path != facts.path:
+    if fact.key != "view" or fact.site.path != facts.path:
         return
     x = fact.args.get("input")
     wanted = fact.args.get("shape")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crossing import ALL_PAIRS, ELEMENTWISE_LOSSES
 from shapecheck.analysis.gradients import enclosing, flow, wants_none
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Site, Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.ops.kit import REGISTRY
+from shapecheck.ops.kinds import ALL_PAIRS, COLLECTIVE, LOSS
 from shapecheck.source.program import Arg, Call, Eval, Name, walk
 
 META = Rule(
@@ -19,14 +18,10 @@ META = Rule(
     "the result of a collective is thrown away, or a loss gets only tensors that came without gradient",
 )
 
-RETURNING = frozenset({"all_gather", "all_reduce", "all_gather_tensor", "reduce_scatter_tensor", "uneven_gather",
-                       "all_gather_module", "accelerator_gather"})  # fmt: skip
-
 
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
-    spec = REGISTRY.get(fact.name)
-    if fact.op not in RETURNING or fact.site.path != facts.path or (spec is not None and spec.inplace):
+    if not fact.kind & COLLECTIVE or fact.spec.inplace or fact.site.path != facts.path:
         return
     if not isinstance(fact.site.node, Call) or not _is_statement(fact, facts):
         return
@@ -44,37 +39,23 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     )
 
 
-LOSSES = ELEMENTWISE_LOSSES | {
-    "cross_entropy",
-    "CrossEntropyLoss",
-    "nll_loss",
-    "NLLLoss",
-    "margin_ranking_loss",
-    "MarginRankingLoss",
-    "triplet_margin_loss",
-    "TripletMarginLoss",
-    "cosine_embedding_loss",
-    "CosineEmbeddingLoss",
-}
-
-
 @META.on(Called)
 def check_gradient(fact: Called, facts: Facts) -> Iterator[Finding]:
     """A loss of nothing but what `torch.distributed.all_gather` filled in: no gradient reaches any embedding."""
-    if fact.op in LOSSES and fact.site.path == facts.path:
+    if fact.kind & LOSS and fact.site.path == facts.path:
         yield from _cut_off(fact, fact, facts)
 
 
 @META.on(Called)
 def check_pairs(fact: Called, facts: Facts) -> Iterator[Finding]:
     """Likewise all pairs of gathered tensors, in a function that goes on to a loss."""
-    if fact.op not in ALL_PAIRS:
+    if not fact.kind & ALL_PAIRS:
         return
     own = enclosing(_in_this_file(fact, facts).node, facts)
     if own is None:
         return
     for f in facts.of(Called):
-        if f.op in LOSSES and f.site.path == facts.path and enclosing(f.site.node, facts) is own:
+        if f.kind & LOSS and f.site.path == facts.path and enclosing(f.site.node, facts) is own:
             yield from _cut_off(fact, f, facts)
             return
 
@@ -115,7 +96,7 @@ def _first(call: Call) -> Arg | None:
 
 def _fix(fact: Called, given: Arg | None) -> Fix | None:
     """`x = all_reduce(x)` where the result has the shape of x."""
-    if fact.op != "all_reduce" or given is None or not isinstance(given.value, Name):
+    if fact.key != "all_reduce" or given is None or not isinstance(given.value, Name):
         return None
     parts = (("x", Site(fact.site.path, given.value)), ("call", fact.site))
     return Fix("keep the result", (Edit(fact.site, "{x} = {call}", parts),))

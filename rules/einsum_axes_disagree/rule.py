@@ -104,7 +104,7 @@ def check_copies(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_letters(fact: Called, facts: Facts) -> Iterator[Finding]:
     """What an equation calls the axes of its operands, against what they were called where they were made."""
-    if fact.op != "einsum" or fact.site.path != facts.path:
+    if fact.key != "einsum" or fact.site.path != facts.path:
         return
     found = equation(Made(fact.spec, fact.args, fact.site))
     if found is None or any(c.site.node is fact.site.node for c in facts.of(Crashed)):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crossing import ALL_PAIRS, operands_of, row_operands, uses
+from shapecheck.analysis.crossing import operands_of, row_operands, uses
 from shapecheck.analysis.labels import operand_sites
 from shapecheck.analysis.origin import NEUTRAL, ancestors, blame
 from shapecheck.engine.facts import Assigned, Called, Facts, Returned
 from shapecheck.engine.values import Items, Mapping, Site, Tensor, Value
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.ops.kinds import ALL_PAIRS, DIAGONAL, SUBSCRIPT
 from shapecheck.source.program import Attr, Call, Class, Expr, Function, Name, Node, Op, walk
 
 META = Rule(
@@ -19,14 +20,11 @@ META = Rule(
     "scores of all pairs are computed, and each row then reads only its own: B times the work",
 )
 
-DIAGONALS = frozenset({"diagonal", "diag", "trace"})
-PASSES_ON = NEUTRAL | {"same"}
-
 
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     result = fact.result
-    if fact.op not in ALL_PAIRS or not isinstance(result, Tensor) or result.rank != 2 or result.sizes is None:
+    if not fact.kind & ALL_PAIRS or not isinstance(result, Tensor) or result.rank != 2 or result.sizes is None:
         return
     pair = row_operands(fact)
     if pair is None or any(isinstance(size, int) for size in result.sizes):
@@ -40,7 +38,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     left, right = (names.shape(t) for t in pair)
     rows = names.size(result.sizes[0])
     places = operand_sites(site, pair, facts)
-    diagonal = reads[0].op in DIAGONALS
+    diagonal = bool(reads[0].kind & DIAGONAL)
     yield META.finding(
         site,
         f"all pairs of {left} and {right} are computed, {names.shape(result)}, and only each row's own are read: "
@@ -58,17 +56,17 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
 
 def _passes_on(fact: Called) -> bool:
     """A cast or a scaling: the result is the matrix still. Arithmetic with another tensor is a use."""
-    return fact.op in PASSES_ON and len([t for t in operands_of(fact) if t.rank is None or t.rank > 0]) == 1
+    return bool(fact.kind & NEUTRAL) and len([t for t in operands_of(fact) if t.rank is None or t.rank > 0]) == 1
 
 
 def _reads_own(fact: Called, result: Tensor) -> bool:
     """Does this call read a few places of each row, at positions that no data decide?"""
-    if fact.op in DIAGONALS:  # another diagonal holds the scores of other rows
+    if fact.kind & DIAGONAL:  # another diagonal holds the scores of other rows
         return not fact.given & {"offset", "diagonal"}
     index = fact.args.get("index")
-    if fact.op == "gather":
+    if fact.key == "gather":
         return isinstance(index, Tensor) and _counted(index)
-    if fact.op != "getitem" or not isinstance(index, Items) or len(index.items) != 2:
+    if not fact.kind & SUBSCRIPT or not isinstance(index, Items) or len(index.items) != 2:
         return False
     rows, columns = index.items
     if not isinstance(rows, Tensor) or not isinstance(columns, Tensor) or not rows.axes or not columns.axes:
@@ -82,7 +80,7 @@ def _counted(index: Tensor) -> bool:
     if index.content is not None:
         return index.content.stride != 0
     made = [t.made for t in ancestors(index)]
-    return any(m is not None and m.op == "arange" for m in made) and None not in made
+    return any(m is not None and m.key == "arange" for m in made) and None not in made
 
 
 def _escapes(result: Tensor, taken: list[Called], facts: Facts) -> bool:
@@ -128,7 +126,7 @@ def _functions(facts: Facts) -> Iterator[Function]:
 def _fix(read: Called, product: Called) -> Fix | None:
     """`(q @ p.T).diagonal()` becomes `(q * p).sum(-1)` where the product stands in the call itself."""
     node = product.site.node
-    if read.op == "trace" or not any(n is node for n in walk(read.site.node)) or not isinstance(node, Op):
+    if read.key == "trace" or not any(n is node for n in walk(read.site.node)) or not isinstance(node, Op):
         return None
     left, right = node.operands
     turned = _without_transpose(right)

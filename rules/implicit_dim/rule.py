@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.axes import dim_of, is_implicit
+from shapecheck.analysis.axes import is_implicit
 from shapecheck.analysis.batch import uses
 from shapecheck.analysis.enclosing import function_of
 from shapecheck.analysis.origin import ancestors, base, operands
@@ -12,6 +12,7 @@ from shapecheck.analysis.roles import is_features
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Axis, Partial, Site, Tensor, Unknown
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.ops.kinds import AVERAGES, EQUALS, EXTREMES, FEATURES_LAST, PICKS, SOFTMAX, SUMS, UNIT
 from shapecheck.source.program import Arg, Call, Name
 
 META = Rule(
@@ -21,10 +22,7 @@ META = Rule(
     "a dim that is left out, or written for another rank, runs over another axis than the one that is meant",
 )
 
-SOFT = frozenset({"softmax", "log_softmax", "softmin", "Softmax", "LogSoftmax", "Softmin"})
-PICKS = frozenset({"max", "argmax", "topk", "min", "argmin"})
 FEATURES = ("Linear", "Embedding", "hidden", "embedding", "LayerNorm", "in_features", "out_features")
-MAKES_FEATURES = frozenset({"Linear", "linear", "LayerNorm", "Embedding", "layer_norm"})
 
 
 # ------------------------------------------------------------- softmax without dim
@@ -32,7 +30,7 @@ MAKES_FEATURES = frozenset({"Linear", "linear", "LayerNorm", "Embedding", "layer
 
 @META.on(Called)
 def check_softmax(fact: Called, facts: Facts) -> Iterator[Finding]:
-    x = _subject(fact, facts, SOFT)
+    x = _subject(fact, facts, SOFTMAX)
     if x is None:
         return
     names = facts.names()
@@ -63,7 +61,7 @@ def check_softmax(fact: Called, facts: Facts) -> Iterator[Finding]:
 
 def _over_one(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
     """A softmax over the one output of a layer gives ones, whatever the scores are."""
-    dim, last = dim_of(fact.args), _last(x)
+    dim, last = fact.dim(), _last(x)
     runs_over_last = dim == -1 or (dim is not None and x.rank is not None and dim == x.rank - 1)
     if runs_over_last and _projected(x) and last is not None and last.size == 1:
         names = facts.names()
@@ -80,7 +78,7 @@ def _over_one(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
 
 @META.on(Called)
 def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
-    x = _subject(fact, facts, frozenset({"normalize"}))
+    x = _subject(fact, facts, UNIT)
     if x is None or "dim" in fact.given:
         return
     names = facts.names()
@@ -105,11 +103,11 @@ def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
 
 @META.on(Called)
 def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
-    if fact.op not in ("cosine_similarity", "CosineSimilarity") or fact.site.path != facts.path:
+    if fact.key != "cosine_similarity" or fact.site.path != facts.path:
         return
-    dim = dim_of(fact.args)
-    left, right = fact.args.get("x1", fact.args.get("input")), fact.args.get("x2", fact.args.get("other"))
-    if dim != 1 or "dim" in fact.given or not isinstance(left, Tensor) or not isinstance(right, Tensor):
+    dim = fact.dim()
+    left, right = fact.tensor("input"), fact.tensor("other")
+    if dim != 1 or "dim" in fact.given or left is None or right is None:
         return
     if left.axes is None or right.axes is None or max(len(left.axes), len(right.axes)) < 3:
         return
@@ -125,7 +123,7 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"the cosine runs over axis 1 by default: of {names.shape(left)} and {names.shape(right)} it compares along "
         f"{names.axis(axis)}, not along the {names.axis(left.axes[-1])} features",
         help="write `dim=-1`",
-        fix=_with_dim(fact, -1) if fact.op == "cosine_similarity" else None,
+        fix=_with_dim(fact, -1),
     )
 
 
@@ -135,16 +133,20 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_agreement(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`x.max(dim=1)` names the classes, `softmax(x, dim=-1)` another axis unless x has two."""
-    x = _subject(fact, facts, SOFT)
+    x = _subject(fact, facts, SOFTMAX)
     if x is None or is_implicit(fact):
         return
-    dim = dim_of(fact.args)
+    dim = fact.dim()
     if dim is None or not _more_than_two(fact, x, facts):
         return
     for other in facts.of(Called):
-        if other.op not in PICKS or other.activation != fact.activation or not _same(other.args.get("input"), x):
+        if (
+            not other.kind & (EXTREMES | PICKS)
+            or other.activation != fact.activation
+            or not _same(other.args.get("input"), x)
+        ):
             continue
-        picked = dim_of(other.args)
+        picked = other.dim()
         if picked is None or "dim" not in other.given or (picked < 0) == (dim < 0) or picked - dim == (x.rank or 0):
             continue
         rank = picked - dim if picked >= 0 else dim - picked
@@ -168,7 +170,7 @@ def _more_than_two(fact: Called, x: Tensor, facts: Facts) -> bool:
         return True
     if isinstance(fact.result, Tensor):
         for use, _ in uses(facts, fact.result):
-            if use.op in ("max", "min", "amax", "mean") and "dim" not in use.given:
+            if use.kind & (EXTREMES | AVERAGES) and "dim" not in use.given:
                 return True
     return False
 
@@ -191,13 +193,13 @@ def _same(a: object, b: Tensor) -> bool:
 @META.on(Called)
 def check_argmax(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`(logits.argmax() == labels)`: one index into the flat scores, compared with a label for each row."""
-    if fact.op != "argmax" or fact.given & {"dim"} or fact.site.path != facts.path:
+    if fact.key != "argmax" or fact.given & {"dim"} or fact.site.path != facts.path:
         return
     x = fact.args.get("input")
     if not isinstance(x, Tensor) or x.axes is None or len(x.axes) < 2 or not isinstance(fact.result, Tensor):
         return
     for use, _ in uses(facts, fact.result):
-        if use.op not in ("eq", "ne"):
+        if not use.kind & EQUALS:
             continue
         for other in use.args.values():
             if isinstance(other, Tensor) and other.axes and other.axes[0].size == x.axes[0].size:
@@ -220,15 +222,15 @@ def check_argmax(fact: Called, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_mean(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`(hidden * mask).sum(1) / mask.sum()`: each row is divided by the tokens of the whole batch."""
-    if fact.op not in ("div", "truediv") or fact.site.path != facts.path:
+    if fact.key != "div" or fact.site.path != facts.path:
         return
     sides = fact.args.get("input"), fact.args.get("other")
     total, count = (base(v) if isinstance(v, Tensor) else None for v in sides)
     if total is None or count is None or total.made is None or count.made is None:
         return
-    if total.made.op != "sum" or count.made.op != "sum" or count.rank != 0 or count.made.args.get("dim") is not None:
+    if not total.made.kind & count.made.kind & SUMS or count.rank != 0 or count.made.args.get("dim") is not None:
         return
-    mask, dim = count.made.args.get("input"), dim_of(total.made.args)
+    mask, dim = count.made.args.get("input"), total.made.dim()
     product = total.made.args["input"]
     if not dim or not isinstance(mask, Tensor) or not isinstance(product, Tensor) or product.made is None:
         return
@@ -270,8 +272,8 @@ def _one(a: Tensor, b: Tensor) -> bool:
 # ------------------------------------------------------------- helpers
 
 
-def _subject(fact: Called, facts: Facts, ops: frozenset[str]) -> Tensor | None:
-    if fact.op not in ops or fact.site.path != facts.path:
+def _subject(fact: Called, facts: Facts, kind: int) -> Tensor | None:
+    if not fact.kind & kind or fact.site.path != facts.path:
         return None
     x = fact.args.get("input")
     if isinstance(x, Unknown) and x.hint == "":
@@ -294,7 +296,7 @@ def _features_last(x: Tensor, facts: Facts) -> bool:
 
 
 def _projected(x: Tensor) -> bool:
-    return x.made is not None and x.made.op in MAKES_FEATURES
+    return x.made is not None and bool(x.made.kind & FEATURES_LAST)
 
 
 def _of_any_rank(x: Tensor, facts: Facts) -> bool:

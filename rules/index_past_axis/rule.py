@@ -11,6 +11,7 @@ from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Affine, Axis, Items, Lit, Num, SliceVal, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.kinds import ADDS_AXIS, CAST, DROPS_AXIS, GATHERS, MOVES_AXES, RESHAPES, STRETCHES, SUBSCRIPT
 
 META = Rule(
     "SC305",
@@ -19,10 +20,8 @@ META = Rule(
     "counted indices run past the axis that they index",
 )
 
-# ops that hand on the numbers of an index tensor
-_SHAPING = frozenset(
-    {"unsqueeze", "view", "expand", "to", "long", "int", "same", "contiguous", "squeeze", "flatten", "t"}
-)
+# what hands on the numbers of an index tensor
+_SHAPING = CAST | ADDS_AXIS | DROPS_AXIS | RESHAPES | MOVES_AXES | STRETCHES
 
 
 @META.on(Called)
@@ -57,15 +56,14 @@ def _lookups(fact: Called) -> Iterator[tuple[Tensor, Axis, Tensor]]:
         if compare(loss.target.shape[0].size, loss.rows.size).always:  # another count of labels is a mistake of its own
             yield loss.scores, loss.columns, loss.target
         return
-    given, index = fact.args.get("input"), fact.args.get("index")
+    given, index = fact.arg("input"), fact.arg("index")
     if not isinstance(given, Tensor) or given.axes is None:
         return
-    if fact.op in ("gather", "index_select", "take_along_dim") and isinstance(index, Tensor):
-        dim = fact.args.get("dim")
-        at = dim.size if isinstance(dim, Num) else dim
-        if isinstance(at, int) and -len(given.axes) <= at < len(given.axes):
+    if fact.kind & GATHERS and isinstance(index, Tensor):
+        at = fact.dim()
+        if at is not None and -len(given.axes) <= at < len(given.axes):
             yield given, given.axes[at], index
-    elif fact.op == "getitem" and isinstance(index, Items):
+    elif fact.kind & SUBSCRIPT and isinstance(index, Items):
         place = 0
         for item in index.items:
             if item == Lit(None):
@@ -82,7 +80,7 @@ def _counted(index: Tensor) -> tuple[Affine, Size, Tensor] | None:
     for _ in range(10):
         if index.content is not None and index.axes is not None and len(index.axes) == 1:
             return index.content, index.axes[0].size, index
-        if index.made is None or index.made.op not in _SHAPING:
+        if index.made is None or not index.made.kind & _SHAPING:
             return None
         inputs = operands(index.made)
         if not inputs:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crossing import IMPLICIT, confirmed, contradicted, launders, product_operands, unmoved
+from shapecheck.analysis.crossing import confirmed, contradicted, launders, product_operands, unmoved
 from shapecheck.analysis.labels import operand_sites
-from shapecheck.analysis.origin import NEUTRAL, base, blame
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Finding, Label, Note, Rule, Severity
+from shapecheck.ops.kinds import ALL_PAIRS
 
 META = Rule(
     "SC105",
@@ -60,8 +61,8 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
 
 
 def _product(given: Tensor, facts: Facts) -> Called | None:
-    made = base(given, NEUTRAL - {"transpose", "permute", "t", "T", "mT", "movedim", "swapaxes"} | {"same"}).made
-    if made is None or made.op not in IMPLICIT:
+    made = base(given, IN_PLACE_ORDER).made
+    if made is None or not made.kind & ALL_PAIRS:
         return None
     for f in facts.of(Called):
         if isinstance(f.result, Tensor) and f.result.made is made:
@@ -78,7 +79,7 @@ def _wrong_rows(low: Tensor, high: Tensor, result: Tensor, view: Called) -> bool
     assert high.axes is not None
     assert result.axes is not None
     rows, slices = low.axes[0].size, high.axes[0].size
-    if isinstance(rows, int) or isinstance(slices, int) or rows == slices or view.op not in ("view", "reshape"):
+    if isinstance(rows, int) or isinstance(slices, int) or rows == slices or view.key != "view":
         return False
     leads = result.axes[0].size == slices and rows in [a.size for a in result.axes[1:]]
     return leads and out.axes[0].size == rows

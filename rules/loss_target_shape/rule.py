@@ -8,6 +8,7 @@ from shapecheck.analysis.crashes import finding, kind_of, proven
 from shapecheck.engine.facts import Crashed, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.findings.rule import Finding, Rule, Severity
+from shapecheck.ops.kinds import CLASS_LOSS
 
 META = Rule(
     "SC906",
@@ -41,7 +42,7 @@ def _why(fact: Crashed, names: Names) -> str:
 
 
 def _help(fact: Crashed) -> str:
-    if fact.op in ("cross_entropy", "nll_loss") and len(fact.operands) == 2:
+    if fact.op_kind & CLASS_LOSS and len(fact.operands) == 2:
         scores, target = fact.operands
         if scores.rank == target.rank == 2 and target.axes is not None and target.axes[1].size == 1:
             return "take the last axis off the target: `.squeeze(1)`"

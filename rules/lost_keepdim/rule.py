@@ -8,8 +8,9 @@ from shapecheck.analysis.columns import identity
 from shapecheck.analysis.labels import operand_sites
 from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, operands
 from shapecheck.engine.facts import Broadcasted, Called, Facts
-from shapecheck.engine.values import Axis, Items, Lit, Made, Num, Partial, Site, Tensor
+from shapecheck.engine.values import Axis, Items, Made, Num, Partial, Site, Tensor, as_int
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.ops.kinds import ARITHMETIC, PICKS, PRODUCT, REDUCTION, TRUTHS
 from shapecheck.source.program import Call, Node, walk
 
 META = Rule(
@@ -17,28 +18,6 @@ META = Rule(
     "lost-keepdim",
     Severity.ERROR,
     "a reduction over a later axis without keepdim meets its operand again, one axis to the right of where it belongs",
-)
-
-CASTS = frozenset({"same"})
-ARITHMETIC = frozenset({"add", "sub", "mul", "div", "truediv"})
-REDUCTIONS = frozenset(
-    {
-        "sum",
-        "nansum",
-        "mean",
-        "nanmean",
-        "amax",
-        "amin",
-        "max",
-        "min",
-        "median",
-        "logsumexp",
-        "norm",
-        "prod",
-        "std",
-        "var",
-        "count_nonzero",
-    }
 )
 
 
@@ -61,17 +40,17 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`x / x.norm(dim=-1)` of an x of two axes or more, however many there are."""
-    if fact.op not in ARITHMETIC:
+    if not fact.kind & ARITHMETIC:
         return
     left, right = fact.args.get("input"), fact.args.get("other")
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return
     for whole, part in ((left, right), (right, left)):
-        made = base(part, IN_PLACE_ORDER | CASTS).made
-        if not isinstance(whole.shape, Partial) or made is None or made.op not in REDUCTIONS:
+        made = base(part, IN_PLACE_ORDER).made
+        if not isinstance(whole.shape, Partial) or made is None or not _reduces(made):
             continue
-        source, dims = made.args.get("input", made.args.get("A", made.args.get("x"))), _last(made.args.get("dim"))
-        if made.args.get("keepdim") not in (False, Lit(False)) or not isinstance(source, Tensor) or not dims:
+        source, dims = made.tensor("input"), _last(made.arg("dim"))
+        if made.keeps_dim() is not False or source is None or not dims:
             continue
         if identity(source) is None or identity(source) != identity(whole) or whole.shape.min_rank <= dims:
             continue
@@ -108,19 +87,19 @@ def check_misplaced(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     if len(fact.operands) != 2:
         return
     for whole, part in (fact.operands, fact.operands[::-1]):
-        moved = base(part, IN_PLACE_ORDER | CASTS).made
-        inner = next(iter(operands(moved)), None) if moved is not None and moved.op == "unsqueeze" else None
-        made = base(inner, IN_PLACE_ORDER | CASTS).made if inner is not None else None
-        if moved is None or inner is None or made is None or made.op not in REDUCTIONS or not whole.axes:
+        moved = base(part, IN_PLACE_ORDER).made
+        inner = next(iter(operands(moved)), None) if moved is not None and moved.key == "unsqueeze" else None
+        made = base(inner, IN_PLACE_ORDER).made if inner is not None else None
+        if moved is None or inner is None or made is None or not _reduces(made) or not whole.axes:
             continue
-        source, dim = made.args.get("input", made.args.get("A", made.args.get("x"))), _integer(made.args.get("dim"))
-        place = _integer(moved.args.get("dim"))
-        if not isinstance(source, Tensor) or source.axes is None or dim is None or place is None or not part.axes:
+        source, dim = made.tensor("input"), _integer(made.arg("dim"))
+        place = moved.dim()
+        if source is None or source.axes is None or dim is None or place is None or not part.axes:
             continue
         rank = len(source.axes)
         if identity(source) is None or identity(source) != identity(whole) or len(part.axes) != rank or rank < 2:
             continue
-        if made.args.get("keepdim") not in (False, Lit(False)) or dim % rank == place % rank:
+        if made.keeps_dim() is not False or dim % rank == place % rank:
             continue
         names = facts.names()
         large, small = names.shape(whole), names.shape(part)
@@ -143,11 +122,11 @@ def check_misplaced(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
 def _lost(whole: Tensor, part: Tensor) -> tuple[Made, int, Tensor] | None:
     """The reduction behind `part`, the axis it dropped and its input, if with that axis kept `part` would fit `whole`
     and without it the axes are off by one."""
-    made = base(part, IN_PLACE_ORDER | CASTS).made
-    if made is None or made.op not in REDUCTIONS or made.args.get("keepdim") not in (False, Lit(False)):
+    made = base(part, IN_PLACE_ORDER).made
+    if made is None or not _reduces(made) or made.keeps_dim() is not False:
         return None
-    source, dim = made.args.get("input", made.args.get("A", made.args.get("x"))), _integer(made.args.get("dim"))
-    if not isinstance(source, Tensor) or source.axes is None or dim is None:
+    source, dim = made.tensor("input"), _integer(made.arg("dim"))
+    if source is None or source.axes is None or dim is None:
         return None
     if whole.axes is None or part.axes is None or len(source.axes) != len(whole.axes):
         return None
@@ -165,15 +144,13 @@ def _lost(whole: Tensor, part: Tensor) -> tuple[Made, int, Tensor] | None:
 
 
 def _integer(value: object) -> int | None:
-    match value:
-        case int() if not isinstance(value, bool):
-            return value
-        case Num(size=int(n)):
-            return n
-        case Items(items=(Num(size=int(n)),)):
-            return n
-        case _:
-            return None
+    """The one axis that `dim` names."""
+    return as_int(value.items[0] if isinstance(value, Items) and len(value.items) == 1 else value)
+
+
+def _reduces(made: Made) -> bool:
+    """Does the op make one number of many, which is none of their places and no truth?"""
+    return bool(made.kind & REDUCTION) and not made.kind & (PICKS | TRUTHS)
 
 
 def _lines_up(whole: Tensor, part: Tensor) -> bool:
@@ -231,7 +208,7 @@ def _finding(
 def _symmetric(source: Tensor) -> bool:
     """Is it a product of a tensor with itself? Then rows and columns have one sum."""
     made = base(source).made
-    if made is None or made.op not in ("matmul", "mm", "inner", "linear", "cdist", "cos_sim"):
+    if made is None or not made.kind & PRODUCT:
         return False
     given = [v for v in made.args.values() if isinstance(v, Tensor)]
     if len(given) != 2:

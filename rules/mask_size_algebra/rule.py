@@ -10,6 +10,7 @@ from shapecheck.dims import Size, compare, symbol, symbols
 from shapecheck.engine.facts import Called, Facts, Stored
 from shapecheck.engine.values import Items, Num, Tensor, Unknown
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.kinds import CREATES, EQUALS, INDEXES, RANDOM
 
 META = Rule(
     "SC502",
@@ -17,8 +18,6 @@ META = Rule(
     Severity.ERROR,
     "a mask is built for another size than the matrix, or leaves rows of different length",
 )
-
-NUMBERED = frozenset({"arange", "zeros", "ones", "full", "linspace", "eye"})
 
 
 @META.on(Stored)
@@ -62,7 +61,7 @@ def _offset(row: object, column: object) -> tuple[str, Size] | None:
 @META.on(Called)
 def check_rows(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`sim[labels == labels.T].view(n, -1)`: rows of one length only if every label occurs equally often."""
-    if fact.op not in ("view", "reshape") or fact.site.path != facts.path:
+    if fact.key != "view" or fact.site.path != facts.path:
         return
     x, wanted = fact.args.get("input"), fact.args.get("shape")
     if not isinstance(x, Tensor) or not isinstance(wanted, tuple):
@@ -70,14 +69,14 @@ def check_rows(fact: Called, facts: Facts) -> Iterator[Finding]:
     x = base(x, STILL)
     if x.made is None:
         return
-    if x.made.op not in ("getitem", "masked_select") or len(wanted) != 2 or wanted[1] != Num(-1):
+    if not x.made.kind & INDEXES or len(wanted) != 2 or wanted[1] != Num(-1):
         return
-    mask = x.made.args.get("mask", x.made.args.get("index"))
+    mask = x.made.arg("index")
     if isinstance(mask, Items) and len(mask.items) == 1:
         mask = mask.items[0]
     if not isinstance(mask, Tensor) or mask.dtype != "bool" or mask.rank not in (2, None):
         return
-    equal = next((t for t in ancestors(mask) if t.made is not None and t.made.op in ("eq", "ne")), None)
+    equal = next((t for t in ancestors(mask) if t.made is not None and t.made.kind & EQUALS), None)
     if equal is None or equal.made is None or not _of_data(equal):
         return
     yield META.finding(
@@ -97,4 +96,7 @@ def _of_data(equal: Tensor) -> bool:
     sides = [v for v in equal.made.args.values() if isinstance(v, Tensor)]
     if len(sides) != 2:
         return False
-    return all(all(t.made is None or t.made.op not in NUMBERED for t in ancestors(side)) for side in sides)
+    return all(
+        all(t.made is None or not t.made.kind & CREATES or t.made.kind & RANDOM for t in ancestors(side))
+        for side in sides
+    )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.axes import STILL, dim_of, is_implicit, place
+from shapecheck.analysis.axes import STILL, is_implicit, place
 from shapecheck.analysis.origin import blame, operands
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Axis, Made, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.kinds import ARITHMETIC, MASKS, SOFTMAX, UNARY
 
 META = Rule(
     "SC503",
@@ -17,24 +18,27 @@ META = Rule(
     "a mask has one value along the axis that the softmax runs over, so that it hides nothing from it",
 )
 
-SOFT = frozenset({"softmax", "log_softmax", "Softmax", "LogSoftmax", "logsumexp"})
-FILLS = frozenset({"masked_fill", "where"})
-SCALED = STILL | {"mul", "div", "truediv", "add", "sub", "clamp", "neg"}
+SCALED = STILL | ARITHMETIC | UNARY
 
 
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     x = fact.args.get("input")
-    if fact.op not in SOFT or not isinstance(x, Tensor) or x.axes is None or is_implicit(fact):
+    if (
+        not (fact.kind & SOFTMAX or fact.key == "logsumexp")
+        or not isinstance(x, Tensor)
+        or x.axes is None
+        or is_implicit(fact)
+    ):
         return
-    dim = dim_of(fact.args)
+    dim = fact.dim()
     if dim is None or len(x.axes) < 2:
         return
     at = place(dim, len(x.axes))
     if not 0 <= at < len(x.axes) or isinstance(x.axes[at].size, int):
         return
     masks = list(_masks(x))
-    if len(masks) != 1 or masks[0][0].op not in FILLS:  # a second mask may be the one that hides places
+    if len(masks) != 1 or not _fills(masks[0][0]):  # a second mask may be the one that hides places
         return
     ((made, mask),) = masks
     axis = _along(mask, at - len(x.axes))
@@ -60,8 +64,8 @@ def _masks(x: Tensor) -> Iterator[tuple[Made, Tensor]]:
         if made is None:
             return
         given = operands(made)
-        if made.op in FILLS:
-            mask = made.args.get("mask", made.args.get("condition"))
+        if _fills(made):
+            mask = made.args.get("condition", made.args.get("mask"))
             if not isinstance(mask, Tensor):
                 return
             yield made, mask
@@ -70,16 +74,21 @@ def _masks(x: Tensor) -> Iterator[tuple[Made, Tensor]]:
                 return
             x = inner
             continue
-        if made.op not in SCALED:
+        if not made.kind & SCALED:
             return
         full = [t for t in given if t.rank is not None and t.rank > 0]
-        if len(full) > 1 and made.op in ("add", "sub", "mul"):
+        if len(full) > 1 and made.kind & ARITHMETIC:
             for other in full[1:]:
                 yield made, other  # a bias that masks by adding
         same = [t for t in full if t.rank == x.rank]
         if not same:
             return
         x = same[0]
+
+
+def _fills(made: Made) -> bool:
+    """Does the op put numbers where a mask says?"""
+    return bool(made.kind & MASKS) or made.key == "where"
 
 
 def _within_examples(mask: Tensor, rank: int) -> bool:

@@ -10,6 +10,7 @@ from shapecheck.engine.facts import Crashed, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Rule, Severity
+from shapecheck.ops.kinds import MATMUL
 from shapecheck.source.program import Call, Op
 
 META = Rule(
@@ -59,7 +60,7 @@ def _product_help(fact: Crashed, names: Names) -> str:
 
 def _transposable(fact: Crashed) -> bool:
     """Would the second operand, transposed, fit?"""
-    if fact.op not in ("matmul", "mm", "bmm") or len(fact.operands) != 2:
+    if not fact.op_kind & MATMUL or len(fact.operands) != 2:
         return False
     a, b = (t.axes for t in fact.operands)
     if a is None or b is None or len(a) < 2 or len(b) < 2 or len(a) != len(b):

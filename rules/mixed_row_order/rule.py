@@ -71,13 +71,13 @@ def labels(fact: Called, facts: Facts) -> Iterator[Finding]:
 def heads(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`attn_mask` of nn.MultiheadAttention has a row for every head of the first example, then of the second."""
     layer, mask = fact.args.get("self"), fact.args.get("attn_mask")
-    if fact.op != "MultiheadAttention" or not isinstance(layer, Layer) or not isinstance(mask, Tensor):
+    if fact.key != "MultiheadAttention" or not isinstance(layer, Layer) or not isinstance(mask, Tensor):
         return
     if fact.site.path != facts.path:
         return
     count = layer.arg("num_heads")
     made = base(mask, STILL).made
-    if made is None or made.op != "repeat" or made.site.path != facts.path or not _tiled(made, count):
+    if made is None or made.key != "repeat" or made.site.path != facts.path or not _tiled(made, count):
         return
     names = facts.names()
     size = count.size if isinstance(count, Num) else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.axes import dim_of
 from shapecheck.analysis.origin import base, blame, operands
 from shapecheck.analysis.targets import labelled, product_behind
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Affine, Made, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.kinds import CHAINS, JOINS, LINEAR, STANDARDISES, UNARY
 
 META = Rule(
     "SC306",
@@ -18,8 +18,7 @@ META = Rule(
     "the label of each row is the column of the row itself, not that of its other view",
 )
 
-ROW_BY_ROW = frozenset({"Linear", "linear", "Sequential", "BatchNorm1d", "ReLU", "GELU", "Tanh"})
-JOINS = frozenset({"cat", "concat"})
+ROW_BY_ROW = LINEAR | CHAINS | STANDARDISES | UNARY
 
 
 @META.on(Called)
@@ -61,9 +60,9 @@ def _squared(made: Made) -> Tensor | None:
         if history is None:
             return None
         parts = operands(history)
-        if history.op in JOINS:
-            return tensor if dim_of(history.args) in (None, 0) and len(parts) > 1 else None
-        if history.op not in ROW_BY_ROW or not parts:
+        if history.kind & JOINS:
+            return tensor if (history.dim() == 0 or history.key == "vstack") and len(parts) > 1 else None
+        if not history.kind & ROW_BY_ROW or not parts:
             return None
         tensor = base(parts[0])
     return None

@@ -8,7 +8,6 @@ from shapecheck.analysis.enclosing import function_of, guards_of, share
 from shapecheck.analysis.order import parts
 from shapecheck.analysis.origin import ancestors, base, blame, operands
 from shapecheck.analysis.targets import (
-    LOSSES,
     Labelled,
     factors,
     labelled,
@@ -23,6 +22,7 @@ from shapecheck.engine.facts import Assigned, Called, Crashed, Fact, Facts
 from shapecheck.engine.values import Affine, Axis, Layer, Num, Partial, Site, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
 from shapecheck.ops.distributed import WORLD
+from shapecheck.ops.kinds import CLASS_LOSS, GATHERS_RANKS, JOINS, STACKS
 
 META = Rule(
     "SC303",
@@ -142,7 +142,7 @@ def _wrong_step(fact: Called, loss: Labelled, facts: Facts) -> Finding:
 @META.on(Crashed)
 def left_behind(fact: Crashed, facts: Facts) -> Iterator[Finding]:
     """Rows gathered from all ranks, labels of this one."""
-    if fact.kind != "loss" or fact.op not in LOSSES or len(fact.operands) < 2 or alone(fact):
+    if fact.kind != "loss" or not fact.op_kind & CLASS_LOSS or len(fact.operands) < 2 or alone(fact):
         return
     scores, target = fact.operands[:2]
     if not scores.axes or not target.axes or len(scores.axes) != 2 or len(target.axes) != 1:
@@ -173,7 +173,7 @@ def _perhaps_all_rows(loss: Labelled, stride: Size | None) -> bool:
     if left and isinstance(left[0].shape, Partial) and any(rank_stride(a) is not None for a in left[0].shape.head):
         return True
     made = base(left[0]).made if left else None
-    joined = made is not None and made.op in ("cat", "stack", "all_gather")
+    joined = made is not None and bool(made.kind & (JOINS | STACKS | GATHERS_RANKS))
     return joined and stride is not None and multiple(stride, loss.rows.size) is None
 
 
@@ -221,7 +221,7 @@ def _offset_elsewhere(fact: Called, facts: Facts) -> bool:
 
 
 def _gathered(tensor: Tensor) -> Site | None:
-    return next((t.made.site for t in ancestors(tensor) if t.made is not None and t.made.op == "all_gather"), None)
+    return next((t.made.site for t in ancestors(tensor) if t.made is not None and t.made.kind & GATHERS_RANKS), None)
 
 
 def _gathered_on_other_paths(fact: Called, facts: Facts) -> list[tuple[Called, Site]]:

@@ -10,6 +10,7 @@ from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Affine, Axis, Joined, Merged, Num, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.kinds import ADDS_AXIS, CAST, DIAGONAL, PRODUCT, RESHAPES, SQUARE
 
 META = Rule(
     "SC501",
@@ -18,9 +19,8 @@ META = Rule(
     "the self pairs (i, i) are masked in a matrix whose columns are not its rows",
 )
 
-READS = {"diagonal": "taken", "diag": "taken", "eye": "marked"}
 # what only changes type, place or shape of the indices 0..n-1
-INDEX_STEPS = frozenset({"to", "same", "long", "cuda", "view", "reshape", "unsqueeze", "int", "contiguous", "clone"})
+INDEX_STEPS = CAST | RESHAPES | ADDS_AXIS
 
 
 @META.on(Called)
@@ -29,7 +29,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if matrix is None or matrix.axes is None or len(matrix.axes) != 2 or fact.site.path != facts.path:
         return
     rows, columns = matrix.axes
-    index = fact.args.get("index") if fact.op == "scatter" else None
+    index = fact.args.get("index") if fact.key == "scatter" else None
     if isinstance(index, Tensor) and index.axes and not _named(rows.size, facts) and _named(index.axes[0].size, facts):
         rows = index.axes[0]  # the code itself says what the rows are
     if not _differ(rows, columns, facts) or _own_block_first(matrix, rows, columns):
@@ -39,7 +39,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     factor = exact_div(columns.size, rows.size)
     verdict = compare(columns.size, rows.size)
     gathered = _gathered(columns)
-    done = READS.get(fact.op, "cleared")
+    done = "taken" if fact.kind & DIAGONAL else "marked" if fact.kind & SQUARE else "cleared"
     if gathered or (factor is not None and "world_size" in symbols(factor)):
         message = (
             f"the diagonal of {shape} is {done}, but row i's own column is rank*{n} + i after the gather: "
@@ -67,7 +67,7 @@ def _own_block_first(matrix: Tensor, rows: Axis, columns: Axis) -> bool:
     A mask that was repeated for such blocks counts; scores against copies of the rows do not."""
     match columns.layout:
         case Merged(factors=(first, *_, last)) if last.size == rows.size:
-            scores = any(t.made is not None and t.made.op == "matmul" for t in ancestors(matrix, 8))
+            scores = any(t.made is not None and t.made.kind & PRODUCT for t in ancestors(matrix, 8))
             return first.role == "block" or (first.role == "copy" and not scores)
         case _:
             return False
@@ -75,18 +75,18 @@ def _own_block_first(matrix: Tensor, rows: Axis, columns: Axis) -> bool:
 
 def _diagonal_of(fact: Called) -> Tensor | None:
     """The matrix whose entries (i, i) this writes or reads; None for other calls."""
-    if fact.op == "eye":
+    if fact.kind & SQUARE:
         return _measured(fact)
     x = fact.args.get("input")
     if not isinstance(x, Tensor):
         return None
-    if fact.op == "fill_diagonal":
+    if fact.key == "fill_diagonal":
         return x
-    if fact.op in ("diagonal", "diag"):
+    if fact.kind & DIAGONAL and fact.key != "trace":
         offset = fact.args.get("offset", fact.args.get("diagonal"))
         plain = offset in (0, None, Num(0))
         return x if plain and not fact.given & {"dim1", "dim2"} else None
-    if fact.op == "scatter" and x.axes is not None and len(x.axes) == 2:
+    if fact.key == "scatter" and x.axes is not None and len(x.axes) == 2:
         dim, index = fact.args.get("dim"), fact.args.get("index")
         if isinstance(index, Tensor) and isinstance(dim, Num) and dim.size in (1, -1) and _counts_rows(index):
             return x
@@ -113,7 +113,7 @@ def _counts_rows(index: Tensor) -> bool:
         if index.content == Affine(0, 1):
             return True
         made = index.made
-        source = made.args.get("input") if made is not None and made.op in INDEX_STEPS else None
+        source = made.args.get("input") if made is not None and made.kind & INDEX_STEPS else None
         if not isinstance(source, Tensor):
             return False
         index = source
@@ -164,6 +164,6 @@ def _notes(matrix: Tensor, names: Names, fact: Called) -> tuple[Note, ...]:
         and columns.origin.site.node is not fact.site.node
     ):
         notes.append(Note(f"the {names.axis(columns)} columns come from here", columns.origin.site))
-    if fact.op in READS and matrix.made is not None and matrix.made.site.node is not fact.site.node:
+    if fact.kind & (DIAGONAL | SQUARE) and matrix.made is not None and matrix.made.site.node is not fact.site.node:
         notes.append(Note("the matrix is made here", matrix.made.site))
     return tuple(notes)

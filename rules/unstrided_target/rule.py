@@ -68,7 +68,7 @@ def _group(loss: Labelled, facts: Facts) -> tuple[Size | None, Site | None]:
     if group is None or group == 1:
         return None, None
     for f in facts.of(Called):
-        if f.op == "view" and isinstance(f.result, Tensor) and isinstance(given := f.args.get("input"), Tensor):
+        if f.key == "view" and isinstance(f.result, Tensor) and isinstance(given := f.args.get("input"), Tensor):
             cut = f.result.sizes or ()
             if cut[:2] == (loss.rows.size, group) and given.rank == len(cut) - 1:
                 return group, f.site

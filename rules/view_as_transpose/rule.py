@@ -24,7 +24,7 @@ META = Rule(
 
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
-    if fact.op != "view" or not isinstance(fact.result, Tensor):
+    if fact.key != "view" or not isinstance(fact.result, Tensor):
         return
     given = fact.args.get("input")
     if not isinstance(given, Tensor) or fact.result.axes is None or _is_parameter(given):

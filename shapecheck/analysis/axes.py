@@ -6,22 +6,25 @@ from dataclasses import dataclass
 
 from shapecheck.dims import Size, TooComplex, compare
 from shapecheck.engine.facts import Called
-from shapecheck.engine.values import Axis, Items, Layer, Lit, Many, Num, Partial, SliceVal, Tensor, Unknown, Value
+from shapecheck.engine.values import Axis, Items, Layer, Lit, Made, Many, Num, Partial, SliceVal, Tensor, Unknown
+from shapecheck.ops.kinds import (
+    BOUNDS,
+    CAST,
+    DROPS,
+    JOINS,
+    LENGTH,
+    MASKS,
+    RESHAPES,
+    SHIFTS,
+    SOFTMAX,
+    STRETCHES,
+    SWAPS,
+    UNIT,
+)
 
-STILL = frozenset({"to", "same", "float", "double", "half", "bfloat16", "cuda", "cpu", "contiguous", "detach", "clone",
-                   "type", "type_as", "dropout", "Dropout", "masked_fill", "nan_to_num"})  # fmt: skip
-NORMS = frozenset({"norm", "vector_norm"})
-CUTS = frozenset({"view", "reshape", "flatten", "unflatten"})
-ALONG = frozenset({"softmax", "log_softmax", "softmin", "Softmax", "LogSoftmax", "Softmin", "normalize"})
-
-
-def dim_of(args: dict[str, Value]) -> int | None:
-    """The `dim` of a call, or of the layer that was called; None where it is absent or not a plain number."""
-    layer = args.get("self")
-    value = layer.arg("dim") if isinstance(layer, Layer) else args.get("dim")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return value.size if isinstance(value, Num) and isinstance(value.size, int) else None
+# what leaves every axis where it was
+STILL = CAST | DROPS | MASKS
+ALONG = SOFTMAX | UNIT
 
 
 def is_implicit(fact: Called) -> bool:
@@ -53,13 +56,13 @@ def back(tensor: Tensor, axis: int, rank: int | None = None) -> Found | None:
         rank = tensor.rank if tensor.rank is not None else rank
         if made is None or axis < 0 or (rank is not None and axis >= rank):
             return None
-        if made.op in ALONG or norm_dim(tensor) is not None:
+        if made.kind & ALONG or norm_dim(tensor) is not None:
             return Found(tensor, axis, rank)
-        source = _first(made.args) if made.op in ("cat", "concat") else made.args.get("input")
+        source = _first(made) if made.kind & JOINS else made.arg("input")
         if not isinstance(source, Tensor):
             return None
-        before = source.rank if source.rank is not None else _rank_before(made.op, made.args, rank)
-        moved = _cut(tensor, source, axis) if made.op in CUTS else _before(made.op, made.args, axis, before)
+        before = source.rank if source.rank is not None else _rank_before(made, rank)
+        moved = _cut(tensor, source, axis) if made.kind & RESHAPES else _before(made, axis, before)
         if moved is None:
             return None
         tensor, axis, rank = source, moved, before
@@ -71,23 +74,21 @@ def normal_dim(tensor: Tensor) -> int | None:
     made = tensor.made
     if made is None:
         return None
-    return dim_of(made.args) if made.op in ALONG else norm_dim(tensor)
+    return made.dim() if made.kind & ALONG else norm_dim(tensor)
 
 
 def norm_dim(tensor: Tensor) -> int | None:
     """The dim of `x / x.norm(dim=..., keepdim=True)`."""
     made = tensor.made
-    if made is None or made.op not in ("div", "truediv"):
+    if made is None or made.key != "div":
         return None
     given, length = made.args.get("input"), made.args.get("other")
     for _ in range(5):  # clamp, + eps
         if not isinstance(length, Tensor) or length.made is None:
             return None
-        if length.made.op in NORMS:
-            whole = length.made.args.get("input", length.made.args.get("A"))
-            kept = length.made.args.get("keepdim") in (True, Lit(True))
-            return dim_of(length.made.args) if kept and _is_same(whole, given) else None
-        if length.made.op not in ("add", "clamp", "clamp_min", "expand"):
+        if length.made.kind & LENGTH:
+            return length.made.dim() if length.made.keeps_dim() and _is_same(length.made.arg("input"), given) else None
+        if not length.made.kind & (SHIFTS | BOUNDS | STRETCHES):
             return None
         length = length.made.args.get("input")
     return None
@@ -108,29 +109,29 @@ def _key(value: object) -> str | None:
     return value.shape.key if isinstance(value, Tensor) and isinstance(value.shape, Partial) else None
 
 
-def _first(args: dict[str, Value]) -> Value | None:
+def _first(made: Made) -> Tensor | None:
     """The first of the tensors that a `cat` joins."""
-    match args.get("tensors"):
+    match made.args.get("tensors"):
         case Items(items=(Tensor() as first, *_)) | Many(item=Tensor() as first):
             return first
         case _:
             return None
 
 
-def _rank_before(op: str, args: dict[str, Value], rank: int | None) -> int | None:
+def _rank_before(made: Made, rank: int | None) -> int | None:
     """The rank of the operand, where the op tells it from that of the result."""
     if rank is None:
         return None
-    match op:
+    match made.key:
         case "unsqueeze":
             return rank - 1
         case "squeeze":
-            return rank + 1 if _number(args.get("dim")) is not None else None
+            return rank + 1 if made.dim() is not None else None
         case "getitem":
-            kept = _chosen(args)
+            kept = _chosen(made)
             return None if kept is None else rank - kept[1].count(None) + sum(1 for k in kept[0] if k is None)
-        case _:
-            return rank if op in STILL or op in ("t", "transpose", "swapaxes", "cat", "concat") else None
+        case key:
+            return rank if made.kind & (STILL | SWAPS) or key == "cat" else None
 
 
 def _cut(tensor: Tensor, source: Tensor, axis: int) -> int | None:
@@ -155,10 +156,10 @@ def _product(axes: tuple[Axis, ...]) -> Size:
     return total
 
 
-def _chosen(args: dict[str, Value]) -> tuple[list[int | None], list[int | None]] | None:
+def _chosen(made: Made) -> tuple[list[int | None], list[int | None]] | None:
     """What a subscript does to the axes: for each axis of the operand that it names, its place in the result (None:
     gone), and for each leading axis of the result the operand's (None: new). None where it is not known."""
-    index = args.get("index")
+    index = made.args.get("index")
     if not isinstance(index, Items):
         return None
     places: list[int | None] = []
@@ -182,46 +183,41 @@ def _chosen(args: dict[str, Value]) -> tuple[list[int | None], list[int | None]]
     return places, origins
 
 
-def _before(op: str, args: dict[str, Value], axis: int, rank: int | None) -> int | None:
+def _before(made: Made, axis: int, rank: int | None) -> int | None:
     """Where the result's axis stood in the operand of that rank."""
-    if op in STILL:
+    if made.kind & STILL:
         return axis
-    match op:
-        case "cat" | "concat":
-            at = _number(args.get("dim"))
+    match made.key:
+        case "cat":
+            at = made.dim()
             at = None if at is None or (rank is None and at < 0) else place(at, rank or 0)
             return None if at is None or at == axis else axis
         case "getitem":
-            found = _chosen(args)
+            found = _chosen(made)
             if found is None:
                 return None
             places, origins = found
             return origins[axis] if axis < len(origins) else axis - len(origins) + len(places)
         case "t":
             return 1 - axis
-        case "transpose" | "swapaxes":
-            dims = [_number(args.get(name)) for name in ("dim0", "dim1")]
-            if dims == [None, None] and "dim0" not in args:  # mT
+        case "transpose":
+            dims = [made.number("dim0"), made.number("dim1")]
+            if dims == [None, None] and "dim0" not in made.args:  # mT
                 dims = [-1, -2]
             if None in dims or rank is None:
                 return None
             a, b = (place(d, rank) for d in dims if d is not None)
             return {a: b, b: a}.get(axis, axis)
         case "unsqueeze":
-            at = _number(args.get("dim"))
+            at = made.dim()
             at = None if at is None or (rank is None and at < 0) else place(at, (rank or 0) + 1)
             return None if at is None or at == axis else axis - (axis > at)
         case "squeeze":
-            at = _number(args.get("dim"))
+            at = made.dim()
             at = None if at is None or (rank is None and at < 0) else place(at, rank or 0)
             return None if at is None else axis + (axis >= at)
         case _:
             return None
 
 
-def _number(value: object) -> int | None:
-    size: Size | object = value.size if isinstance(value, Num) else value
-    return size if isinstance(size, int) and not isinstance(size, bool) else None
-
-
-__all__ = ["ALONG", "STILL", "Found", "back", "dim_of", "is_implicit", "normal_dim", "place"]
+__all__ = ["ALONG", "STILL", "Found", "back", "is_implicit", "normal_dim", "place"]

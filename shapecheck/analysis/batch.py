@@ -39,7 +39,7 @@ def rows(tensor: Tensor) -> Axis | None:
     return known[0] if known else None
 
 
-def uses(facts: Facts, tensor: Tensor, through: frozenset[str] = frozenset()) -> list[tuple[Called, str]]:
+def uses(facts: Facts, tensor: Tensor, through: int = 0) -> list[tuple[Called, str]]:
     """The calls that take the tensor, with the parameter it goes to; also what `through` (casts) hands on."""
     found: list[tuple[Called, str]] = []
     made = {id(tensor.made)} if tensor.made is not None else set()
@@ -47,7 +47,7 @@ def uses(facts: Facts, tensor: Tensor, through: frozenset[str] = frozenset()) ->
         for parameter, value in fact.args.items():
             if any(id(t.made) in made for t in _inside(value)):
                 found.append((fact, parameter))
-                if fact.op in through and isinstance(fact.result, Tensor) and fact.result.made is not None:
+                if fact.kind & through and isinstance(fact.result, Tensor) and fact.result.made is not None:
                     made.add(id(fact.result.made))
     return found
 

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapecheck.analysis.crossing import ELEMENTWISE_LOSSES
 from shapecheck.analysis.origin import IN_PLACE_ORDER, base, operands
 from shapecheck.engine.facts import Called, Facts, Met
 from shapecheck.engine.values import Items, Lit, Made, Num, Partial, SliceVal, Tensor, Unknown, Value
-
-_CASTS = frozenset({"same", "to", "float", "double", "half", "long", "int", "type", "type_as", "detach", "clone"})
-_SCALINGS = frozenset({"mul", "div", "truediv"})
-_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "truediv", "minimum", "maximum"})
-_FLATTENS = frozenset({"view", "reshape", "flatten", "ravel", "squeeze"})
+from shapecheck.ops.kinds import ARITHMETIC, BOUNDS, CAST, DROPS_AXIS, ELEMENTWISE_LOSS, RESHAPES, SCALES
 
 
 def unscaled(tensor: Tensor) -> Tensor:
     """`alpha * x` of an alpha that nothing is known of: x, since a factor is a number more often than not."""
     made = tensor.made
-    if tensor.rank is not None or made is None or made.op not in _SCALINGS:
+    if tensor.rank is not None or made is None or not made.kind & SCALES:
         return tensor
     inner = operands(made)
     known = [t for t in inner if t.made is not None or t.shape != Partial()]
@@ -40,14 +35,14 @@ def flattened_column(row: Tensor) -> Tensor | None:
     if row.rank != 1:
         return None
     for _ in range(20):
-        made = base(row, IN_PLACE_ORDER | {"same"}).made
+        made = base(row, IN_PLACE_ORDER).made
         if made is None:
             return None
         inner = operands(made)
-        if made.op in _FLATTENS and len(inner) == 1:
+        if made.kind & (RESHAPES | DROPS_AXIS) and len(inner) == 1:
             return inner[0] if is_column(inner[0]) else None
         full = [t for t in inner if t.rank != 0]
-        if made.op not in _ARITHMETIC or not full:
+        if not made.kind & (ARITHMETIC | BOUNDS) or not full:
             return None
         found = [c for c in map(flattened_column, full) if c is not None]
         return found[0] if found else None
@@ -69,7 +64,7 @@ class Told:
 
 def told_by(loss: Called, facts: Facts) -> Iterator[Told]:
     """Where the operands of an elementwise loss meet elsewhere in the function without the axis that they differ by."""
-    if loss.op not in ELEMENTWISE_LOSSES:
+    if not loss.kind & ELEMENTWISE_LOSS:
         return
     left, right = loss.args.get("input"), loss.args.get("target")
     for changed, plain in ((left, right), (right, left)):
@@ -94,7 +89,7 @@ def identity(value: Value) -> object:
     """What makes two values one thing but for casts: the call that made it, or the key of what is not known."""
     match value:
         case Tensor():
-            first = base(value, _CASTS)
+            first = base(value, CAST)
             if first.made is not None:
                 return id(first.made)
             return first.shape.key if isinstance(first.shape, Partial) else None
@@ -108,7 +103,7 @@ def _reshaped(value: object) -> tuple[bool, Tensor] | None:
     """`x.squeeze(-1)`, `x[:, 0]`: (True, x). `x.unsqueeze(1)`, `x[:, None]`, `x.view(-1, 1)`: (False, x)."""
     if not isinstance(value, Tensor):
         return None
-    made = base(value, _CASTS).made
+    made = base(value, CAST).made
     inner = operands(made) if made is not None else []
     if made is None or len(inner) != 1:
         return None
@@ -118,12 +113,12 @@ def _reshaped(value: object) -> tuple[bool, Tensor] | None:
 
 def _drops(made: Made, source: Tensor) -> bool | None:
     """Does the call take an axis of size 1 away (True), or add one behind the first (False)?"""
-    match made.op:
+    match made.key:
         case "squeeze" if made.args.get("dim") in (Num(-1), Num(1)):
             return True
         case "unsqueeze" if made.args.get("dim") in (Num(-1), Num(1)):
             return False
-        case "view" | "reshape" if made.args.get("shape") == (Num(-1), Num(1)) and not is_column(source):
+        case "view" if made.args.get("shape") == (Num(-1), Num(1)) and not is_column(source):
             return False
         case "getitem":
             return _INDEXED.get(_index_text(made.args.get("index")))

@@ -13,41 +13,32 @@ from shapecheck.analysis.origin import IN_PLACE_ORDER, NEUTRAL, base, operands
 from shapecheck.dims import Size
 from shapecheck.engine.facts import Broadcasted, Called, Contract, Facts
 from shapecheck.engine.values import Axis, Items, Lit, Partial, Tensor
+from shapecheck.ops.kinds import (
+    ADDS_AXIS,
+    ALL_PAIRS,
+    AVERAGES,
+    CLASS_LOSS,
+    DIAGONAL,
+    EXTREMES,
+    FUSED,
+    MASKS,
+    NAMES_AXES,
+    PICKS,
+    PRODUCT,
+    REPEATS,
+    RESHAPES,
+    SETS_DIAGONAL,
+    SOFTMAX,
+    SORTS,
+    STRETCHES,
+    SUBSCRIPT,
+    SUMS,
+    SWAPS,
+    TRIANGLE,
+)  # fmt: skip
 
-# ops that pair all rows of their operands by themselves, and their two operands
-IMPLICIT = {
-    "matmul": ("input", "other"),
-    "inner": ("input", "other"),
-    "linear": ("input", "weight"),
-    "cdist": ("x1", "x2"),
-}
-# ops whose arguments say which axes meet
-EXPLICIT = {"tensordot": ("a", "b"), "bmm": ("input", "mat2"), "einsum": ()}
-
-ELEMENTWISE_LOSSES = frozenset(
-    {
-        "mse_loss",
-        "l1_loss",
-        "smooth_l1_loss",
-        "huber_loss",
-        "soft_margin_loss",
-        "kl_div",
-        "poisson_nll_loss",
-        "binary_cross_entropy_with_logits",
-        "binary_cross_entropy",
-        "gaussian_nll_loss",
-        "MSELoss",
-        "L1Loss",
-        "SmoothL1Loss",
-        "HuberLoss",
-        "SoftMarginLoss",
-        "KLDivLoss",
-        "BCEWithLogitsLoss",
-        "BCELoss",
-    }
-)
 # reductions through which a comment about the result still speaks of the crossing
-_SUMMED = NEUTRAL | {"sum", "same"}
+_SUMMED = NEUTRAL | SUMS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,19 +73,20 @@ def product_crossing(fact: Called) -> Crossing | None:
         return None  # a square operand: which of its axes met is not clear
     if sum(a.size == batch.size for a in result) < 2 or result[0].size != batch.size:
         return None
-    return Crossing(fact, low, grouped, fact.result, batch, fact.op in IMPLICIT, pair[0] is low)
+    return Crossing(fact, low, grouped, fact.result, batch, bool(fact.kind & ALL_PAIRS), pair[0] is low)
 
 
 def product_operands(fact: Called) -> tuple[Tensor, Tensor] | None:
     """The two tensors of a product; None for other ops."""
-    if fact.op == "einsum":
+    if fact.key == "einsum":
         given = fact.args.get("operands")
         if isinstance(given, tuple) and len(given) == 1 and isinstance(given[0], Items):
             given = given[0].items
         values = list(given) if isinstance(given, tuple) else []
+    elif fact.kind & PRODUCT and not fact.kind & FUSED:
+        values = [fact.arg("input"), fact.arg("other")]
     else:
-        names = IMPLICIT.get(fact.op) or EXPLICIT.get(fact.op)
-        values = [fact.args.get(n) for n in names] if names else []
+        return None
     match values:
         case [Tensor() as left, Tensor() as right]:
             return left, right
@@ -102,14 +94,11 @@ def product_operands(fact: Called) -> tuple[Tensor, Tensor] | None:
             return None
 
 
-_MOVES = frozenset({"transpose", "permute", "t", "mT", "T", "swapaxes", "movedim", "expand"})
-
-
 def unmoved(tensor: Tensor) -> Tensor:
     """The tensor before casts, scalings, transpositions, and an `expand` that put axes in front; its sizes as they are
     known now."""
-    first = base(tensor, NEUTRAL | _MOVES | {"same"})
-    if base(tensor, IN_PLACE_ORDER | {"same"}).made is first.made:
+    first = base(tensor, NEUTRAL | STRETCHES)
+    if base(tensor, IN_PLACE_ORDER).made is first.made:
         return tensor
     if first.axes is None and tensor.axes is not None and len(tensor.axes) == 2:
         return tensor.with_(shape=tuple(reversed(tensor.axes)))
@@ -132,14 +121,14 @@ def _rank(tensor: Tensor) -> int:
 # ------------------------------------------------------------ what else is known
 
 
-def descends(tensor: Tensor, result: Tensor, through: frozenset[str] = NEUTRAL | {"same"}) -> bool:
+def descends(tensor: Tensor, result: Tensor, through: int = NEUTRAL) -> bool:
     """Is this the result, but for casts and scalings?"""
     if result.made is None:
         return False
     for _ in range(50):
         if tensor.made is result.made:
             return True
-        if tensor.made is None or tensor.made.op not in through:
+        if tensor.made is None or not tensor.made.kind & through:
             return False
         inner = [t for t in operands(tensor.made) if t.rank is None or t.rank > 0]
         if len(inner) != 1:
@@ -164,16 +153,11 @@ def contradicted(result: Tensor, facts: Facts) -> Contract | None:
 
 def confirmed(result: Tensor, facts: Facts) -> bool:
     """Was the computed shape written down as it is?"""
-    return any(not c.verdict.never and not c.declared.variadic for c in _written(result, facts, NEUTRAL | {"same"}))
+    return any(not c.verdict.never and not c.declared.variadic for c in _written(result, facts, NEUTRAL))
 
 
-def _written(result: Tensor, facts: Facts, through: frozenset[str]) -> Iterator[Contract]:
+def _written(result: Tensor, facts: Facts, through: int) -> Iterator[Contract]:
     return (c for c in facts.of(Contract) if descends(c.value, result, through))
-
-
-_HIDES = frozenset({"view", "reshape", "flatten"})
-_AVERAGES = frozenset({"mean", "sum"})
-LAUNDERERS = _HIDES | _AVERAGES
 
 
 def laundering(result: Tensor, facts: Facts) -> Called | None:
@@ -188,28 +172,30 @@ def launders(fact: Called, given: Tensor) -> bool:
     """Does this call hide that `given` has an axis too many?"""
     if not isinstance(fact.result, Tensor) or fact.result.rank is None or given.rank is None:
         return False
-    if fact.op in _HIDES:
+    if fact.kind & RESHAPES:
         return 0 < fact.result.rank < given.rank
-    return fact.op in _AVERAGES and fact.result.rank == 0
+    return bool(fact.kind & (SUMS | AVERAGES)) and fact.result.rank == 0
 
 
-_PAIRS_ON_PURPOSE = frozenset({"diagonal", "diag", "diag_embed", "trace", "einsum", "fill_diagonal", "triu", "tril"})
-_BEST = frozenset({"max", "amax", "min", "amin", "topk", "argmax"})
-_AGAINST_ALL = frozenset({"cross_entropy", "log_softmax", "softmax", "diagonal", "t", "T", "mT"})
+def _of_pairs(fact: Called) -> bool:
+    """Does the op speak of a matrix whose rows and columns are one thing?"""
+    return bool(fact.kind & (DIAGONAL | SETS_DIAGONAL | TRIANGLE)) or fact.key == "einsum"
 
 
 def pairs_on_purpose(crossing: Crossing, facts: Facts) -> bool:
     """All pairs are wanted: the diagonal is taken, or the best of each group is, or every pair meets a target."""
     for fact, given in uses(crossing.result, facts):
-        if fact.op in _PAIRS_ON_PURPOSE:
+        if _of_pairs(fact):
             return True
         result = fact.result if isinstance(fact.result, Tensor) else _first(fact.result)
         left = None if result is None or given.rank is None else result.sizes
         if left is None or len(left) < 2 or list(left) != [crossing.batch.size] * len(left):
             continue
-        if fact.op in _BEST:
+        if fact.kind & (EXTREMES | PICKS):
             return True
-        if result is not None and any(f.op in _AGAINST_ALL for f, _ in uses(result, facts)):
+        if result is not None and any(
+            f.kind & (CLASS_LOSS | SOFTMAX | DIAGONAL | SWAPS) for f, _ in uses(result, facts)
+        ):
             return True
     return False
 
@@ -252,8 +238,8 @@ def outer(fact: Broadcasted) -> Outer | None:
 
 def picked_from(column: Tensor) -> Size | None:
     """The rows of the tensor that `gather` picked from: torch lets an index have fewer, code has as many."""
-    made = base(column, IN_PLACE_ORDER | {"same"}).made
-    source = None if made is None or made.op != "gather" else made.args.get("input")
+    made = base(column, IN_PLACE_ORDER).made
+    source = None if made is None or made.key != "gather" else made.args.get("input")
     return source.axes[0].size if isinstance(source, Tensor) and source.axes else None
 
 
@@ -266,18 +252,15 @@ def called_by(fact: Broadcasted, facts: Facts) -> Called | None:
     return None
 
 
-_ADDS_AXIS = frozenset({"unsqueeze", "getitem", "view", "reshape", "expand_dims", "rearrange", "as_column"})
-
-
 def column_on_purpose(column: Tensor) -> bool:
     """Was the column's axis of size 1 asked for where it was made: `x.unsqueeze(1)`, `x[:, None]`, `x.view(-1, 1)`?"""
-    made = base(column, IN_PLACE_ORDER | {"same"}).made
-    if made is None or made.op not in _ADDS_AXIS:
+    made = base(column, IN_PLACE_ORDER).made
+    if made is None or not made.kind & (ADDS_AXIS | SUBSCRIPT | RESHAPES | NAMES_AXES):
         return False
     source = next(iter(operands(made)), None)
-    if made.op == "getitem":
+    if made.kind & SUBSCRIPT:
         return Lit(None) in _flat(made.args.get("index"))
-    if made.op in ("view", "reshape"):
+    if made.kind & RESHAPES:
         return source is None or source.sizes is None or 1 not in source.sizes[1:]
     return True
 
@@ -288,11 +271,11 @@ def _flat(value: object) -> tuple[object, ...]:
 
 def needless_column(column: Tensor) -> Tensor | None:
     """`x.unsqueeze(1)` of a tensor that was a column already: `[B, 1]` that became `[B, 1, 1]`."""
-    made = base(column, IN_PLACE_ORDER | {"same", "getitem_same"}).made
-    if made is not None and made.op in ("repeat", "expand"):
+    made = base(column, IN_PLACE_ORDER).made
+    if made is not None and made.kind & REPEATS:
         inner = next(iter(operands(made)), None)
         made = None if inner is None else inner.made
-    if made is None or made.op != "unsqueeze":
+    if made is None or made.key != "unsqueeze":
         return None
     source = next(iter(operands(made)), None)
     if source is None:
@@ -304,7 +287,7 @@ def needless_column(column: Tensor) -> Tensor | None:
 def meets_matrix(result: Tensor, facts: Facts) -> bool:
     """Does the crossed result go on as a matrix of pairs: with another such matrix, as a mask, by its diagonal?"""
     for fact, given in uses(result, facts):
-        if fact.op in _PAIRS_ON_PURPOSE | {"eye", "masked_fill", "argmax", "topk", "sort"}:
+        if _of_pairs(fact) or fact.kind & (MASKS | PICKS | SORTS):
             return True
         others = [t for t in operands_of(fact) if t is not given and t.rank == given.rank and (t.rank or 0) >= 2]
         if any(t.sizes is not None and 1 not in t.sizes and not descends(t, result) for t in others):
@@ -322,35 +305,6 @@ def operands_of(fact: Called) -> list[Tensor]:
 
 
 # ---------------------------------------------------- all pairs, and row by row
-
-ALL_PAIRS = frozenset(
-    {
-        "matmul",
-        "mm",
-        "inner",
-        "linear",
-        "cdist",
-        "cos_sim",
-        "pytorch_cos_sim",
-        "dot_score",
-        "euclidean_sim",
-        "manhattan_sim",
-    }
-)
-ROW_BY_ROW = frozenset(
-    {
-        "cosine_similarity",
-        "pairwise_distance",
-        "pairwise_cos_sim",
-        "pairwise_dot_score",
-        "pairwise_euclidean_sim",
-        "pairwise_manhattan_sim",
-        "pairwise_angle_sim",
-        "vecdot",
-        "CosineSimilarity",
-        "PairwiseDistance",
-    }
-)
 
 
 def row_operands(fact: Called) -> tuple[Tensor, Tensor] | None:

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Items, Layer, Made, Many, Partial, Tensor, Unknown
+from shapecheck.ops.kinds import CREATES, GATHERS_RANKS, SCALES
 from shapecheck.source.program import Attr, Call, Function, Name, Node, With, children
 
-_SCALINGS = frozenset({"mul", "div", "truediv"})
-_CONSTANT = frozenset({"arange", "zeros", "ones", "eye", "full", "empty", "rand", "randn", "zeros_like", "ones_like"})
-_WITHOUT = ("torch.distributed.all_gather", "torch.distributed.all_gather_into_tensor")
 _OFF = frozenset({"no_grad", "inference_mode"})
 _JUDGES = ("eval", "valid", "test", "metric", "predict", "accuracy", "score")
 
@@ -38,10 +36,10 @@ def flow(tensors: list[Tensor], facts: Facts) -> Flow:
             found.open = True
         elif id(made) not in seen:
             seen.add(id(made))
-            gather = _gather(made, facts) if made.op.startswith("all_gather") else None
+            gather = _gather(made, facts) if made.kind & GATHERS_RANKS else None
             if gather is not None:
                 found.cut.append(gather)
-            elif made.op not in _CONSTANT:
+            elif not made.kind & CREATES:
                 queue += _behind(made, found)
     found.open = found.open or bool(queue)
     return found
@@ -55,7 +53,7 @@ def _behind(made: Made, found: Flow) -> Iterator[Tensor]:
                     found.open = found.open or bool(item.arg("weight") or name == "self")
                 case Unknown(hint=""):
                     found.open = True
-                case Tensor(made=None, shape=Partial((), ())) if made.op in _SCALINGS:
+                case Tensor(made=None, shape=Partial((), ())) if made.kind & SCALES:
                     pass  # a temperature
                 case Tensor():
                     yield item
@@ -85,7 +83,7 @@ def _gather(made: Made, facts: Facts) -> Called | None:
 def _collectives(facts: Facts) -> dict[int, list[Called]]:
     found: dict[int, list[Called]] = {}
     for fact in facts.of(Called):
-        if fact.name in _WITHOUT:
+        if fact.kind & GATHERS_RANKS and fact.spec.inplace:  # into a list or a tensor that is at hand: no gradient
             found.setdefault(id(fact.site.node), []).append(fact)
     return found
 

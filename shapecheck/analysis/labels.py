@@ -69,7 +69,7 @@ def _history(tensor: Tensor) -> Iterator[Tensor]:
     """The tensor, then what it was before casts, scalings and transpositions."""
     for _ in range(50):
         yield tensor
-        if tensor.made is None or tensor.made.op not in NEUTRAL:
+        if tensor.made is None or not tensor.made.kind & NEUTRAL:
             return
         before = operands(tensor.made)
         if len([t for t in before if t.rank is None or t.rank > 0]) != 1:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from shapecheck.analysis.axes import place
 from shapecheck.analysis.origin import operands
 from shapecheck.analysis.targets import IN_PLACE
-from shapecheck.engine.values import Lit, Made, Num, OfOp, Tensor
+from shapecheck.engine.values import Lit, Made, OfOp, Tensor
+from shapecheck.ops.kinds import SOFTMAX, SWAPS
 
 _EQUATION = re.compile(r"[A-Za-z]+(?:,[A-Za-z]+)*->[A-Za-z]*\Z")
-_KEEPING = IN_PLACE | {"softmax", "log_softmax", "softmin", "masked_fill", "clamp", "relu"}
-_TURNING = frozenset({"t", "T", "mT", "transpose", "swapaxes"})
+_KEEPING = IN_PLACE | SOFTMAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Lettered:
 def equation(made: OfOp) -> Equation | None:
     """The equation of an einsum in plain letters, with an operand for each part; None for anything else."""
     text, given = made.args.get("equation"), made.args.get("operands")
-    if made.op != "einsum" or not isinstance(text, Lit) or not isinstance(text.value, str):
+    if made.key != "einsum" or not isinstance(text, Lit) or not isinstance(text.value, str):
         return None
     plain = text.value.replace(" ", "")
     if not _EQUATION.match(plain) or not isinstance(given, tuple):
@@ -54,15 +54,15 @@ def letters_of(tensor: Tensor) -> Lettered | None:
         made = tensor.made
         if made is None:
             return None
-        if made.op == "einsum":
+        if made.key == "einsum":
             found = equation(made)
             return Lettered(_swapped(found.output, swaps), made) if found is not None else None
-        if made.op in _TURNING:
+        if made.kind & SWAPS:
             swap = _swap(made)
             if swap is None:
                 return None
             swaps.insert(0, swap)
-        elif made.op not in _KEEPING:
+        elif not made.kind & _KEEPING:
             return None
         full = [t for t in operands(made) if t.rank != 0]
         if len(full) != 1:
@@ -72,12 +72,10 @@ def letters_of(tensor: Tensor) -> Lettered | None:
 
 
 def _swap(made: Made) -> tuple[int, int] | None:
-    if made.op in ("t", "T", "mT"):
+    if "dim0" not in made.args:  # x.T, x.mT
         return -1, -2
-    dims = [v.size if isinstance(v, Num) else v for v in (made.args.get("dim0"), made.args.get("dim1"))]
-    if not all(isinstance(d, int) for d in dims):
-        return None
-    return dims[0], dims[1]  # type: ignore[return-value]
+    one, two = made.number("dim0"), made.number("dim1")
+    return None if one is None or two is None else (one, two)
 
 
 def _swapped(letters: str, swaps: list[tuple[int, int]]) -> str:

@@ -11,57 +11,12 @@ from typing import Any
 
 from shapecheck.engine.facts import Fact, Facts
 from shapecheck.engine.values import Items, Many, OfOp, Site, Tensor
+from shapecheck.ops.kinds import ARITHMETIC, CAST, MOVES_AXES, STANDARDISES, UNARY, UNIT
 
-# ops that hand on their first argument's rows: shape up to order of axes, and meaning, stay
-NEUTRAL = frozenset(
-    {
-        "contiguous",
-        "detach",
-        "clone",
-        "to",
-        "float",
-        "half",
-        "bfloat16",
-        "double",
-        "cuda",
-        "cpu",
-        "long",
-        "int",
-        "type",
-        "type_as",
-        "requires_grad",
-        "normalize",
-        "dropout",
-        "relu",
-        "gelu",
-        "tanh",
-        "sigmoid",
-        "exp",
-        "clamp",
-        "abs",
-        "neg",
-        "truediv",
-        "div",
-        "mul",
-        "add",
-        "sub",
-        "transpose",
-        "permute",
-        "t",
-        "mT",
-        "T",
-        "swapaxes",
-        "movedim",
-        "pow",
-        "sqrt",
-        "same_shape",
-        "Identity",
-        "Dropout",
-        "LayerNorm",
-    }
-)
+# what hands on its first argument's rows: shape up to order of axes, and meaning, stay
+NEUTRAL = CAST | UNARY | ARITHMETIC | UNIT | STANDARDISES | MOVES_AXES
 # those of them that also keep every axis in its place
-IN_PLACE_ORDER = NEUTRAL - {"transpose", "permute", "t", "mT", "T", "swapaxes", "movedim"}
+IN_PLACE_ORDER = NEUTRAL & ~MOVES_AXES
 
 
 def operands(made: OfOp) -> list[Tensor]:
@@ -86,11 +41,11 @@ def _tensors(value: Any) -> Iterator[Tensor]:
                 yield from _tensors(i)
 
 
-def base(tensor: Tensor, through: frozenset[str] = NEUTRAL) -> Tensor:
+def base(tensor: Tensor, through: int = NEUTRAL) -> Tensor:
     """The tensor behind casts, scalings and transpositions: what was made before those."""
     for _ in range(50):
         made = tensor.made
-        if made is None or made.op not in through:
+        if made is None or not made.kind & through:
             return tensor
         first = operands(made)
         # a scaling has one tensor of the result's rank; two full tensors make something new

@@ -10,9 +10,9 @@ from shapecheck.analysis.origin import operands
 from shapecheck.analysis.targets import IN_PLACE
 from shapecheck.engine.facts import Assigned, Facts
 from shapecheck.engine.values import Items, Lit, Made, Tensor
+from shapecheck.ops.kinds import ALL_PAIRS, COMPARES, LOGIC, SUBSCRIPT, SWAPS
 
-_KEEPING = IN_PLACE | {"lt", "le", "gt", "ge", "eq", "ne", "logical_not", "bitwise_not", "log", "exp"}
-_TURNING = frozenset({"t", "T"})
+_KEEPING = IN_PLACE | COMPARES | LOGIC
 _NAME = re.compile(r"[a-z]+|[A-Z]+[a-z]*|\d+")
 
 
@@ -46,12 +46,12 @@ def pairs_of(tensor: Tensor, names: dict[int, str]) -> Pairs | None:
         if found is not None:
             return Pairs(found.columns, found.rows, found.made) if turned else found
         full = [t for t in inputs if t.rank]
-        if made.op in _TURNING or (made.op == "transpose" and tensor.rank == 2):
+        if made.kind & SWAPS and (made.key == "t" or tensor.rank == 2):
             turned = not turned
-        elif made.op == "getitem":
+        elif made.kind & SUBSCRIPT:
             if not _adds_axes_only(made):
                 return None
-        elif made.op not in _KEEPING and made.op != "view":
+        elif not made.kind & _KEEPING and made.key != "view":
             return None
         if len(full) != 1:
             return None
@@ -68,7 +68,7 @@ def _paired(made: Made, inputs: list[Tensor], names: dict[int, str]) -> Pairs | 
     if len(inputs) != 2 or inputs[0].axes is None or inputs[1].axes is None:
         return None
     a, b = inputs
-    if made.op in ("matmul", "mm") and a.rank == b.rank == 2:
+    if made.kind & ALL_PAIRS and a.rank == b.rank == 2:
         rows, columns = a, b
     else:
         varying = _flat_pairs(a, b) or _outer_pairs(a, b)

@@ -9,20 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from shapecheck.analysis.origin import NEUTRAL, operands
+from shapecheck.analysis.origin import IN_PLACE_ORDER, operands
 from shapecheck.dims import Size, TooComplex, exact_div, substitute, symbol, symbols
 from shapecheck.engine.facts import Called
 from shapecheck.engine.values import Affine, Axis, Merged, Tensor
+from shapecheck.ops.kinds import BLENDS, CLASS_LOSS, LOGARITHMIC, MASKS, PRODUCT, ROW_BY_ROW
 
-LOSSES = frozenset({"cross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss"})
-PRODUCTS = frozenset(
-    {"matmul", "mm", "inner", "einsum", "cos_sim", "dot_score", "pytorch_cos_sim", "cosine_similarity", "linear",
-     "baddbmm", "addmm", "cdist"}
-)  # fmt: skip
 # between a product and its loss these leave every score in its row and column
-IN_PLACE = (NEUTRAL - {"transpose", "permute", "t", "mT", "T", "swapaxes", "movedim"}) | {
-    "same", "masked_fill", "log_softmax", "where",
-}  # fmt: skip
+IN_PLACE = IN_PLACE_ORDER | MASKS | BLENDS | LOGARITHMIC
 _RANK = re.compile(r"(?:^|[.@_$])rank(?:_id)?(?:@\d+)?$")
 
 
@@ -39,7 +33,7 @@ class Labelled:
 
 def labelled(fact: Called) -> Labelled | None:
     """The loss as rows, columns and labels; None for anything but scores `[N, C]` with labels `[N]`."""
-    if fact.op not in LOSSES:
+    if not fact.kind & CLASS_LOSS:
         return None
     scores, target = fact.args.get("input"), fact.args.get("target")
     if not isinstance(scores, Tensor) or not isinstance(target, Tensor):
@@ -55,13 +49,13 @@ def product_behind(tensor: Tensor) -> Tensor | None:
         made = tensor.made
         if made is None:
             return None
-        if made.op in PRODUCTS:
+        if made.kind & (PRODUCT | ROW_BY_ROW):
             return tensor
         inputs = operands(made)
-        if made.op == "view":
+        if made.key == "view":
             if not inputs or inputs[0].sizes != tensor.sizes:
                 return None
-        elif made.op not in IN_PLACE:
+        elif not made.kind & IN_PLACE:
             return None
         full = [t for t in inputs if t.rank == tensor.rank]
         if not full:
@@ -115,5 +109,5 @@ def multiple(size: Size, of: Size) -> Size | None:
 
 
 __all__ = [
-    "LOSSES", "Labelled", "factors", "labelled", "multiple", "product_behind", "rank_names", "rank_step", "rank_stride",
+    "Labelled", "factors", "labelled", "multiple", "product_behind", "rank_names", "rank_step", "rank_stride",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from shapecheck.dims import Size, Verdict
 from shapecheck.engine.faults import Fault
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Axis, OfOp, Shape, Site, Tensor, Value
+from shapecheck.ops.kinds import kind_of
 from shapecheck.source.program import Function, Program
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ class Broadcasted(Fact):
     stretched: tuple[tuple[int, int], ...] = ()
     absent: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def kind(self) -> int:
+        """What the op is that they met in, as bits of `shapecheck.ops.kinds`."""
+        return kind_of(self.op)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crashed(Fact):
@@ -86,6 +92,11 @@ class Crashed(Fact):
     right: Size | None
     verdict: Verdict
     detail: str = ""
+
+    @property
+    def op_kind(self) -> int:
+        """What the op is, as bits of `shapecheck.ops.kinds`."""
+        return kind_of(self.op)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,119 +11,19 @@ from typing import Any
 
 from shapecheck.engine.values import Items, Lit, Made, Many, Num, Partial, SliceVal, Tensor, Value
 from shapecheck.ops.axes import is_number
+from shapecheck.ops.kinds import (
+    ALL_PAIRS,
+    BINARY,
+    MASKS,
+    RANK_DOWN,
+    RANK_KEPT,
+    RANK_UP,
+    REDUCTION,
+    ROW_BY_ROW,
+    SUBSCRIPT,
+)
 
 Rank = Callable[[Tensor], "int | None"]
-
-# results with as many axes as their first operand
-_ALONG = frozenset(
-    {
-        "all_gather",
-        "cat",
-        "chunk",
-        "split",
-        "tensor_split",
-        "narrow",
-        "normalize",
-        "softmax",
-        "log_softmax",
-        "softmin",
-        "cumsum",
-        "cumprod",
-        "logcumsumexp",
-        "cummax",
-        "cummin",
-        "sort",
-        "argsort",
-        "topk",
-        "flip",
-        "roll",
-        "tril",
-        "triu",
-        "t",
-        "T",
-        "mT",
-        "transpose",
-        "permute",
-        "movedim",
-        "gather",
-        "index_select",
-        "scatter",
-        "scatter_add",
-        "index_fill",
-        "index_add",
-        "fill_diagonal",
-        "Linear",
-        "layer_norm",
-        "LayerNorm",
-        "dropout",
-        "batch_norm",
-        "type_as",
-        "same",
-        "pad",
-    }
-)
-_MORE = {"unsqueeze": 1, "stack": 1, "embedding": 1, "Embedding": 1, "one_hot": 1, "unbind": -1, "select": -1,
-         "diagonal": -1, "diag_embed": 1}  # fmt: skip
-_REDUCTIONS = frozenset(
-    {
-        "sum",
-        "nansum",
-        "mean",
-        "nanmean",
-        "amax",
-        "amin",
-        "logsumexp",
-        "prod",
-        "any",
-        "all",
-        "count_nonzero",
-        "argmax",
-        "std",
-        "var",
-        "max",
-        "min",
-        "median",
-        "nanmedian",
-        "mode",
-        "norm",
-        "linalg_norm",
-    }
-)
-_ELEMENTWISE = frozenset(
-    {
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "pow",
-        "remainder",
-        "fmod",
-        "floor_divide",
-        "maximum",
-        "minimum",
-        "fmax",
-        "fmin",
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "logical_and",
-        "logical_or",
-        "logical_xor",
-        "bitwise_and",
-        "bitwise_or",
-        "bitwise_xor",
-        "subtract",
-        "multiply",
-        "true_divide",
-        "atan2",
-        "xlogy",
-    }
-)
-_PRODUCTS = frozenset({"matmul"})
-_ROWWISE = frozenset({"cosine_similarity", "pairwise_distance"})
 
 
 def operands_learn(made: Made, rank: int, known: Rank) -> Iterator[tuple[Tensor, int]]:
@@ -137,12 +37,12 @@ def operands_learn(made: Made, rank: int, known: Rank) -> Iterator[tuple[Tensor,
     pair = _pair(made)
     if pair is None:
         return
-    if made.op in _PRODUCTS:
+    if made.key == "matmul":
         for one, other in (pair, pair[::-1]):
             if known(other) == 2 or (known(other) == 1 and rank > 0):
                 yield one, rank + (known(other) == 1)
         return
-    widest = rank + (made.op in _ROWWISE)
+    widest = rank + _shared(made)
     for one, other in (pair, pair[::-1]):
         least = known(other)
         if _made_of(other, one) or (least is not None and least < widest):
@@ -159,50 +59,53 @@ def follows(made: Made, known: Rank) -> int | None:
     if pair is None:
         return None
     for one, other in (pair, pair[::-1]):
-        if made.op not in _PRODUCTS and _made_of(other, one):
+        if made.key != "matmul" and _made_of(other, one):
             rank = known(one)
-            return None if rank is None else rank - (made.op in _ROWWISE)
+            return None if rank is None else rank - _shared(made)
     a, b = known(pair[0]), known(pair[1])
-    if a is None or b is None or (made.op in _PRODUCTS and min(a, b) == 0):
+    if a is None or b is None or (made.key == "matmul" and min(a, b) == 0):
         return None
-    if made.op in _PRODUCTS:
+    if made.key == "matmul":
         return max(a, b) if min(a, b) > 1 else max(a, b) - (2 if a == b == 1 else 1)
-    return max(a, b) - (made.op in _ROWWISE)
+    return max(a, b) - _shared(made)
 
 
-_ASKED = _ALONG | _MORE.keys() | _REDUCTIONS | _ELEMENTWISE | _PRODUCTS | _ROWWISE | {"getitem", "masked_fill"}
-_READ = ("input", "other", "tensor", "tensors", "A", "x1", "x2", "mask", "dim", "keepdim", "index")
+def _shared(made: Made) -> int:
+    """How many axes fewer than its operands the result has: those along which rows are compared."""
+    return int(bool(made.kind & ROW_BY_ROW and not made.keeps_dim()))
+
+
+_ASKED = RANK_KEPT | RANK_UP | RANK_DOWN | REDUCTION | BINARY | MASKS | ROW_BY_ROW | SUBSCRIPT | ALL_PAIRS
+_READ = ("input", "other", "dim", "keepdim", "index")
 
 
 def looked_at(made: Made) -> tuple[Any, ...]:
     """All of its arguments that the answers above depend on."""
-    return tuple(made.args[name] for name in _READ if name in made.args) if made.op in _ASKED else ()
+    return tuple(made.arg(role) for role in _READ) if made.kind & _ASKED else ()
 
 
 def _along(made: Made) -> tuple[Tensor, int] | None:
     """The one operand whose rank decides the result's, and how many more axes the result has."""
-    if made.op in _ELEMENTWISE:
-        a, b = made.args.get("input"), made.args.get("other")
+    kind = made.kind
+    if kind & BINARY:
+        a, b = made.arg("input"), made.arg("other")
         for one, other in ((a, b), (b, a)):
             if isinstance(one, Tensor) and is_number(other):
                 return one, 0
         return None
-    operand = _first(made.args)
+    operand = _first(made)
     if operand is None:
         return None
-    if made.op in _ALONG:
+    if kind & RANK_KEPT:
         return operand, 0
-    if made.op in _MORE:
-        return operand, _MORE[made.op]
-    if made.op == "getitem":
-        more = _indexed(made.args.get("index"))
+    if kind & (RANK_UP | RANK_DOWN):
+        return operand, 1 if kind & RANK_UP else -1
+    if kind & SUBSCRIPT:
+        more = _indexed(made.arg("index"))
         return None if more is None else (operand, more)
-    if made.op in _REDUCTIONS:
-        dims = _dims(made.args.get("dim"))
-        keep = made.args.get("keepdim", False)
-        if dims is None or keep not in (True, False, Lit(True), Lit(False)):
-            return None
-        return operand, 0 if keep in (True, Lit(True)) else -dims
+    if kind & REDUCTION:
+        dims, keep = _dims(made.arg("dim")), made.keeps_dim()
+        return None if dims is None or keep is None else (operand, 0 if keep else -dims)
     return None
 
 
@@ -225,8 +128,8 @@ def _chain(tensor: Tensor) -> Iterator[tuple[str, int]]:
         tensor, more = along[0], more + along[1]
 
 
-def _first(args: dict[str, Any]) -> Tensor | None:
-    value = args.get("input", args.get("tensor", args.get("tensors", args.get("A"))))
+def _first(made: Made) -> Tensor | None:
+    value = made.arg("input")
     match value:
         case Many(item=member):
             value = member
@@ -238,15 +141,10 @@ def _first(args: dict[str, Any]) -> Tensor | None:
 
 
 def _pair(made: Made) -> tuple[Tensor, Tensor] | None:
-    if made.op in _ELEMENTWISE or made.op in _PRODUCTS:
-        a, b = made.args.get("input"), made.args.get("other")
-    elif made.op == "masked_fill":
-        a, b = made.args.get("input"), made.args.get("mask")
-    elif made.op in _ROWWISE:
-        a, b = made.args.get("x1"), made.args.get("x2")
-    else:
+    if not (made.kind & (BINARY | ROW_BY_ROW) or made.key in ("matmul", "masked_fill")):
         return None
-    return (a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else None
+    a, b = made.tensor("input"), made.tensor("other") or made.tensor("index")
+    return (a, b) if a is not None and b is not None else None
 
 
 def _dims(value: Any) -> int | None:

@@ -33,6 +33,7 @@ from shapecheck.ops import helpers
 from shapecheck.ops.kinds import (
     ADDS_AXIS,
     CAST,
+    CLASS_LOSS,
     DROPS_AXIS,
     INDEXES,
     JOINS,
@@ -58,10 +59,6 @@ def run_op(m: Machine, public: str, args: list[Value], kwargs: dict[str, Value],
     if spec is None:
         return m.unknown()
     return run_spec(m, public, spec, args, node, kwargs)
-
-
-# Class indices tell the rank of their scores: the fact shows the scores as known after the call, not before
-_TEACH_RANK = frozenset({"cross_entropy", "nll_loss"})
 
 
 def run_spec(
@@ -107,7 +104,7 @@ def _run(
             values["self"] = layer
         given = frozenset(kwargs) | frozenset(p.name for p, _ in zip(spec.parameters, args))
         result = with_history(m, result, spec, values)
-        if spec.name in _TEACH_RANK:
+        if spec.kind & CLASS_LOSS:  # class indices tell the rank of their scores: shown as known after the call
             values = {
                 k: m.state.tensor(v) if isinstance(v, Tensor) and v.rank is None else v for k, v in values.items()
             }

@@ -182,7 +182,8 @@ def equal_shapes(kit: Kit, name: str, given: Sequence[Tensor]) -> Shape:
 
 def _register_stacks() -> None:
     for name in ("hstack", "vstack", "dstack", "column_stack", "row_stack"):
-        op(f"torch.{name}", name="cat", parameters="tensors")(_stack_as(name))
+        same = "vstack" if name == "row_stack" else name
+        op(f"torch.{name}", name=same, parameters="tensors")(_stack_as(same))
 
 
 def _stack_as(name: str) -> Any:
@@ -212,7 +213,7 @@ def _raised(kit: Kit, name: str, tensor: Tensor) -> Tensor:
             axes = (one,)
         case "column_stack", 0 | 1:
             axes = (*(axes or (one,)), one)
-        case (("vstack" | "row_stack"), 0 | 1):
+        case "vstack", 0 | 1:
             axes = (one, *(axes or (one,)))
         case "dstack", 0 | 1:
             axes = (one, *(axes or (one,)), one)

@@ -22,7 +22,7 @@ EQUALS = 1 << 8  # == and !=
 LOGIC = 1 << 9
 BOUNDS = 1 << 10  # the larger or the smaller of two: clamp, maximum, relu
 MASKS = 1 << 11  # a mask says which numbers are replaced
-BLENDS = 1 << 12  # three operands that broadcast
+BLENDS = 1 << 12  # more than two operands that broadcast
 POSITIVE = 1 << 13  # a hinge: nothing is below a bound, or softly so
 DROPS = 1 << 14  # dropout
 
@@ -59,7 +59,8 @@ INDEXES = 1 << 39  # some of the numbers: x[...], gather, narrow
 GATHERS = 1 << 40  # ... by a tensor of places
 LOOKS_UP = 1 << 41  # rows of a table for places: embedding, one_hot
 WRITES = 1 << 42  # numbers are put at places of a tensor
-DIAGONAL = 1 << 43
+DIAGONAL = 1 << 43  # reads it
+SETS_DIAGONAL = 1 << 80
 TRIANGLE = 1 << 44
 SUBSCRIPT = 1 << 45  # x[...]
 SEARCHES = 1 << 46  # as many as there are: nonzero, unique
@@ -74,6 +75,10 @@ ROW_BY_ROW = 1 << 52  # a row with its counterpart
 MATRIX = 1 << 53  # ranks as written: mm, bmm
 DISTANCE = 1 << 54
 LINALG = 1 << 55
+FUSED = 1 << 79  # a product, and what is added to it
+MATMUL = 1 << 81  # the last axis of the one with the last but one of the other
+SIMILARITY = 1 << 82  # how alike rows are, by a name that says so
+FEATURES_LAST = 1 << 83  # the last axis of the result are the features of one thing
 
 # ------------------------------------------------------------------ losses
 ELEMENTWISE_LOSS = 1 << 56
@@ -99,6 +104,11 @@ MODEL = 1 << 73  # a whole network or its tokenizer
 ASKS = 1 << 74  # gives a number, a size, a truth, nothing: no tensor of the data
 COMPLEX = 1 << 75  # complex numbers, spectra
 
+# ------------------------------------------------------------------ the rank of the result, beside the first operand's
+RANK_KEPT = 1 << 76
+RANK_UP = 1 << 77
+RANK_DOWN = 1 << 78
+
 ELEMENTWISE = CAST | UNARY | BINARY | MASKS | BLENDS
 LOSS = ELEMENTWISE_LOSS | CLASS_LOSS | RANKING_LOSS
 AXES_APART = MOVES_AXES | RESHAPES | ADDS_AXIS | DROPS_AXIS | NAMES_AXES
@@ -109,16 +119,16 @@ _TABLE: tuple[tuple[int, str], ...] = (
         abs acos acosh angle asin asinh atan atanh bitwise_not ceil clamp cos cosh deg2rad digamma erf erfc erfinv exp
         exp2 expm1 floor frac i0 imag isfinite isinf isnan isneginf isposinf isreal lgamma log log10 log1p log2
         logical_not logit neg positive rad2deg real reciprocal round rsqrt sgn sign signbit sin sinc sinh sqrt square
-        tan trunc float_power pow log_prob entropy"""),
+        tan trunc float_power pow isin log_prob entropy"""),
     (UNARY | ACTIVATION, """
-        activation celu elu gelu gumbel_softmax hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish
+        activation celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish
         prelu relu relu6 rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold"""),
     (UNARY | ACTIVATION | DROPS, """
         alpha_dropout dropout dropout1d dropout2d dropout3d feature_alpha_dropout"""),
     (POSITIVE, "relu clamp softplus logsigmoid maximum"),
     (BINARY, """
         add sub mul div pow remainder fmod floor_divide float_power atan2 copysign hypot nextafter logaddexp logaddexp2
-        xlogy maximum minimum fmax fmin gcd lcm eq ne lt le gt ge isclose isin logical_and logical_or logical_xor
+        xlogy maximum minimum fmax fmin gcd lcm eq ne lt le gt ge isclose logical_and logical_or logical_xor
         bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift rsub reflected complex"""),
     (ARITHMETIC, "add sub mul div pow float_power rsub reflected addcmul lerp"),
     (SCALES, "mul div"),
@@ -128,7 +138,7 @@ _TABLE: tuple[tuple[int, str], ...] = (
     (EQUALS, "eq ne isclose"),
     (LOGIC, """
         logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not"""),
-    (MASKS, "masked_fill where masked_scatter"),
+    (MASKS, "masked_fill masked_scatter"),
     (BLENDS, "where addcmul lerp clamp"),
     # along an axis
     (REDUCTION, """
@@ -137,7 +147,7 @@ _TABLE: tuple[tuple[int, str], ...] = (
     (SUMS, "sum nansum"),
     (AVERAGES, "mean nanmean"),
     (EXTREMES, "max min amax amin median nanmedian mode kthvalue"),
-    (PICKS, "argmax argmin topk max min"),
+    (PICKS, "argmax argmin topk"),
     (LENGTH, "norm"),
     (SPREAD, "std var std_mean var_mean"),
     (TRUTHS, "any all"),
@@ -145,8 +155,9 @@ _TABLE: tuple[tuple[int, str], ...] = (
     (SORTS, "sort argsort topk"),
     (SOFTMAX, "softmax log_softmax softmin gumbel_softmax"),
     (LOGARITHMIC, "log_softmax"),
-    (UNIT, "normalize normalize_embeddings renorm"),
+    (UNIT, "normalize normalize_embeddings"),
     (STANDARDISES | LEARNED, "layer_norm batch_norm group_norm"),
+    (STANDARDISES, "renorm"),
     (WINDOWS | LEARNED, "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"),
     (WINDOWS, """
         avg_pool1d avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
@@ -172,10 +183,10 @@ _TABLE: tuple[tuple[int, str], ...] = (
         scatter scatter_add scatter_reduce index_add index_fill index_put masked_scatter fill_diagonal copy fill
         clip_grad_norm"""),
     (DIAGONAL, "diagonal diag trace"),
-    (DIAGONAL | WRITES, "fill_diagonal diag_embed"),
+    (SETS_DIAGONAL, "fill_diagonal diag_embed"),
     (TRIANGLE, "tril triangle_indices"),
     (SEARCHES, "nonzero unique bincount histc multinomial masked_select"),
-    (JOINS, "cat block_diag pad_sequence pack"),
+    (JOINS, "cat hstack vstack dstack column_stack block_diag pad_sequence pack"),
     (STACKS, "stack"),
     (SPLITS, "split chunk tensor_split unbind unpack"),
     # products
@@ -187,6 +198,12 @@ _TABLE: tuple[tuple[int, str], ...] = (
         cosine_similarity pairwise_distance pairwise_cos_sim pairwise_dot_score pairwise_euclidean_sim
         pairwise_manhattan_sim pairwise_angle_sim vecdot"""),
     (MATRIX, "mm bmm mv addmm addmv addr baddbmm dot outer"),
+    (MATMUL, "matmul mm bmm"),
+    (SIMILARITY, """
+        cos_sim dot_score euclidean_sim manhattan_sim cosine_similarity pairwise_distance pairwise_cos_sim
+        pairwise_dot_score pairwise_euclidean_sim pairwise_manhattan_sim pairwise_angle_sim"""),
+    (FEATURES_LAST, "linear layer_norm embedding"),
+    (FUSED, "addmm addmv addr baddbmm"),
     (DISTANCE, "cdist pdist dist euclidean_sim manhattan_sim pairwise_distance"),
     (LINALG, """
         det inverse pinv cholesky eigvalsh eigvals matrix_exp matrix_power eigh eig slogdet svd decomposition solve
@@ -211,7 +228,7 @@ _TABLE: tuple[tuple[int, str], ...] = (
     (CREATES | SQUARE, "eye"),
     (COLLECTIVE, """
         all_gather all_gather_into_tensor all_gather_module all_gather_object all_gather_tensor all_reduce
-        all_to_all_single reduce_scatter_tensor accelerator_gather uneven_gather collective"""),
+        all_to_all_single reduce_scatter_tensor accelerator_gather uneven_gather"""),
     (GATHERS_RANKS, """
         all_gather all_gather_into_tensor all_gather_module all_gather_tensor accelerator_gather uneven_gather"""),
     (LEARNED, "linear bilinear"),
@@ -224,7 +241,14 @@ _TABLE: tuple[tuple[int, str], ...] = (
     (MODEL, "from_pretrained from_config encode model tokenizer"),
     (ASKS, """
         size dim numel item test environment get_rank get_world_size is_initialized broadcast_shapes array outside
-        embedding_dimension get_activation wrapped container"""),
+        embedding_dimension get_activation wrapped container collective"""),
+    (RANK_KEPT, """
+        all_gather cat chunk split tensor_split narrow normalize softmax log_softmax softmin cumsum cumprod logcumsumexp
+        cummax cummin diff sort argsort topk flip fliplr roll rot90 tril t transpose permute movedim gather index_select
+        scatter scatter_add scatter_reduce index_fill index_add masked_scatter fill fill_diagonal copy
+        linear layer_norm batch_norm group_norm dropout type_as same pad isin renorm"""),
+    (RANK_UP, "unsqueeze stack embedding one_hot diag_embed"),
+    (RANK_DOWN, "unbind select diagonal"),
     (COMPLEX, "fft rfft view_as_complex view_as_real complex"),
 )  # fmt: skip
 

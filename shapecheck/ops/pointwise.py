@@ -90,7 +90,6 @@ _ACTIVATIONS = [
     "dropout3d",
     "alpha_dropout",
     "feature_alpha_dropout",
-    "gumbel_softmax",
 ]
 
 
@@ -125,6 +124,8 @@ def _register_unary() -> None:
     for name in _ACTIVATIONS:
         function = REGISTRY["torch.square"].function
         op(f"torch.nn.functional.{name}", name=name, parameters="input, *settings, **more")(_any_settings(function))
+    op("torch.nn.functional.gumbel_softmax", name="gumbel_softmax",
+       parameters="logits, tau=1, hard=False, eps=1e-10, dim=-1")(_any_settings(_unary("same")))  # fmt: skip
     for name in ("relu", "sigmoid", "tanh"):
         public = [f"torch.nn.functional.{name}"]
         public += ["torch.relu", "Tensor.relu", "Tensor.relu_"] if name == "relu" else []

@@ -10,7 +10,7 @@ from shapecheck.ops.kinds import ALL_PAIRS, PRODUCT
 # the names that a role has among torch's parameters, the commonest first
 _NAMES: dict[str, tuple[str, ...]] = {
     "input": ("A", "x1", "x", "a", "tensor", "tensors", "input1", "anchor", "embeddings", "query", "input_tensor",
-              "sequences", "elements", "condition"),
+              "sequences", "elements", "condition", "logits"),
     "other": ("mat2", "x2", "y", "b", "vec", "vec2", "input2", "positive", "B", "key", "end", "tensor1"),
     "dim": ("dims", "dim0", "dimension", "start_dim"),
     "index": ("indices", "mask"),
