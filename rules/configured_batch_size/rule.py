@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from shapecheck.analysis.batch import configured_batch
 from shapecheck.analysis.enclosing import function_of
 from shapecheck.dims import Size, as_symbol, symbols
-from shapecheck.engine.facts import Assigned, Called, Facts, Learned
+from shapecheck.engine.facts import Applied, Assigned, Called, Facts, Learned
 from shapecheck.engine.values import Num, Partial, Site, Tensor, Unknown
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.ops.kinds import CREATES
@@ -30,7 +31,7 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
     if not isinstance(fact.site.node, Call | Index | Op) or fact.op == "view":  # an assertion or a guard says so openly
         return
     symbol = found
-    if _data_made_to_size(symbol, facts) or _set_while_running(symbol, facts):
+    if _data_made_to_size(symbol, facts) or _set_while_running(symbol, facts) or _of_the_data(symbol, facts):
         return
     made = _made_of(symbol, fact, facts)
     names = facts.names()
@@ -97,6 +98,23 @@ def _set_while_running(symbol: str, facts: Facts) -> bool:
     return last in facts.once(_attributes_set_while_running)
 
 
+def _of_the_data(symbol: str, facts: Facts) -> bool:
+    """`batch["batch_size"]` beside `batch["user_id"]`: does what tells the size hold the tensors too?"""
+    holder = re.match(r"\$(.*)\['\w+'\]\Z", symbol)
+    if holder is None:
+        return False
+    return any(key.startswith(holder[1] + "['") for key in facts.once(_keys_of_tensors))
+
+
+def _keys_of_tensors(facts: Facts) -> frozenset[str]:
+    """The keys of all unknown things that an op, or a member of a module, took for tensors."""
+    given = (value for fact in facts.of(Called) for value in fact.args.values())
+    shapes = (value.shape for value in given if isinstance(value, Tensor))
+    fed = (value.key for fact in facts.of(Applied) if fact.member for value in fact.args if isinstance(value, Unknown))
+    keys = {*(s.key for s in shapes if isinstance(s, Partial)), *fed, *facts.later}
+    return frozenset(key for key in keys if key is not None)
+
+
 def _attributes_set_while_running(facts: Facts) -> frozenset[str]:
     functions = [n for n in walk(facts.program) if isinstance(n, Function)] if facts.program is not None else []
     return frozenset(
@@ -132,7 +150,7 @@ def check_view(fact: Called, facts: Facts) -> Iterator[Finding]:
     if not isinstance(x, Tensor) or not isinstance(wanted, tuple) or len(wanted) < 2:
         return
     first = _symbol(wanted[0])
-    if first is None or not configured_batch(first) or _set_while_running(first, facts):
+    if first is None or not configured_batch(first) or _set_while_running(first, facts) or _of_the_data(first, facts):
         return
     known = x.shape.head + x.shape.tail if isinstance(x.shape, Partial) else x.shape
     if not known or isinstance(known[0].size, int) or any(first in symbols(a.size) for a in known):

@@ -8,10 +8,11 @@ from shapecheck.analysis.expected import proves_nothing
 from shapecheck.analysis.origin import ancestors
 from shapecheck.dims import Dim, as_symbol, compare, has_compound, symbols
 from shapecheck.engine.facts import Assigned, Beside, Contract, Facts
+from shapecheck.engine.history import operands
 from shapecheck.engine.naming import Names
-from shapecheck.engine.values import Partial, Site, Tensor, only_told
+from shapecheck.engine.values import Partial, Site, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule
-from shapecheck.source.program import Function, Param, walk
+from shapecheck.source.program import Bind, Function, Param, walk
 
 NAMED_FOR = {"comment": "comment", "docstring": "docstring", "annotation": "annotation", "assert": "assertion"}
 
@@ -29,6 +30,8 @@ def contradicted(fact: Contract, facts: Facts) -> bool:
     if fact.axis is None and (kept_an_axis(fact.value) or _of_supposed_rank(fact)):
         return False
     if _only_told(fact.value) or _told_where_made(fact, facts):
+        return False
+    if _fits_later(fact, facts):
         return False
     if not _about_parameter(fact) and any(
         c.activation == fact.activation and _about_parameter(c) and not c.verdict.always for c in facts.of(Contract)
@@ -61,6 +64,18 @@ def alone(fact: Beside, facts: Facts) -> bool:
         return False
     adjacent = [f.value for f in (*named[max(at - 1, 0) : at], *named[at + 1 : at + 2])]
     return not any(isinstance(v, Tensor) and v.rank is None for v in adjacent)
+
+
+def _fits_later(fact: Contract, facts: Facts) -> bool:
+    """Does a comment that stands over several lines tell what the name is after the last of them?"""
+    stmt, text = fact.declared.site.node, fact.declared.text
+    if not isinstance(stmt, Bind) or text not in (stmt.above or "") or text in (stmt.comment or ""):
+        return False
+    return any(
+        f.name == fact.subject and isinstance(f.value, Tensor) and f.value.rank is not None and _may_be(fact, f.value)
+        for f in facts.of(Assigned)
+        if f.activation == fact.activation
+    )
 
 
 def _may_be(contract: Contract, tensor: Tensor) -> bool:
@@ -124,8 +139,14 @@ def _of_supposed_rank(fact: Contract) -> bool:
 
 
 def _only_told(value: Tensor) -> bool:
-    """Is the shape itself what another docstring says, and nothing that the code computes?"""
-    return value.made is None and only_told(value, "docstring")
+    """Is the shape itself what another text says, and nothing that the code computes?"""
+    told = {axis.origin.assumption for axis in value.axes or () if axis.origin is not None}
+    if not told or None in told or not all(axis.origin is not None for axis in value.axes or ()):
+        return False
+    if value.made is None:
+        return True
+    used = (axis.origin for operand in operands(value.made) for axis in operand.axes or ())
+    return not any(origin is not None and origin.assumption in told for origin in used)
 
 
 def _told_where_made(fact: Contract, facts: Facts) -> bool:

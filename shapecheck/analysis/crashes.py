@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from shapecheck.analysis.origin import ancestors, base, blame
 from shapecheck.dims import Dim, has_compound, symbols
 from shapecheck.engine.facts import Called, Contract, Crashed, Facts
 from shapecheck.engine.naming import Names
-from shapecheck.engine.values import Num, Site, Tensor
+from shapecheck.engine.values import Items, Num, Site, Tensor, Unknown
 from shapecheck.findings.rule import Finding, Fix, Note, Rule
 from shapecheck.source.program import Node
 
@@ -44,12 +45,13 @@ def proven(fact: Crashed, facts: Facts) -> bool:
     if any(t.rank == 0 and t.made is None for t in fact.operands):
         return False
     return not (
-        _supposed(fact)
+        _supposed(fact, facts)
         or _may_be_squeezed(fact)
         or any(_rank_only_told(c) for c in facts.of(Crashed) if c.site.node is fact.site.node)
         or other_ways(fact, facts)
         or expected(fact, facts)
         or _told_wrong(fact, facts)
+        or _by_annotated_int(fact)
     )
 
 
@@ -99,12 +101,18 @@ def _made_at(value: object) -> Node | None:
     return value.made.site.node if isinstance(value, Tensor) and value.made is not None else None
 
 
-def _supposed(fact: Crashed) -> bool:
+def _entered(facts: Facts) -> frozenset[int]:
+    """The runs that no call led to: of the file's own functions, and of its top level."""
+    return frozenset(f.activation for f in facts.items if not f.stack)
+
+
+def _supposed(fact: Crashed, facts: Facts) -> bool:
     """Has a helper made the operand on a way of its own, `if x.ndim == 4:`, that nobody says is ever taken?"""
     if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
         return False
     made = [t.made for t in map(base, fact.operands) if t.made is not None]
-    within = any(m.activation > fact.activation for m in made)
+    here = {fact.activation, *(frame.activation for frame in fact.stack), *facts.once(_entered)}
+    within = any(m.activation not in here for m in made)
     given = {f"== {t.rank}" for t in fact.operands if t.made is None}  # its rank is what the test supposed it to be
     supposed = [test for test, outcome in fact.path if outcome and test.startswith("rank ")]
     return any(within or test.endswith(tuple(given)) for test in supposed)
@@ -137,6 +145,19 @@ def _rank_only_told(fact: Crashed) -> bool:
         for tensor in ancestors(operand)
         for axis in tensor.axes or ()
     )
+
+
+_PARAMETER = re.compile(r"\.\w+@\d+\Z")
+
+
+def _by_annotated_int(fact: Crashed) -> bool:
+    """Is an axis gone by `x[idx]` with a parameter that only an annotation calls an int? It may be a tensor of them."""
+    if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
+        return False
+    made = (tensor.made for operand in fact.operands for tensor in ancestors(operand))
+    picked = (m.args.get("index") for m in made if m is not None and m.op == "getitem")
+    items = (item for index in picked if isinstance(index, Items) for item in index.items)
+    return any(isinstance(i, Unknown) and i.hint == "int" and _PARAMETER.search(i.key or "") for i in items)
 
 
 def _told_wrong(fact: Crashed, facts: Facts) -> bool:

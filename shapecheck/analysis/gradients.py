@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.facts import Called, Facts, Frame
 from shapecheck.engine.values import Items, Layer, Made, Many, Partial, Tensor, Unknown
 from shapecheck.ops.kinds import CREATES, GATHERS_RANKS, SCALES
 from shapecheck.source.program import Attr, Call, Function, Name, Node, With, children
@@ -75,7 +75,7 @@ def _members(value: object) -> Iterator[object]:
 def _gather(made: Made, facts: Facts) -> Called | None:
     """The collective without gradient that made a tensor; None for one that passes gradients on."""
     for call in facts.once(_collectives).get(id(made.site.node), ()):
-        if call.activation == made.activation and not any(_applies(frame.site.node) for frame in call.stack):
+        if call.activation == made.activation and not any(map(_applies, call.stack)):
             return call
     return None
 
@@ -88,9 +88,12 @@ def _collectives(facts: Facts) -> dict[int, list[Called]]:
     return found
 
 
-def _applies(node: Node) -> bool:
-    """`GatherLayer.apply(x)`: an autograd function, which has a backward of its own."""
-    return isinstance(node, Call) and isinstance(node.func, Attr) and node.func.name == "apply"
+def _applies(frame: Frame) -> bool:
+    """`GatherLayer.apply(x)`, also by another name: an autograd function, which has a backward of its own."""
+    node = frame.site.node
+    return frame.name == "apply" or (
+        isinstance(node, Call) and isinstance(node.func, Attr) and node.func.name == "apply"
+    )
 
 
 def enclosing(node: Node, facts: Facts) -> Function | None:

@@ -6,39 +6,15 @@ arguments. Nothing here has an opinion.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from shapecheck.engine.facts import Fact, Facts
-from shapecheck.engine.values import Items, Many, OfOp, Site, Tensor
+from shapecheck.engine.history import ancestors, operands
+from shapecheck.engine.values import Site, Tensor
 from shapecheck.ops.kinds import ARITHMETIC, CAST, MOVES_AXES, STANDARDISES, UNARY, UNIT
 
 # what hands on its first argument's rows: shape up to order of axes, and meaning, stay
 NEUTRAL = CAST | UNARY | ARITHMETIC | UNIT | STANDARDISES | MOVES_AXES
 # those of them that also keep every axis in its place
 IN_PLACE_ORDER = NEUTRAL & ~MOVES_AXES
-
-
-def operands(made: OfOp) -> list[Tensor]:
-    """The tensors among an op's arguments, in order."""
-    found: list[Tensor] = []
-    for value in made.args.values():
-        found += _tensors(value)
-    return found
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    match value:
-        case Tensor():
-            yield value
-        case Items(items=items):
-            for i in items:
-                yield from _tensors(i)
-        case Many(item=item):
-            yield from _tensors(item)
-        case tuple():
-            for i in value:
-                yield from _tensors(i)
 
 
 def base(tensor: Tensor, through: int = NEUTRAL) -> Tensor:
@@ -53,20 +29,6 @@ def base(tensor: Tensor, through: int = NEUTRAL) -> Tensor:
             return tensor
         tensor = first[0]
     return tensor
-
-
-def ancestors(tensor: Tensor, limit: int = 200) -> Iterator[Tensor]:
-    """The tensor, and all that went into it, nearest first; each once."""
-    seen: set[int] = set()
-    queue = [tensor]
-    while queue and len(seen) < limit:
-        t = queue.pop(0)
-        if id(t) in seen:
-            continue
-        seen.add(id(t))
-        yield t
-        if t.made is not None:
-            queue += operands(t.made)
 
 
 def lifted(site: Site, fact: Fact, facts: Facts) -> Site:

@@ -54,6 +54,7 @@ def lint(
         bool, typer.Option("--unsafe-fixes", help="With --fix or --diff: unsafe ones too.")
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would write, and write nothing.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Nothing that rests on an assumption.")] = False,
     unused_ignores: Annotated[
         bool, typer.Option("--unused-ignores", help="Also report `# shapecheck: ignore` without effect.")
     ] = False,
@@ -90,7 +91,7 @@ def lint(
                 fail_on=fail_on,
             )
 
-        scope = _scope(change, config, isolated, tuple(exclude or ()), unused_ignores, time_limit)
+        scope = _scope(change, config, isolated, tuple(exclude or ()), unused_ignores, time_limit, strict)
         found = discover([path for path in paths if path != STDIN], scope.settings)
         given = {os.path.abspath(stdin_filename): sys.stdin.buffer.read()} if STDIN in paths else {}
         for path in given:
@@ -166,6 +167,7 @@ def _scope(
     exclude: tuple[str, ...],
     unused_ignores: bool,
     time_limit: float,
+    strict: bool,
 ) -> _Scope:
     from shapecheck.service.check import Options
     from shapecheck.service.config import Config, Settings, read
@@ -179,7 +181,14 @@ def _scope(
     @cache
     def options(found: Config) -> Options:
         return Options(
-            found.root, found.select, found.ignore, found.per_file_ignores, unused_ignores, time_limit, found.source
+            found.root,
+            found.select,
+            found.ignore,
+            found.per_file_ignores,
+            unused_ignores,
+            time_limit,
+            found.source,
+            strict,
         )
 
     return _Scope(settings, change(base), lambda path: options(settings.of(path)))

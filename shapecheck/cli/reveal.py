@@ -36,7 +36,7 @@ def reveal(
             raise Wrong(f"{file}: there is no line {why}: the file has {count(len(lines), 'line')}")
         for row, line in enumerate(lines, 1):
             found = shapes.get(row, [])
-            told = ", ".join(f"{name} {shape}" for name, shape, _ in found)
+            told = ", ".join(f"{name} {shape}{_mark(reasons)}" for name, shape, reasons in found)
             if why is None or why == row:
                 say(f"{line}  #> {told}\n" if told else f"{line}\n")
             if why == row:
@@ -57,3 +57,8 @@ def _read(file: str) -> bytes:
         return read_file(os.path.abspath(file))
     except Unusable as error:
         raise Wrong(f"{file}: cannot be read: {error}") from error
+
+
+def _mark(reasons: tuple[str, ...]) -> str:
+    """What rests on something written, or on a custom, is no knowledge."""
+    return " (assumed)" if any(", assuming " in reason for reason in reasons) else ""

@@ -126,6 +126,7 @@ MOVES = frozenset(
 )
 REGISTERS = frozenset({"register_buffer", "register_parameter", "add_module", "register_module"})
 _SAME_OBJECT = frozenset({"data", "real"})
+_OF_ARRAYS = frozenset({"shape", "size", "ndim", "dtype", "nbytes", "flat"})  # of numpy's and scipy's
 _PROPERTIES = frozenset({"T", "mT", "H", "mH", "data", "real", "imag", "grad"})
 _TENSOR_SURE = frozenset(
     {
@@ -226,6 +227,8 @@ def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
             if value.kind != "dict" and (found := value.get(name)) is not None:
                 return m.resolve(found)
             return Method(value, name)
+        case Unknown(hint="array"):
+            return m.unknown() if name in _OF_ARRAYS else Method(value, name)
         case Unknown(key=key):
             if name in _TENSOR_SURE and value.hint == "":
                 return _of_tensor(m, Tensor(Partial(key=key)), name, node)
@@ -368,6 +371,9 @@ def bind_method(m: Machine, owner: ClassVal, stmt: Function, receiver: Value) ->
     return bound
 
 
+APPLIED = "autograd"  # a mark of the `forward` that runs by `apply`: gradients go through its `backward`
+
+
 def of_class(m: Machine, cls: ClassVal, name: str) -> Value:
     found = class_member(m, cls, name, cls)
     if found is not None:
@@ -376,7 +382,8 @@ def of_class(m: Machine, cls: ClassVal, name: str) -> Value:
         return Lit(cls.node.name)
     if name == "apply" and any(e.rpartition(".")[2] == "Function" for e in external_bases(m, cls)):
         forward = class_member(m, cls, "forward", cls)
-        if forward is not None:  # torch hands the context in front
+        if isinstance(forward, Closure):  # torch hands the context in front
+            forward = replace(forward, decorators=(*forward.decorators, APPLIED))
             return Bound(forward, (m.unknown("other"),), ())
     # an Enum member, or something a base class outside the project provides
     return Unknown(key=f"{cls.path}:{cls.node.name}.{name}")

@@ -95,7 +95,7 @@ def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Va
         return _isinstance(m, args[0], Extern("torch.Tensor"))
     if name in ("collections.defaultdict", "collections.OrderedDict"):
         return Mapping(tuple(kwargs.items()), None if last == "OrderedDict" and not args else m.unknown())
-    if name.startswith("numpy."):
+    if name.startswith(_OF_ARRAYS):
         numbers = bool(args) and all(
             isinstance(a, (Num, Lit)) or (isinstance(a, Unknown) and a.hint == "float") for a in args
         )
@@ -103,6 +103,7 @@ def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Va
     return Unknown(key=f"{m.fresh()}")
 
 
+_OF_ARRAYS = ("numpy.", "scipy.", "pandas.", "sklearn.", "cupy.", "jax.", "tensorflow.", "faiss.")
 _NUMBERS = frozenset({"sqrt", "log", "log2", "log10", "exp", "power", "cos", "sin", "tan", "abs", "float32", "float64"})
 
 

@@ -159,6 +159,8 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
             return call_layer(m, func, args, kwargs, node)
         case Method(owner=Tensor() as owner, name=name):
             return call_tensor_method(m, owner, name, args, kwargs, node)
+        case Method(owner=Unknown(hint="array"), name=name):
+            return Unknown("" if name in ("item", "tolist", "nonzero") else "array", m.fresh())
         case Method(owner=Unknown() as owner, name=name):
             tensor = as_tensor(owner)
             if tensor is not None and name not in OTHERS_TOO:
@@ -175,6 +177,8 @@ def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], n
             if normed is not None:
                 return call_tensor_method(m, normed, "norm", args, kwargs, node)
             helped = builtin.by_name(m, key, args, kwargs, node)
+            if helped is None and key.endswith(".astype"):  # arrays have it, and sparse matrices that keep both axes
+                helped = Unknown("array", m.fresh())
             return _apply_unknown(m, args, kwargs, node) if helped is None else helped
         case _:
             return m.unknown()
@@ -277,6 +281,7 @@ def call_closure(m: Machine, closure: Closure, args: list[Value], kwargs: dict[s
     if closure.self_value is not None and isinstance(function, Function):
         args = [closure.self_value, *args]
     name = function.name if isinstance(function, Function) else "lambda"
+    name = "apply" if attributes.APPLIED in closure.decorators else name
     if isinstance(function, Function) and "contextmanager" in decorator_names(function):
         return m.unknown()
 
@@ -311,7 +316,8 @@ def bind_parameters(
         elif p.name in named and p.kind != "pos":
             frame[p.name] = named.pop(p.name)
         elif starred is not None and p.kind in ("any", "pos"):
-            frame[p.name] = starred.item if isinstance(starred, Many) else m.unknown()
+            told = isinstance(starred, Many) and not isinstance(starred.item, Unknown)
+            frame[p.name] = starred.item if isinstance(starred, Many) and told else m.unknown()
         elif loose is not None:
             found = loose.get(p.name) if isinstance(loose, Mapping) else None
             frame[p.name] = found if found is not None and found != UNKNOWN else m.unknown()

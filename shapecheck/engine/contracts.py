@@ -208,6 +208,7 @@ def _text(expr: Expr) -> str:
 def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> None:
     """Parameters: what their annotations, comments and the docstring say. Runs with the new frame in place."""
     scope = m.state.scope(frame)  # nothing below makes another state
+    claim = bool(m.stack)
     if as_entry:
         _state_signature(m, function)
     for p in function.params:
@@ -219,17 +220,18 @@ def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> N
         if p.comment:
             for written in _comment(p.comment, (p.name,), False):
                 if written.subject in (None, p.name):
-                    value = declare(m, written, value, p.name, "comment", Site(m.here.path, p))
+                    value = declare(m, written, value, p.name, "comment", Site(m.here.path, p), claim=claim)
         scope[p.name] = value
     for name, written in docstring_shapes(m, function).items():
         if name in scope and name != RETURN:
             site = Site(m.here.path, function)
-            scope[name] = declare(m, written, m.resolve(scope[name]), name, "docstring", site)
+            scope[name] = declare(m, written, m.resolve(scope[name]), name, "docstring", site, claim=claim)
     first = function.body[0] if function.body else None
     if first is not None and first.above and not isinstance(first, Function):
         for name, written in _opening(first.above, frozenset(scope)).items():
             if name != RETURN:
-                scope[name] = declare(m, written, m.resolve(scope[name]), name, "comment", Site(m.here.path, first))
+                site = Site(m.here.path, first)
+                scope[name] = declare(m, written, m.resolve(scope[name]), name, "comment", site, claim=claim)
 
 
 def _state_signature(m: Machine, function: Function) -> None:
@@ -277,10 +279,10 @@ def on_return(m: Machine, function: Function, value: Value) -> Value:
         value = on_annotation(m, function.returns, "return value", value, site)
     written = docstring_shapes(m, function).get(RETURN)
     if written is not None:
-        value = declare(m, written, value, "return value", "docstring", site)
+        value = declare(m, written, value, "return value", "docstring", site, claim=bool(m.stack))
     if m.here.result_comment is not None:
         written, where = m.here.result_comment
-        value = declare(m, written, value, "return value", "comment", where)
+        value = declare(m, written, value, "return value", "comment", where, claim=bool(m.stack))
     return value
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, Verdict, as_symbol, maximum, minimum, spec, symbol
+from shapecheck.engine.assumptions import WRITTEN
 from shapecheck.engine.attributes import as_tensor
 from shapecheck.engine.facts import Contract, Declared
 from shapecheck.engine.learner import is_free_name
@@ -38,8 +40,13 @@ def axis_text(text: str) -> spec.Axis | None:
     return parsed[0] if len(parsed) == 1 else None
 
 
-def declare(m: Machine, written: Written, value: Value, subject: str, source: str, site: Site) -> Value:
-    """Compare a written shape with a value; adopt it where nothing is known. The value as known after that."""
+def declare(
+    m: Machine, written: Written, value: Value, subject: str, source: str, site: Site, *, claim: bool = False
+) -> Value:
+    """Compare a written shape with a value; adopt it where nothing is known. The value as known after that.
+
+    `claim`: it is written of a function that others call. They may hold it against the function, but not build on it.
+    """
     tensor = as_tensor(value)
     if tensor is None or isinstance(value, Lit):
         return value
@@ -50,11 +57,11 @@ def declare(m: Machine, written: Written, value: Value, subject: str, source: st
     known: Sequence[spec.Axis] = [a for a in axes if a is not None]
     names = m.state.axes.setdefault(m.here.id, {})
     if written.variadic:
-        return _declare_variadic(m, known, written, tensor, value, subject, source, site)
+        return _declare_variadic(m, known, written, tensor, value, subject, source, site, claim)
     if tensor.rank is None:
         if not written.certain:
             return value
-        return _adopt(m, known, written, tensor, value, subject, source, site)
+        return _adopt(m, known, written, tensor, value, subject, source, site, claim)
     if not written.certain:
         return value
     if tensor.rank == len(known):
@@ -74,6 +81,7 @@ def _declare_variadic(
     subject: str,
     source: str,
     site: Site,
+    claim: bool,
 ) -> Value:
     at = next(i for i, a in enumerate(known) if isinstance(a, (spec.Anything, spec.Variadic)))
     head, tail = known[:at], known[at + 1 :]
@@ -90,10 +98,12 @@ def _declare_variadic(
         return value
     if not written.certain or not isinstance(tensor.shape, Partial) or tensor.shape.min_rank:
         return value
-    origin = Origin(source, site)
+    origin = _believed(m, written, subject, source, site, claim)
+    if origin is None:
+        return value
     shape = Partial(
-        tuple(Axis(_named(m, a, names, source), origin=origin) for a in head),
-        tuple(Axis(_named(m, a, names, source), origin=origin) for a in tail),
+        tuple(Axis(_named(m, a, names, origin), origin=origin) for a in head),
+        tuple(Axis(_named(m, a, names, origin), origin=origin) for a in tail),
         m.fresh(),
     )
     return m.kit.refine(tensor, shape)
@@ -108,6 +118,7 @@ def _adopt(
     subject: str,
     source: str,
     site: Site,
+    claim: bool,
 ) -> Value:
     """Nothing contradicts the declaration: its axes become the tensor's."""
     partial = tensor.shape
@@ -117,21 +128,34 @@ def _adopt(
         sizes = [size_of(m, a, names) for a in known]
         _state(m, tensor, sizes, written.axes, written.text, subject, source, site, NEVER, None, False)
         return value
-    origin = Origin(source, site)
+    origin = _believed(m, written, subject, source, site, claim)
+    if origin is None:
+        return value
     axes: list[Axis] = []
     for i, a in enumerate(known):
         back = i - len(known)
         have = partial.head[i] if i < len(partial.head) else partial.tail[back] if -back <= len(partial.tail) else None
         if have is not None:
             _bind_name(m, a, have.size, names, source)
-            axes.append(have if have.origin else Axis(have.size, have.layout, origin, have.role))
+            learned = origin if have.origin is None else replace(have.origin, assumption=origin.assumption)
+            axes.append(replace(have, origin=learned))
         else:
-            axes.append(Axis(_named(m, a, names, source), origin=origin))
+            axes.append(Axis(_named(m, a, names, origin), origin=origin))
     shape: Shape = tuple(axes)
     dtype = tensor.dtype or written.dtype
     return m.kit.refine(tensor, shape).with_(
         dtype=dtype if dtype in ("float", "int", "bool", "complex") else tensor.dtype
     )
+
+
+def _believed(m: Machine, written: Written, subject: str, source: str, site: Site, claim: bool) -> Origin | None:
+    """A shape of which nothing else is known is taken for what is written: in a comment or docstring, by assumption."""
+    if source not in WRITTEN:
+        return Origin(source, site)
+    if claim:
+        return None
+    assumption = m.supposing.written(source, subject, written.text, site)
+    return None if assumption is None else Origin(source, site, assumption)
 
 
 def _bind_name(m: Machine, axis: spec.Axis, size: Size, names: dict[str, Size], source: str) -> None:
@@ -143,24 +167,26 @@ def _bind_name(m: Machine, axis: spec.Axis, size: Size, names: dict[str, Size], 
             m.authored.setdefault(bare, axis.name)
 
 
-def _named(m: Machine, axis: spec.Axis, names: dict[str, Size], source: str) -> Size:
+def _named(m: Machine, axis: spec.Axis, names: dict[str, Size], origin: Origin) -> Size:
     """The size of a declared axis of an otherwise unknown tensor: known, or a new symbol of that name."""
     size = size_of(m, axis, names)
     if size is not None:
         return size
     if isinstance(axis, spec.Named):
-        if source == "annotation":
+        if origin.text == "annotation":
             names[axis.name] = made = symbol(axis.name)
             return made
         key = m.fresh()
         m.authored[key] = axis.name
+        if origin.assumption is not None:
+            m.facts.supposed[key] = origin.assumption
         names[axis.name] = made = symbol(key)
         return made
-    if isinstance(axis, spec.Expr) and source != "annotation":
+    if isinstance(axis, spec.Expr) and origin.text != "annotation":
         # `docs (B*G, D)`: names that nothing has bound yet are sizes of their own
         for name in spec.tree_names(axis.tree):
             if size_of(m, spec.Named(name), names) is None:
-                _named(m, spec.Named(name), names, source)
+                _named(m, spec.Named(name), names, origin)
         size = size_of(m, axis, names)
     return symbol(m.fresh()) if size is None else size
 
@@ -255,7 +281,8 @@ def compare_axes(
         if size is None:
             continue
         verdict = m.kit.compare(axis.size, size)
-        if verdict.sometimes and tensor.made is None and _is_nameless(m, axis.size):
+        believed = source not in WRITTEN or m.supposing.active
+        if verdict.sometimes and believed and tensor.made is None and _is_nameless(m, axis.size):
             verdict = m.kit.agree(axis.size, size)  # an argument of which nothing but its rank was known
         if verdict.never or (verdict.sometimes and outcome[0].always):
             outcome = (verdict, i)

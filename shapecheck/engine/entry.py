@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 from shapecheck.dims import as_symbol, symbol
+from shapecheck.engine.assumptions import refuted
 from shapecheck.engine.calls import bind_parameters, instantiate
 from shapecheck.engine.contracts import on_enter
 from shapecheck.engine.facts import Facts
 from shapecheck.engine.globals import run_top_level
+from shapecheck.engine.learner import assumed_of
 from shapecheck.engine.machine import (
     STEPS_AT_TOP,
     STEPS_OF_INIT,
@@ -37,6 +39,7 @@ from shapecheck.engine.values import (
     Lit,
     Many,
     Num,
+    Origin,
     Partial,
     Ref,
     Tensor,
@@ -64,18 +67,19 @@ RECURSION = 12_000
 RUNS = 3  # of one entry: the ranks that one run learned may let the next learn more
 
 
-def analyze(program: Program, project: Project) -> Facts:
-    """All facts of one file. Reads other files of the project through `project`; runs nothing of any.
+def analyze(program: Program, project: Project, *, supposing: bool = True) -> Facts:
+    """All facts of one file. Reads other files of the project through `project`; runs nothing of any. Not `supposing`:
+    only those that need no assumption.
 
     Bounded: a file that asks for more steps than the budget allows keeps the facts found until then.
     """
-    machine = run(program, project)
+    machine = run(program, project, supposing=supposing)
     machine.facts.read = list(project.read)
     return machine.facts
 
 
-def run(program: Program, project: Project) -> Machine:
-    m = Machine(project, program.path)
+def run(program: Program, project: Project, *, supposing: bool = True) -> Machine:
+    m = Machine(project, program.path, supposing)
     m.facts.program = program
     project.know(program)
     if sys.getrecursionlimit() < RECURSION:
@@ -149,8 +153,15 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
     base = m.state
     mark = len(m.facts.items)
     told: Told = {}
-    for _ in range(RUNS):
+    runs = RUNS
+    while runs:
         ended = _attempt(m, function, cls, told)
+        if m.facts.assumed and m.supposing.refute(refuted(m.facts.items[mark:], m.facts)):
+            m.state, told = base, {}
+            m.summaries.known.clear()
+            m.facts.forget(mark)
+            continue
+        runs -= 1
         learned = _learned(m, told) if ended and m.entry_steps < STEPS_PER_ENTRY // 4 else {}
         m.state = base
         if not learned or m.spent:
@@ -208,18 +219,20 @@ def _learned(m: Machine, told: Told) -> Told:
     for name, key in m.entry.keys.items():
         shapes = [state.tensor(Tensor(Partial(key=key))).axes or () for state in m.entry.ends]
         if name not in told and shapes and shapes[0] and len({len(axes) for axes in shapes}) == 1:
-            found[name] = tuple(m.hints.get(as_symbol(axis.size) or "", "") for axis in shapes[0])
+            hints = tuple(m.hints.get(as_symbol(axis.size) or "", "") for axis in shapes[0])
+            found[name] = hints, next(filter(None, map(assumed_of, shapes)), None)
     return found
 
 
 def _tell(m: Machine, name: str, key: str) -> None:
     """Give the argument the rank that an earlier run learned; else note where this run may learn it."""
-    hints = m.entry.told.get(name)
-    if hints is not None:
-        axes = (
-            Axis(symbol(m.fresh(hint)), role="" if i or len(hints) < 2 else "batch") for i, hint in enumerate(hints)
+    if name in m.entry.told:
+        hints, assumption = m.entry.told[name]
+        origin = None if assumption is None else Origin("by custom", assumption.site, assumption)
+        roles = ["" if i or len(hints) < 2 else "batch" for i in range(len(hints))]
+        m.state.shapes[key] = tuple(
+            Axis(symbol(m.fresh(hint)), origin=origin, role=role) for hint, role in zip(hints, roles)
         )
-        m.state.shapes[key] = tuple(axes)
     m.entry.keys[name] = key
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shapecheck.dims import Size, Verdict
 from shapecheck.engine.faults import Fault
 from shapecheck.engine.naming import Names
-from shapecheck.engine.values import Axis, OfOp, Shape, Site, Tensor, Value
+from shapecheck.engine.values import Assumption, Axis, OfOp, Shape, Site, Tensor, Value
 from shapecheck.ops.kinds import kind_of
 from shapecheck.source.program import Function, Program
 
@@ -227,6 +227,8 @@ class Facts:
     # each line by what was known when it ran
     later: dict[str, Shape] = field(default_factory=dict)
     like: dict[str, str] = field(default_factory=dict)  # key of `x * 2` -> that of x: if a tensor, of the same shape
+    assumed: dict[Assumption, None] = field(default_factory=dict)  # all that was taken for granted
+    supposed: dict[str, Assumption] = field(default_factory=dict)  # symbol -> what says that there is such a size
     program: Program | None = None
     faults: dict[tuple[str, str, str], Fault] = field(default_factory=dict)  # bugs of ours, each once
     _answers: dict[Any, Any] = field(default_factory=dict)  # of `once`, while there are as many facts as now

@@ -35,9 +35,9 @@ def members_of(m: Machine, source: Value) -> tuple[list[Value] | None, Value]:
         case Items(items=items):
             return list(items), _any(m, list(items))
         case Many(item=item, length=int(n)) if n <= UNROLL:
-            return [item] * n, item
+            return [m.another(item) for _ in range(n)], m.another(item)
         case Many(item=item):
-            return None, item
+            return None, m.another(item)
         case Mapping(items=items, rest=None, kind="dict"):
             return [Lit(k) for k, _ in items], Unknown("str")
         case Mapping(items=items, rest=None, kind="namedtuple"):  # `values, indices = x.max(dim=1)`
@@ -104,7 +104,7 @@ def unpack(m: Machine, value: Value, count: int, star: int | None) -> list[Value
     known, any_member = members_of(m, value)
     if known is None:
         return (
-            [any_member] * count
+            [m.another(any_member, str(i)) for i in range(count)]
             if star is None
             else [Many(any_member) if i == star else any_member for i in range(count)]
         )

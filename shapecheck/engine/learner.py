@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import ALWAYS, Size, TooComplex, Verdict, as_quotient, as_symbol, compare, solve, symbol, symbols
 from shapecheck.engine.facts import Broadcasted, Crashed, Learned
 from shapecheck.engine.ranks import follows, operands_learn
 from shapecheck.engine.values import (
+    Assumption,
     Axis,
     Items,
     Lit,
@@ -41,10 +43,11 @@ def is_settable_name(name: str) -> bool:
 class Learner:
     """Implements `ops.kit.Kit` on the machine's present state."""
 
-    customs = True
-
     def __init__(self, machine: Machine) -> None:
         self.m = machine
+
+    def assume(self, custom: str) -> Assumption | None:
+        return self.m.supposing.take(Assumption(custom, self.m.site))
 
     # ------------------------------------------------------------------ sizes
 
@@ -138,6 +141,8 @@ class Learner:
                     values = list(values[0].items)
                 case Many() | ShapeOf():
                     return None
+                case Tensor() as maybe if self.m.state.tensor(maybe).rank != 0:
+                    return None  # a tuple of sizes that was indexed as a tensor is
                 case Unknown(hint=hint) if hint != "int":
                     return None
         out: list[Size | None] = []
@@ -157,7 +162,7 @@ class Learner:
         if isinstance(s, Partial) and s.key is not None and self._is_open(s.key):
             self.m.state.shapes[s.key] = shape
             if isinstance(shape, tuple):
-                self._teach_operands(tensor, len(shape))
+                self._teach_operands(tensor, len(shape), assumed_of(shape))
         return tensor.with_(shape=shape)
 
     def _is_open(self, key: str) -> bool:
@@ -165,14 +170,14 @@ class Learner:
         known = self.m.state.shapes.get(key)
         return known is None or (isinstance(known, Partial) and known.key == key)
 
-    def _teach_operands(self, tensor: Tensor, rank: int) -> None:
+    def _teach_operands(self, tensor: Tensor, rank: int, assumption: Assumption | None) -> None:
         """What is learned of a result's rank holds for the operands that it was made of."""
         if tensor.made is not None:
             for operand, axes in operands_learn(tensor.made, rank, lambda t: self._recall(t, 3).rank):
                 if _one_key(operand, tensor):
-                    self._teach_operands(operand, axes)  # it is known by now, but not what made it
+                    self._teach_operands(operand, axes, assumption)  # it is known by now, but not what made it
                 else:
-                    self.rank(operand, axes)
+                    self.rank(operand, axes, assumption)
 
     def _recall(self, tensor: Tensor, depth: int = 6) -> Tensor:
         """The tensor, with the rank that follows from what was learned since of the operands that it was made of."""
@@ -183,7 +188,7 @@ class Learner:
                 return self.rank(tensor, rank)
         return tensor
 
-    def rank(self, tensor: Tensor, rank: int) -> Tensor:
+    def rank(self, tensor: Tensor, rank: int, assumption: Assumption | None = None) -> Tensor:
         tensor = self.m.state.tensor(tensor)
         s = tensor.shape
         if not isinstance(s, Partial):
@@ -194,10 +199,15 @@ class Learner:
                 keep = s.head + s.tail[len(s.tail) - (rank - len(s.head)) :] if rank > len(s.head) else s.head[:rank]
                 return self.refine(tensor, keep)
             return tensor
+        origin = None if assumption is None else Origin("by custom", self.m.site, assumption)
         middle = tuple(
-            Axis(self.fresh(""), role="" if i or s.head or rank < 2 else "batch") for i in range(rank - s.min_rank)
+            Axis(self.fresh(""), origin=origin, role="" if i or s.head or rank < 2 else "batch")
+            for i in range(rank - s.min_rank)
         )
-        return self.refine(tensor, s.head + middle + s.tail)
+        shape = s.head + middle + s.tail
+        if origin is not None and not middle:
+            shape = tuple(a if a.origin is not None else replace(a, origin=origin) for a in shape)
+        return self.refine(tensor, shape)
 
     def broadcast(self, op: str, *tensors: Tensor) -> Shape:
         tensors = tuple(self._recall(t) for t in tensors)
@@ -315,6 +325,12 @@ class Learner:
 
     def site(self) -> Site:
         return self.m.site
+
+
+def assumed_of(shape: Shape) -> Assumption | None:
+    """What the number of these axes rests on."""
+    origins = (axis.origin for axis in shape) if isinstance(shape, tuple) else ()
+    return next((o.assumption for o in origins if o is not None and o.assumption is not None), None)
 
 
 def _one_key(a: Tensor, b: Tensor) -> bool:

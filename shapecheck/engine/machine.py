@@ -12,18 +12,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from shapecheck.dims import Size, TooComplex
+from shapecheck.dims import Size, TooComplex, as_symbol, symbol
+from shapecheck.engine.assumptions import Supposing
 from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.engine.faults import Fault, bound_by
 from shapecheck.engine.learner import Learner
-from shapecheck.engine.state import Instance, State, alike, join_shape, join_state, join_value, same_world
+from shapecheck.engine.state import VARIES, Instance, State, alike, join_shape, join_state, join_value, same_world
 from shapecheck.engine.summaries import Ends, Given, Mark, Summaries
 from shapecheck.engine.values import (
     NONE,
+    Assumption,
+    Axis,
     ClassVal,
     Closure,
     Items,
     Made,
+    Many,
     Mapping,
     Partial,
     Ref,
@@ -117,7 +121,8 @@ class Activation:
     result_comment: tuple[Written, Site] | None = None  # a comment in the body told the shape of the result
 
 
-Told = dict[str, tuple[str, ...]]  # a parameter -> a letter or "" for each axis that it has
+# a parameter -> a letter or "" for each axis that it has, and what that number of axes rests on
+Told = dict[str, tuple[tuple[str, ...], Assumption | None]]
 
 
 @dataclass(slots=True)
@@ -132,7 +137,7 @@ class Entry:
 class Machine:
     """All that one file's analysis shares: the project, the facts, the present state and activation."""
 
-    def __init__(self, project: Project, path: str) -> None:
+    def __init__(self, project: Project, path: str, supposing: bool = True) -> None:
         from shapecheck.engine.calls import call  # these files import this one
         from shapecheck.engine.expressions import evaluate
         from shapecheck.engine.statements import execute
@@ -141,6 +146,7 @@ class Machine:
         self.project = project
         self.path = path
         self.facts = Facts(path)
+        self.supposing = Supposing(supposing, taken=self.facts.assumed)
         self.state = State()
         self.kit = Learner(self)
         self.oracle = Oracle()
@@ -182,6 +188,7 @@ class Machine:
         self.frame_parents: dict[int, tuple[int, ...]] = {}
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
         self.last_serial = 1_000_000  # so that the texts of serial numbers sort as the numbers do
+        self.varying: set[str] = set()  # symbols that stand for one size or another
         self.source_read = 0  # characters of other modules
 
     # ---------------------------------------------------------------- services
@@ -217,9 +224,31 @@ class Machine:
         """A new free symbol, or key of an unknown value."""
         self.last_serial += 1
         name = f"?{self.last_serial}"
-        if hint:
+        if hint == VARIES:
+            self.varying.add(name)
+        elif hint:
             self.hints[name] = hint
         return name
+
+    def another(self, member: Value, at: str = "") -> Value:
+        """A member of many: the sizes in which they differ are others each time that one is taken. `at`: which one it
+        is, where they may differ in more than sizes (`features, labels = gathered`)."""
+        match member:
+            case Tensor(shape=tuple(axes)) if self.varying:
+                return member.with_(shape=tuple(map(self._another_axis, axes)))
+            case Tensor(shape=Partial(key=str(key)) as shape) if at and key not in self.state.shapes:
+                return member.with_(shape=replace(shape, key=f"{key}[{at}]"))
+            case Unknown(key=str(key)) if at and key not in self.state.shapes and key not in self.state.narrowed:
+                return replace(member, key=f"{key}[{at}]")
+            case Items(items=items):
+                return replace(member, items=tuple(self.another(i, at) for i in items))
+            case Many(item=item):
+                return replace(member, item=self.another(item, at))
+            case _:
+                return member
+
+    def _another_axis(self, axis: Axis) -> Axis:
+        return Axis(symbol(self.fresh())) if as_symbol(axis.size) in self.varying else axis
 
     def unknown(self, hint: str = "") -> Unknown:
         return Unknown(hint, self.fresh())

@@ -148,7 +148,7 @@ def _joined(r: Renaming, j: Joined) -> Joined:
 
 def _origin(r: Renaming, o: Origin) -> Origin:
     site = None if o.site is None else r.site(o.site)
-    return o if site is o.site else Origin(o.text, site)
+    return o if site is o.site else Origin(o.text, site, o.assumption)
 
 
 def _made(r: Renaming, m: Made) -> Made:

@@ -118,7 +118,8 @@ def why(value: Value, names: Names, path: str, row_of: Callable[[Node], int]) ->
             lines.append(f"axis {i} is {told}carried through unchanged or not known further")
             continue
         place = _place(axis.origin.site, path, row_of)
-        lines.append(f"axis {i} is {told}{axis.origin.text}{place}")
+        assumed = f", assuming {axis.origin.assumption.text}" if axis.origin.assumption is not None else ""
+        lines.append(f"axis {i} is {told}{axis.origin.text}{place}{assumed}")
     return tuple(lines)
 
 

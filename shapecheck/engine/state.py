@@ -38,6 +38,7 @@ from shapecheck.engine.values import (
 )
 
 Fresh = Callable[[str], str]
+VARIES = "~"  # the hint for a symbol that stands for one size or another
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def join_axis(a: Axis, b: Axis, fresh: Fresh) -> Axis:
     if a.size == b.size:
         layout = a.layout if a.layout == b.layout else None
         return replace(a, layout=layout, origin=a.origin or b.origin, role=a.role if a.role == b.role else "")
-    return Axis(symbol(fresh("")))
+    return Axis(symbol(fresh(VARIES)))
 
 
 def join_shape(a: Shape, b: Shape, fresh: Fresh) -> Shape:

@@ -67,7 +67,7 @@ def of_value(m: Machine, value: Value, items: list[Value], node: Expr, *, is_tup
         case Items():
             return _of_items(m, value, first)
         case Many():
-            return replace(value, length=None) if isinstance(first, SliceVal) else m.resolve(value.item)
+            return replace(value, length=None) if isinstance(first, SliceVal) else m.resolve(m.another(value.item))
         case ShapeOf():
             return _of_shape(m, value, first)
         case Mapping():
@@ -88,6 +88,8 @@ def of_value(m: Machine, value: Value, items: list[Value], node: Expr, *, is_tup
             if isinstance(method, Closure):
                 return m.call(method, items[:1] if not is_tuple else [Items("tuple", tuple(items))], {}, node)
             return m.unknown()
+        case Unknown(hint="array"):
+            return Unknown("array", m.fresh())
         case Unknown(hint="", key=key):
             sure = is_tuple or any(isinstance(i, (SliceVal, Tensor)) or i == NONE for i in items)
             if sure:
@@ -191,7 +193,7 @@ def _of_mapping(m: Machine, value: Mapping, first: Value) -> Value:
         if 0 <= first.size < len(value.items):  # a ModelOutput counts its members in order
             return m.resolve(value.items[first.size][1])
         return m.unknown()
-    members = [v for _, v in value.items] + ([value.rest] if value.rest is not None else [])
+    members = [v for _, v in value.items] + ([m.another(value.rest)] if value.rest is not None else [])
     return any_of(m, tuple(members)) if members and value.kind == "dict" else m.unknown()
 
 

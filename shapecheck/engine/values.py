@@ -28,11 +28,23 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Assumption:
+    """Something that nobody proved: `text` goes on after "assuming". `source` is the "comment" or "docstring" at `site`
+    that says it; "" of a custom, assumed there."""
+
+    text: str
+    site: Site
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """How a size was learned: a short phrase ("unpacked from x.shape", "nn.Linear out_features") and where."""
+    """How a size was learned: a short phrase ("unpacked from x.shape", "nn.Linear out_features"), where, and what has
+    to be assumed for it."""
 
     text: str
     site: Site | None
+    assumption: Assumption | None = None
 
 
 # --------------------------------------------------------------------- shapes

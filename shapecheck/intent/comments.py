@@ -90,7 +90,7 @@ def _parts(line: str) -> list[tuple[int, str]]:
             indent = len(piece) - len(piece.lstrip(" \t:"))
             parts.append((at + indent, piece.strip().lstrip(":").strip()))
         at += len(piece)
-    return parts if len(line) <= 400 else []
+    return [] if len(line) > 400 or any(_GOES_ON.search(part) for _, part in parts) else parts
 
 
 def _same(one: Written, other: Written) -> bool:
@@ -114,8 +114,12 @@ def _above(item: Written, part: str, targets: Sequence[str], alone: bool) -> Wri
     return replace(item, certain=item.certain and arrow, beside=beside)
 
 
+_UNPACKING = re.compile(r"=\s*[\w.\[\]]+\.(?:shape|size\(\))")  # code that was commented out
+_GOES_ON = re.compile(r"\bor\s*\Z")  # `(B, T, D) or # (N, B, T, D)`
+
+
 def _one(text: str, targets: Sequence[str]) -> list[Written]:
-    if "http" in text or "::" in text:
+    if "http" in text or "::" in text or _UNPACKING.search(text):
         return []
     arrows = list(_ARROW.finditer(text))
     if arrows:

@@ -19,6 +19,8 @@ def likely(piece: Piece, trusted: bool) -> bool | None:
     names = {name for item in piece.items for name in item.names}
     if WRONG in scores or names in _COLOURS or (not trusted and _ends(piece)):
         return None
+    if piece.trailing_comma and len(piece.items) > 1:  # `(bsz, tgt_len, )`: more was to come
+        return False
     if not scores:
         return _numbers(piece, trusted)
     if any(item.axis == "0" for item in piece.items):  # an interval

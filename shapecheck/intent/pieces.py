@@ -158,6 +158,9 @@ _CHAIN = re.compile(rf"{_FACTOR}(?:(?:{_BY}){_FACTOR})+(?![\w(])")
 _STOP = re.compile(r"\s*(?:$|[;|#]|\s\(|\s-\s|\s--|\s—|,\s*\w+\s*[:=]|,\s+(?:result|out|output)\b)")
 
 
+_HELD = re.compile(r"\s*\(([A-Z]\w?|\d+)\)\s*\Z")
+
+
 def chain_at(text: str, at: int) -> Piece | None:
     """`n1 x D`, `(2N)x(2N-1)`."""
     match = _CHAIN.match(text, at)
@@ -177,10 +180,15 @@ def bare_at(text: str, at: int) -> Piece | None:
         return Piece(at, word.end(), items, "x")
     stop = _STOP.search(text, at)
     end = stop.start() if stop else len(text)
+    if stop and text[stop.end() - 1] == "(" and text[at:end].endswith(",") and (last := _closing(text, stop.end() - 1)):
+        end = last + 1 if not text[last + 1 :].strip() else at  # `n,1, (m+2*pad)`
     clause = text[at:end]
     if "," in clause:
         items, form = _read_all(_split(re.sub(r"(?<![.\s])\.?[\s,]*\Z", "", clause), ",")), ","
     else:
+        held = _HELD.match(text, end)  # `BG 2 M (S)`: the last axis, in brackets of its own
+        if held and len(clause.split()) > 1 and (axis := read_axis(held[1])) and short(axis):
+            clause, end = f"{clause.rstrip()} {held[1]}", held.end()
         items, form = _read_spaced(clause), " "
     return Piece(at, end, items, form) if items else None
 

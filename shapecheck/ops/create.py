@@ -79,12 +79,13 @@ def _register() -> None:
 
 
 def _constructor(dtype: str) -> OpFunction:
-    """`torch.LongTensor(2, 3)` is empty, `torch.LongTensor([2, 3])` holds the numbers."""
+    """`torch.LongTensor(2, 3)` and `LongTensor(x.shape)` are empty, `torch.LongTensor([2, 3])` holds the numbers."""
 
     def create(kit: Kit, *size: Value, **more: Any) -> Value:
         if not size:
             return Tensor((Axis(0),), dtype)  # `torch.Tensor()` has nothing in it, and one axis
-        if len(size) == 1 and kit.size(size[0]) is None:
+        of_shape = isinstance(size[0], ShapeOf) or (isinstance(size[0], Items) and size[0].kind == "size")
+        if len(size) == 1 and kit.size(size[0]) is None and not of_shape:
             return tensor_of(kit, size[0]).with_(dtype=dtype)
         return _filled(kit, size, dtype, None, "constructor")
 

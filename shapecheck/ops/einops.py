@@ -47,7 +47,9 @@ def side(pattern: str) -> Side | None:
         elif word == ")":
             if inside is None:
                 return None
-            groups.append(tuple(inside))
+            groups.append(
+                tuple(inside) if inside != ["..."] else ("...", "1")
+            )  # `(...)` is one axis, bare dots several
             inside = None
         elif inside is not None:
             inside.append(word)

@@ -11,6 +11,7 @@ from typing import Any
 
 from shapecheck.dims import Size, symbol
 from shapecheck.engine.values import UNKNOWN, Axis, Layer, Many, Mapping, Num, Origin, Partial, Tensor, Unknown, Value
+from shapecheck.ops import customs
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, text
 from shapecheck.ops.kit import Kit, OpFunction, layer, op
 
@@ -257,10 +258,15 @@ def customary(kit: Kit, value: Unknown, name: str, told: Callable[[], str]) -> T
     axes = CUSTOMARY.get(name)
     if axes is None or value.hint or value.key is None or (name == "last_hidden_state" and _PICTURES.search(told())):
         return None
-    tensor = kit.rank(Tensor(Partial(key=f"{value.key}.{name}"), "float"), len(axes))
-    if tensor.axes is None or any(axis.origin is not None for axis in tensor.axes):
+    custom = kit.assume(customs.of_output(name, len(axes)))
+    if custom is None:
+        return None
+    tensor = kit.rank(Tensor(Partial(key=f"{value.key}.{name}"), "float"), len(axes), custom)
+    if tensor.axes is None or any(axis.origin is not None and axis.origin.text != "by custom" for axis in tensor.axes):
         return tensor
-    named = tuple(_named(axis.size, f"{role} of {name}") for axis, role in zip(tensor.axes, axes))
+    named = tuple(
+        Axis(axis.size, origin=Origin(f"{role} of {name}", None, custom)) for axis, role in zip(tensor.axes, axes)
+    )
     return tensor.with_(shape=named)
 
 

@@ -24,7 +24,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from shapecheck.dims import Size, Verdict
-from shapecheck.engine.values import Axis, Items, Layer, Lit, Num, Shape, Tensor, Value
+from shapecheck.engine.values import Assumption, Axis, Items, Layer, Lit, Num, Shape, Tensor, Value
 from shapecheck.engine.values import Mapping as MappingValue
 from shapecheck.ops.kinds import key_of_layer, kind_of
 from shapecheck.ops.roles import find
@@ -53,15 +53,15 @@ class Kit(Protocol):
     def is_free(self, size: Size) -> bool:
         """Is this a bare free symbol, of which nothing is known yet?"""
 
-    customs: bool
-    """May what models are customarily fed be assumed: a batch in front, though torch takes one example as well?"""
+    def assume(self, custom: str) -> Assumption | None:
+        """May this custom be assumed here? `custom` goes on after "assuming"; None: what follows needs proof."""
 
     def refine(self, tensor: Tensor, shape: Shape) -> Tensor:
         """torch needs this unknown-shaped tensor to have that shape (learned when it has a key)."""
 
-    def rank(self, tensor: Tensor, rank: int) -> Tensor:
-        """torch needs this rank: a tensor of unknown rank gets that many fresh axes (keeping its known head and
-        tail); others come back as they are."""
+    def rank(self, tensor: Tensor, rank: int, assumption: Assumption | None = None) -> Tensor:
+        """torch needs this rank, or, with an `assumption`, custom has it: a tensor of unknown rank gets that many fresh
+        axes (keeping its known head and tail); others come back as they are."""
 
     def size(self, value: Any) -> Size | None:
         """The size that a Num, an int, or an integer literal stands for; None for everything else."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from shapecheck.dims import NEVER
-from shapecheck.engine.values import Axis, Items, Many, Partial, Shape, Tensor, Value
+from shapecheck.engine.values import Assumption, Axis, Items, Many, Origin, Partial, Shape, Tensor, Value
+from shapecheck.ops import customs
 from shapecheck.ops.axes import (
     as_tensor,
     integers,
@@ -147,8 +149,17 @@ def project(kit: Kit, name: str, x: Tensor, inside: Axis, outside: Axis, kind: s
     if take(x.shape, -1) is None:
         # who asks for the size of axis 0 counts rows with it: it is not the axis of the features
         head = x.shape.head if isinstance(x.shape, Partial) else ()
-        return Partial(head[:-1] or (head if kit.customs else ()), (outside,))
+        if len(head) == 1:
+            custom = kit.assume(customs.HEADED)
+            head = () if custom is None else (_assumed(kit, head[0], custom),)
+        else:
+            head = head[:-1]
+        return Partial(head, (outside,))
     return put(x.shape, -1, outside)
+
+
+def _assumed(kit: Kit, axis: Axis, custom: Assumption) -> Axis:
+    return axis if axis.origin is not None else replace(axis, origin=Origin("by custom", custom.site, custom))
 
 
 @op("torch.nn.functional.bilinear")

@@ -8,7 +8,7 @@ from typing import Any
 
 from shapecheck.dims import NEVER, Size, exact_div
 from shapecheck.engine.values import Axis, Extern, Items, Partial, Tensor, Value
-from shapecheck.ops import layout
+from shapecheck.ops import customs, layout
 from shapecheck.ops.axes import (
     as_tensor,
     insert,
@@ -259,8 +259,9 @@ def t(kit: Kit, input: Value) -> Value:
 def reversed_axes(kit: Kit, input: Value) -> Value:
     """All axes in reverse. An unknown tensor is taken to be a matrix: torch deprecates the rest."""
     tensor = as_tensor(input)
-    if isinstance(tensor.shape, Partial) and tensor.shape.min_rank <= 2:
-        tensor = kit.rank(tensor, 2)
+    matrix = isinstance(tensor.shape, Partial) and tensor.shape.min_rank <= 2
+    if matrix and (custom := kit.assume(customs.MATRIX)):
+        tensor = kit.rank(tensor, 2, custom)
     if isinstance(tensor.shape, Partial):
         shape = Partial(tuple(reversed(tensor.shape.tail)), tuple(reversed(tensor.shape.head)))
         return Tensor(shape, tensor.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.engine.values import NONE, Items, Layer, Partial, Tensor, Value
+from shapecheck.ops import customs
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, rank_crash, require, take
 from shapecheck.ops.kit import Kit, layer
 from shapecheck.ops.layers import setting
@@ -33,8 +34,8 @@ def _recurrent(kit: Kit, layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
     """Output `[B, S, D*H]` (or `[S, B, D*H]`), state `[D*L, B, H]`; without a batch `[S, D*H]` and `[D*L, H]`."""
     unknown = Tensor(Partial(), x.dtype)
     both, first = flag(layer.arg("bidirectional")), flag(layer.arg("batch_first"))
-    if kit.customs and isinstance(x.shape, Partial) and x.shape.min_rank <= 3:
-        x = kit.rank(x, 3)  # torch takes one sequence too, but models are not fed so
+    if isinstance(x.shape, Partial) and x.shape.min_rank <= 3 and (custom := kit.assume(customs.batched(3))):
+        x = kit.rank(x, 3, custom)  # torch takes one sequence too, but models are not fed so
     if x.axes is None or both is None or first is None:
         return unknown, unknown
     if len(x.axes) not in (2, 3):

@@ -6,6 +6,7 @@ from typing import Any
 
 from shapecheck.dims import NEVER, Size
 from shapecheck.engine.values import Axis, Items, Layer, Partial, Shape, Tensor, Value
+from shapecheck.ops import customs
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, rank_crash, require, text
 from shapecheck.ops.kit import REGISTRY, Kit, OpFunction, layer
 from shapecheck.ops.layers import setting
@@ -41,9 +42,10 @@ def per_axis(kit: Kit, value: Any, rank: int) -> list[Size | None]:
 def batched(kit: Kit, x: Tensor, rank: int) -> Tensor:
     """A tensor of which nothing is known has a batch and channels in front of the axes that a window slides over:
     torch takes one image too, but models are not fed so."""
-    if not kit.customs or not isinstance(x.shape, Partial) or x.shape.min_rank > rank + 2:
+    if not isinstance(x.shape, Partial) or x.shape.min_rank > rank + 2:
         return x
-    return kit.rank(x, rank + 2)
+    custom = kit.assume(customs.batched(rank + 2))
+    return x if custom is None else kit.rank(x, rank + 2, custom)
 
 
 def _convolution(rank: int, transposed: bool) -> OpFunction:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from shapecheck.service.project import Patterns
 from shapecheck.source.text import Location, decode
 
 if TYPE_CHECKING:
-    from shapecheck.engine.facts import Facts
+    from shapecheck.engine.facts import Fact, Facts
     from shapecheck.engine.faults import Fault
     from shapecheck.source.imports import Project
     from shapecheck.source.program import Program
@@ -45,6 +45,7 @@ class Options:
     unused_ignores: bool = False
     limit: float = 30.0
     source: Path | None = None
+    strict: bool = False  # nothing that rests on an assumption
 
     def off(self, path: str) -> tuple[str, ...]:
         """What per-file-ignores switches off in this file."""
@@ -125,7 +126,7 @@ class Check:
         facts = self._engine.analyze(program, self._project)
         problems = [_of_fault(program, fault) for fault in facts.faults.values()]
         broken: set[str] = set()
-        findings = list(_findings(facts, self._rules, problems, broken))
+        findings = self._settled(facts, list(_findings(facts, self._rules, problems, broken)))
         places = Places(program, source, self._project)
 
         def refuse(finding: Finding, error: Exception) -> None:
@@ -142,6 +143,17 @@ class Check:
         rests_on = (*self._project.read, *self._project.sought)
         return Result(path, tuple(kept), tuple(dict.fromkeys(problems)), rests_on, places.used_elsewhere)
 
+    def _settled(self, facts: Facts, found: list[tuple[Finding, Fact]]) -> list[Finding]:
+        """What was found, with what has to be assumed for it: whatever a second run that supposes nothing lacks."""
+        from shapecheck.analysis.resting import settled
+
+        if not found or not facts.assumed:
+            return [finding for finding, _ in found]
+        assert facts.program is not None
+        bare = self._engine.analyze(facts.program, self._project, supposing=False)
+        proven = (finding for finding, _ in _findings(bare, self._rules, [], set()))
+        return list(settled(found, proven, facts, strict=self._options.strict))
+
     def _ignored(self, d: Diagnostic) -> bool:
         return matches(d.code, d.name, self._options.off(d.path))
 
@@ -156,8 +168,11 @@ def _asks_to_be_skipped(source: bytes) -> bool:
     return any(isinstance(mark, SkipFile) for mark in read_marks(text))
 
 
-def _findings(facts: Facts, rules: Sequence[Rule], problems: list[Problem], broken: set[str]) -> Iterator[Finding]:
-    """Every rule's findings. A rule that fails at a fact has nothing to say of it; each failure is told once."""
+def _findings(
+    facts: Facts, rules: Sequence[Rule], problems: list[Problem], broken: set[str]
+) -> Iterator[tuple[Finding, Fact]]:
+    """Every rule's findings, each with its fact. A rule that fails at a fact has nothing to say of it; each failure is
+    told once."""
     from shapecheck.findings.wellformed import checked
 
     by_kind: dict[type, list[tuple[Rule, Checker]]] = {}
@@ -168,7 +183,8 @@ def _findings(facts: Facts, rules: Sequence[Rule], problems: list[Problem], brok
         for kind in type(fact).__mro__:
             for rule, check in by_kind.get(kind, ()):
                 try:
-                    yield from map(partial(checked, rule), check(fact, facts))
+                    for finding in check(fact, facts):
+                        yield checked(rule, finding), fact
                 except Exception as error:
                     broken.add(rule.code)
                     problem = internal_error(facts.path, error, f"rule {rule.code}")

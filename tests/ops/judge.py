@@ -29,6 +29,7 @@ from shapecheck.dims import (
     symbols,
 )
 from shapecheck.engine.values import (
+    Assumption,
     Axis,
     Extern,
     Items,
@@ -187,8 +188,6 @@ def run_torch(call: Call) -> tuple[bool, Any]:
 class JudgeKit:
     """A small interpreter: it learns free sizes (those with "?" in their names) and writes down crashes."""
 
-    customs = False
-
     def __init__(self) -> None:
         self.learned: dict[str, Size] = {}
         self.crashes: list[tuple[str, Size | None, Size | None, Verdict, str]] = []
@@ -233,7 +232,10 @@ class JudgeKit:
             return tensor
         return tensor.with_(shape=shape)
 
-    def rank(self, tensor: Tensor, rank: int) -> Tensor:
+    def assume(self, custom: str) -> Assumption | None:
+        return None  # torch's word is wanted, not custom
+
+    def rank(self, tensor: Tensor, rank: int, assumption: Assumption | None = None) -> Tensor:
         shape = tensor.shape
         if isinstance(shape, tuple):
             return tensor

@@ -1,0 +1,82 @@
+"""Findings that rest on assumptions: what they say of it, and that they are no errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
+
+from shapecheck.analysis.enclosing import function_of
+from shapecheck.engine.assumptions import behind
+from shapecheck.engine.facts import Beside, Fact, Facts
+from shapecheck.engine.history import tensors_in
+from shapecheck.engine.values import Assumption, Site, Tensor
+from shapecheck.findings.rule import LEVELS, Finding, Note, Severity
+from shapecheck.source.program import Function
+
+Found = tuple[Finding, Fact]
+_MOST_NAMED = 3
+
+
+def settled(found: Iterable[Found], proven: Iterable[Finding], facts: Facts, *, strict: bool) -> Iterator[Finding]:
+    """The findings, those that are not among the `proven` ones as what they are: said of an assumption, at most
+    warnings, without a safe fix. `strict` leaves them out. One of which nobody can say what it assumes is not said."""
+    sure = {(f.code, id(f.site.node)): f for f in proven}
+    for finding, fact in found:
+        same = sure.get((finding.code, id(finding.site.node)))
+        if same is not None and LEVELS[same.severity] >= LEVELS[finding.severity]:
+            yield finding
+        elif not strict and (assumptions := tuple(rests_on(fact, facts))[:_MOST_NAMED] or _around(fact, facts)):
+            yield _assuming(finding, assumptions)
+
+
+def rests_on(fact: Fact, facts: Facts) -> Iterator[Assumption]:
+    """What the values that a fact speaks of rest on."""
+    fact = fact.contract if isinstance(fact, Beside) else fact
+    return behind(_tensors_of(fact), facts)
+
+
+def _around(fact: Fact, facts: Facts) -> tuple[Assumption, ...]:
+    """All that was assumed in the functions that led to the fact, where its own values tell of nothing."""
+    ways = {id(function_of(facts.program, site.node)) for site in (fact.site, *(frame.site for frame in fact.stack))}
+    found = tuple(a for a in facts.assumed if id(_function_at(a, facts)) in ways)
+    return found if len(found) <= _MOST_NAMED else ()
+
+
+def _function_at(assumption: Assumption, facts: Facts) -> Function | None:
+    node = assumption.site.node
+    return node if isinstance(node, Function) else function_of(facts.program, node)
+
+
+def _tensors_of(fact: Fact) -> Iterator[Tensor]:
+    for field in fields(fact):
+        value = getattr(fact, field.name)
+        if isinstance(value, dict):
+            value = tuple(value.values())
+        yield from tensors_in(value)
+
+
+def _assuming(finding: Finding, assumptions: tuple[Assumption, ...]) -> Finding:
+    severity = Severity.WARNING if finding.severity is Severity.ERROR else finding.severity
+    notes = tuple(Note(f"the {source} that this believes", site) for source, site in _places(assumptions))
+    fix = None if finding.fix is None else replace(finding.fix, safe=False)
+    message = f"assuming {_told(assumptions)}: {finding.message}"
+    return replace(finding, severity=severity, message=message, notes=(*finding.notes, *notes), fix=fix)
+
+
+def _places(assumptions: Iterable[Assumption]) -> dict[tuple[str, Site], None]:
+    return dict.fromkeys((a.source, a.site) for a in assumptions if a.source)
+
+
+def _told(assumptions: Iterable[Assumption]) -> str:
+    """`q is "B D" and p is "B G D", as the docstring says`; a custom as it is worded."""
+    by_place: dict[tuple[str, Site | None], list[str]] = {}
+    for a in assumptions:
+        by_place.setdefault((a.source, a.site if a.source else None), []).append(a.text)
+    parts = [
+        " and ".join(dict.fromkeys(texts)) + (f", as the {source} says" if source else "")
+        for (source, _), texts in by_place.items()
+    ]
+    return ", and ".join(parts)
+
+
+__all__ = ["rests_on", "settled"]
