@@ -6,9 +6,7 @@ The linter is the command `shapecheck lint`; the names here are the runtime laye
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from shapecheck.runtime.errors import ContractError as ContractError
     from shapecheck.runtime.errors import ShapeError as ShapeError
     from shapecheck.runtime.hook import install as install_import_hook
+    from shapecheck.runtime.report import report as report
 
 _HOMES = {
     "ContractError": ("errors", "ContractError"),
@@ -25,6 +24,7 @@ _HOMES = {
     "check": ("checking", "check"),
     "install_import_hook": ("hook", "install"),
     "no_broadcast": ("broadcasts", "no_broadcast"),
+    "report": ("report", "report"),
     "shaped": ("decorate", "shaped"),
 }
 
@@ -38,18 +38,3 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"shapecheck.runtime.{home}"), attribute)
     globals()[name] = value
     return value
-
-
-class _Package(ModuleType):
-    """`shapecheck.report()` is the runtime layer's, also when the linter's subpackage `report` has been imported."""
-
-    @property
-    def report(self) -> Any:
-        return import_module("shapecheck.runtime.report").report
-
-    @report.setter
-    def report(self, module: ModuleType) -> None:
-        """The import system puts subpackages here; `sys.modules` keeps this one as well."""
-
-
-sys.modules[__name__].__class__ = _Package

@@ -156,6 +156,7 @@ def sentence(mismatch: Mismatch) -> str:
 
 def _clause(mismatch: Mismatch) -> str:
     spec = f' of "{mismatch.spec}"' if mismatch.spec else ""
+    asked = f' "{mismatch.spec}"' if mismatch.spec else ""
     match mismatch.problem:
         case WrongRank(expected, got, at_least):
             wanted = f"{'at least ' * at_least}{_axes(expected)}"
@@ -177,7 +178,7 @@ def _clause(mismatch: Mismatch) -> str:
         case Unbound(axis, declared, missing):
             return f"axis {axis}{spec} needs {' and '.join(missing)}, which nothing in the call has bound"
         case WrongDtype(expected, got):
-            return f"dtype is {got}, {expected} was declared"
+            return f"dtype is {got}, {expected}{asked} was declared"
         case WrongDevice(expected, got, by):
             return f"device is {got}, not {expected}" + (f" like {by}" if by else "")
         case RowsLeak(axis, row, source, other, how):
@@ -186,7 +187,7 @@ def _clause(mismatch: Mismatch) -> str:
                 f"row {row} along {axis} depends on row {other} of {source}, and rows were declared independent{shown}"
             )
         case NotATensor(expected, got):
-            return f"{got} where {expected} was declared"
+            return f"{got} where {expected}{asked} was declared"
 
 
 def _axes(count: int) -> str:

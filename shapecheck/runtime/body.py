@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import ast
-import dis
+import copy
 import inspect
-import linecache
 import sys
-import textwrap
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from shapecheck.runtime.contract import Contract, Free
+from shapecheck.runtime.source import COMPILER_FLAGS, FunctionNode, NoSource, source_of
 
-__all__ = ["Body", "NoSource", "Writer", "compile_body", "read_body", "register_source", "stored_names"]
+N = TypeVar("N", bound=ast.AST)
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-_COMPILER_FLAGS = 0x1FF0000  # the `from __future__` bits of co_flags
-
-
-class NoSource(Exception):
-    """The source is not at hand, or is not what runs."""
+__all__ = ["Body", "Writer", "compile_body", "read_body", "stored_names"]
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A function's own syntax tree, with the line numbers of its file."""
+    """A function's own syntax tree, with the line numbers of its file. It is shared: never written to."""
 
     node: FunctionNode
     fn: types.FunctionType
@@ -35,79 +29,79 @@ class Body:
 
 
 def read_body(fn: types.FunctionType) -> Body:
-    """Find the syntax tree of a function. Raises NoSource."""
+    """Find the syntax tree that a function was compiled from. Raises NoSource."""
     code = fn.__code__
     if hasattr(fn, "__wrapped__") or code.co_name == "<lambda>":
         raise NoSource("it is a lambda, or wrapped by another decorator")
-    try:
-        lines, first = inspect.getsourcelines(code)
-    except (OSError, TypeError) as error:
-        raise NoSource("its source is not at hand") from error
-    source = "".join(lines)
-    indented = source[:1].isspace()
-    try:
-        tree = ast.parse(f"if 1:\n{source}" if indented else source)
-    except SyntaxError as error:
-        raise NoSource("its source does not parse alone") from error
-    ast.increment_lineno(tree, first - 1 - indented)
-    statements = tree.body[0].body if indented and isinstance(tree.body[0], ast.If) else tree.body
-    node = statements[0] if statements else None
-    if not isinstance(node, FunctionNode) or node.name != code.co_name:
-        raise NoSource("its source is not a function definition")
-    node.decorator_list = []
-    body = Body(node, fn, _class_name(fn))
-    _is_what_runs(body)
-    return body
+    if not code.co_filename or code.co_filename == "<string>":
+        raise NoSource("its source is not at hand")
+    source = source_of(code.co_filename, fn.__globals__, code.co_flags)
+    key = (code.co_name, code.co_firstlineno)
+    nodes = source.functions.get(key, [])
+    if len(nodes) != 1:
+        raise NoSource("its source is not a function definition of its own line")
+    if code not in source.codes.get(key, []):
+        rewritten = any(name.startswith("@py") for name in _names_in(code))  # pytest's assertions
+        if not (rewritten and _but_for_assertions(nodes[0], code)):
+            raise NoSource("its source is not what runs: the file changed, or the code was rewritten")
+    return Body(nodes[0], fn, _class_name(fn))
+
+
+def _but_for_assertions(node: FunctionNode, code: types.CodeType) -> bool:
+    """Whether code that pytest rewrote is the node's: all that the statements other than `assert` name is in it."""
+    plain = copy.deepcopy(node)
+    for parent in ast.walk(plain):
+        for part in ("body", "orelse", "finalbody"):
+            block = getattr(parent, part, None)
+            if isinstance(block, list):
+                kept = [s for s in block if not isinstance(s, ast.Assert)]
+                setattr(parent, part, kept or [ast.Pass()])
+    for argument in ast.walk(plain):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    plain.decorator_list, plain.returns, plain.args.defaults = [], None, [ast.Constant(None)] * len(plain.args.defaults)
+    module = ast.fix_missing_locations(ast.Module([plain], []))
+    again = _find(compile(module, "<again>", "exec", code.co_flags & COMPILER_FLAGS, dont_inherit=True), node.name)
+    consts = {repr(c) for c in code.co_consts}
+    return _names_in(again) <= _names_in(code) | {"__class__"} and all(
+        isinstance(c, types.CodeType) or c is None or repr(c) in consts for c in again.co_consts
+    )
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    names = {*code.co_varnames, *code.co_names, *code.co_freevars, *code.co_cellvars}
+    return names.union(*(_names_in(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
 def _class_name(fn: types.FunctionType) -> str | None:
+    """The class whose `__private` names the body means: that of the outermost function around it."""
     parts = fn.__qualname__.split(".")
+    while len(parts) > 2 and parts[-2] == "<locals>":
+        parts = parts[:-2]
     return parts[-2] if len(parts) > 1 and parts[-2] != "<locals>" else None
-
-
-def _is_what_runs(body: Body) -> None:
-    """The file may have changed since it was imported, or something rewrote the code: then leave the body alone."""
-    code, again = body.fn.__code__, compile_body(body.node, body, {}).__code__
-    same = code.co_varnames == again.co_varnames and code.co_freevars == again.co_freevars
-    rewritten = any(name.startswith("@py") for name in code.co_names + code.co_varnames)  # pytest's assertions
-    if rewritten:
-        names = {n for n in code.co_varnames if not n.startswith("@py")}
-        same = names <= set(again.co_varnames) and set(again.co_freevars) <= set(code.co_freevars)
-    elif same:
-        same = code.co_names == again.co_names and _steps(code) == _steps(again)
-    if not same:
-        raise NoSource("its source is not what runs: the file changed, or the code was rewritten")
-
-
-_CALLING = {"LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "PUSH_NULL", "PRECALL", "CALL", "CALL_METHOD", "CALL_FUNCTION",
-            "EXTENDED_ARG", "NOP"}  # fmt: skip
-
-
-def _steps(code: types.CodeType) -> list[tuple[str, str]]:
-    """The operations of a code object, but for calls: what is called on a module compiles by where it was imported."""
-    said = ("BINARY_OP", "COMPARE_OP")
-    found = ((i.opname, i.argrepr if i.opname in said else "") for i in dis.get_instructions(code))
-    return [step for step in found if step[0] not in _CALLING]
 
 
 def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -> types.FunctionType:
     """A function like `body.fn` with the code of `node`, whose extra free variables are `constants`."""
     fn = body.fn
     cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or ()))
+    node = _bare(node)
     outer: ast.stmt = node
     if body.class_name is not None:
-        outer = ast.ClassDef(name=body.class_name, bases=[], keywords=[], body=[node], decorator_list=[])
+        # `__x` is `_Net__x` in a class `_Net` too, and `Net` in the body still means what it meant
+        name, taken = f"_{body.class_name}", _names_in(fn.__code__)
+        while name in taken:
+            name = f"_{name}"
+        outer = ast.ClassDef(name=name, bases=[], keywords=[], body=[node], decorator_list=[])
         if sys.version_info >= (3, 12):
             outer.type_params = []
     free = [name for name in (*cells, *constants) if name != "__class__"]
     factory = ast.parse(f"def _factory({', '.join(free)}): pass").body[0]
     assert isinstance(factory, ast.FunctionDef)
     factory.body = [outer]
-    module = ast.Module([factory], [])
-    ast.fix_missing_locations(module)
-    flags = fn.__code__.co_flags & _COMPILER_FLAGS
-    code = compile(module, fn.__code__.co_filename, "exec", flags, dont_inherit=True)
-    inner = _find(code, node.name)
+    module = ast.fix_missing_locations(ast.Module([factory], []))
+    flags = fn.__code__.co_flags & COMPILER_FLAGS
+    inner = _find(compile(module, fn.__code__.co_filename, "exec", flags, dont_inherit=True), node.name)
     if sys.version_info >= (3, 11):
         inner = inner.replace(co_qualname=fn.__code__.co_qualname)
     cells.update({name: types.CellType(value) for name, value in constants.items()})
@@ -120,73 +114,122 @@ def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -
     return new
 
 
+def _bare(node: FunctionNode) -> FunctionNode:
+    """The definition without what is evaluated around it: decorators, annotations, defaults."""
+
+    def plain(one: ast.arg) -> ast.arg:
+        return ast.copy_location(ast.arg(one.arg), one)
+
+    old = node.args
+    arguments = ast.arguments(
+        posonlyargs=[plain(a) for a in old.posonlyargs],
+        args=[plain(a) for a in old.args],
+        vararg=plain(old.vararg) if old.vararg else None,
+        kwonlyargs=[plain(a) for a in old.kwonlyargs],
+        kw_defaults=[None if d is None else ast.Constant(None) for d in old.kw_defaults],
+        kwarg=plain(old.kwarg) if old.kwarg else None,
+        defaults=[ast.Constant(None) for _ in old.defaults],
+    )
+    new = type(node)(name=node.name, args=arguments, body=node.body, decorator_list=[], returns=None)
+    if sys.version_info >= (3, 12):
+        new.type_params = []
+    return ast.copy_location(new, node)
+
+
 def _find(code: types.CodeType, name: str) -> types.CodeType:
+    """The code of the function in its factory, perhaps within a class."""
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            if constant.co_name == name and constant.co_name != "_factory":
-                found = constant
-                if not _is_class_body(constant):
-                    return found
-            found_inside = _search(constant, name)
-            if found_inside is not None:
-                return found_inside
+            if constant.co_name == name and constant.co_flags & inspect.CO_OPTIMIZED:
+                return constant
+            if constant.co_name != name or not constant.co_flags & inspect.CO_OPTIMIZED:
+                try:
+                    return _find(constant, name)
+                except NoSource:
+                    continue
     raise NoSource("the compiled body was not found")
 
 
-def _search(code: types.CodeType, name: str) -> types.CodeType | None:
-    try:
-        return _find(code, name)
-    except NoSource:
-        return None
-
-
-def _is_class_body(code: types.CodeType) -> bool:
-    return not code.co_flags & inspect.CO_OPTIMIZED
+FRAME_READERS = {"eval", "exec", "_getframe", "currentframe", "stack"}
+_LISTERS = {"locals", "vars", "dir"}
 
 
 @dataclass(slots=True)
 class Writer:
-    """Writes guards into a body. The three callables give guard lines for a value in a variable.
+    """Writes guards into a body. The callables give guard lines for a value in a variable.
 
-    `local(annotation, target, line)` is asked for each annotated local, `called(call)` for `check(x, "B G")`.
+    `local(contract, target, subject, line)` is asked for each annotated local and for `check(x, "B G")`.
+    Nothing of the tree that it reads is changed.
     """
 
     mark: str
-    returned: Callable[[str, int], list[str]] | None
-    yielded: Callable[[str, int], list[str]] | None
-    local: Callable[[Contract, str, str, int], list[str]]
     contract_of: Callable[[ast.expr], Contract]
     checked: Callable[[ast.Call], tuple[Contract, ast.expr] | None]
-    declared: dict[str, tuple[Contract, str]] = field(default_factory=dict)
+    returned: Callable[[str, int], list[str]] | None = None
+    yielded: Callable[[str, int], list[str]] | None = None
+    local: Callable[[Contract, str, str, int], list[str]] = lambda *_: []
+    contracts: dict[Any, Contract] = field(default_factory=dict)  # of annotations, by place
+    checks: dict[Any, Contract] = field(default_factory=dict)  # of calls, by place
+    declared: dict[str, Contract] = field(default_factory=dict)
     locals: list[tuple[int, str, Contract]] = field(default_factory=list)
-    awkward: bool = False  # a yield or return stands where no guard can be written
+    notes: list[str] = field(default_factory=list)
+    sheltered: bool = False  # a return or yield within `try` or `with`, which might swallow a guard's error
+    hidden_yield: bool = False  # a yield within an expression, where no guard can be written
+    lists_names: bool = False  # `locals()` and the like
 
     def survey(self, node: FunctionNode) -> None:
         """Collect what the body declares, before anything is written."""
-        for statement, guarded in _statements(node.body, False):
+        statements = list(_statements(node.body, False))
+        for statement, _ in statements:
+            if isinstance(statement, ast.AnnAssign):
+                contract = self.contract_of(statement.annotation)
+                if isinstance(contract, Free):
+                    continue
+                self.contracts[_place(statement.annotation)] = contract
+                self.locals.append((statement.lineno, ast.unparse(statement.target), contract))
+                if statement.value is None and isinstance(statement.target, ast.Name):
+                    self.declared[statement.target.id] = contract
+        for statement, guarded in statements:
             match statement:
-                case ast.AnnAssign(target=target, annotation=annotation):
-                    contract = self.contract_of(annotation)
-                    if not isinstance(contract, Free):
-                        self.locals.append((statement.lineno, ast.unparse(target), contract))
-                        if statement.value is None and isinstance(target, ast.Name):
-                            self.declared[target.id] = (contract, target.id)
                 case ast.Expr(value=ast.Call() as call) | ast.Assign(value=ast.Call() as call):
                     if (found := self.checked(call)) is not None:
+                        self.checks[_place(call)] = found[0]
                         self.locals.append((statement.lineno, ast.unparse(found[1]), found[0]))
                 case ast.Return() if guarded:
-                    self.awkward = True
-            if self.yielded is not None and _hidden_yield(statement):
-                self.awkward = True
+                    self.sheltered = True
+            if _yields(statement):
+                self.hidden_yield = self.hidden_yield or _hidden_yield(statement)
+                self.sheltered = self.sheltered or guarded
+            self._look(statement)
 
-    def write(self, node: FunctionNode, head: list[str]) -> None:
+    def _look(self, statement: ast.stmt) -> None:
+        """Names that the statement's own expressions list or bind."""
+        for part in _expressions(statement):
+            for node in _own(part):
+                match node:
+                    case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in _LISTERS:
+                        self.lists_names = True
+                    case ast.NamedExpr(target=ast.Name(id=name)) if name in self.declared and node not in list(
+                        _certain(part)
+                    ):
+                        where = "within an expression that may not run"
+                        self.notes.append(f"line {node.lineno}: {name} is assigned {where}: not checked there")
+
+    def write(self, node: FunctionNode, head: list[str]) -> FunctionNode:
+        """The definition with its guards, as a new node."""
         body = node.body
+        if self.lists_names:
+            body = [_Visible(self.mark).visit(copy.deepcopy(s)) for s in body]
         doc = 1 if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) else 0
         start = body[doc].lineno if len(body) > doc else node.lineno
         new = self._block(body[doc:])
         if self.returned is not None and not isinstance(body[-1], ast.Return | ast.Raise):
             new += self._return(None, body[-1].end_lineno or start)
-        node.body = [*body[:doc], *_parsed(head, node.lineno), *new]
+        return _with(node, body=[*body[:doc], *_parsed(head, node.lineno), *new])
+
+    def _check_of(self, call: ast.Call) -> tuple[Contract, ast.expr] | None:
+        contract = self.checks.get(_place(call))
+        return None if contract is None else (contract, call.args[0])
 
     def _block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         return [new for statement in statements for new in self._statement(statement)]
@@ -196,76 +239,157 @@ class Writer:
         match statement:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 return [statement]
-            case ast.Return(value=value) if self.returned is not None:
-                return self._return(value, line)
+            case ast.Return(value=value) if self.returned is not None or self._bound(statement):
+                return self._return(value, line, self._bound(statement))
             case ast.Expr(value=ast.Yield(value=value)) if self.yielded is not None:
-                return [*self._yield(value, line), ast.copy_location(ast.Expr(self._again(line)), statement)]
+                return [*self._yield(value, line), _with(statement, value=self._again(line))]
             case ast.Assign(value=ast.Yield(value=value)) if self.yielded is not None:
-                before = self._yield(value, line)
-                statement.value = self._again(line)
-                return [*before, statement]
+                after = self._guards(self._bound(statement), line)
+                return [*self._yield(value, line), _with(statement, value=self._again(line)), *after]
             case ast.AnnAssign(target=target, annotation=annotation, value=value) if value is not None:
-                contract = self.contract_of(annotation)
-                return [statement, *self._local(contract, target, line)]
-            case ast.Expr(value=ast.Call() as call) if (found := self.checked(call)) is not None:
+                return self._annotated(statement, self.contracts.get(_place(annotation), Free()), target, value)
+            case ast.Expr(value=ast.Call() as call) if (found := self._check_of(call)) is not None:
                 return self._check(found, line, None)
-            case ast.Assign(value=ast.Call() as call) if (found := self.checked(call)) is not None:
-                return [*self._check(found, line, statement)]
-            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AugAssign(target=ast.Name(id=name)) if (
-                name in self.declared
-            ):
-                return [statement, *self._local(self.declared[name][0], ast.Name(name, ast.Load()), line)]
+            case ast.Assign(value=ast.Call() as call) if (found := self._check_of(call)) is not None:
+                return [*self._check(found, line, statement), *self._guards(self._bound(statement), line)]
+        bound = self._bound(statement)
+        inside = self._guards(bound, line) if bound else []
+        changes: dict[str, Any] = {}
         for part in ("body", "orelse", "finalbody"):
             if block := getattr(statement, part, None):
-                setattr(statement, part, self._block(block))
-        for handler in getattr(statement, "handlers", []):
-            handler.body = self._block(handler.body)
-        for case in getattr(statement, "cases", []):
-            case.body = self._block(case.body)
-        return [statement]
+                changes[part] = self._block(block)
+        if isinstance(statement, ast.If | ast.While) and inside:
+            changes["body"] = [*inside, *changes["body"]]
+            changes["orelse"] = [*self._guards(bound, line), *changes.get("orelse", [])]
+            inside = []
+        elif isinstance(statement, ast.For | ast.AsyncFor | ast.With | ast.AsyncWith) and inside:
+            changes["body"] = [*inside, *changes["body"]]
+            inside = []
+        if handlers := getattr(statement, "handlers", None):
+            changes["handlers"] = [_with(h, body=self._block(h.body)) for h in handlers]
+        if cases := getattr(statement, "cases", None):
+            changes["cases"] = [
+                _with(c, body=[*self._guards(self._captured(c.pattern), line), *self._block(c.body)]) for c in cases
+            ]
+        return [_with(statement, **changes) if changes else statement, *inside]
 
-    def _local(self, contract: Contract, target: ast.expr, line: int) -> list[ast.stmt]:
-        if isinstance(contract, Free):
+    def _bound(self, statement: ast.stmt) -> list[str]:
+        """The declared names that a statement is certain to bind, in its own targets and expressions."""
+        if not self.declared:
             return []
+        names: list[str] = []
+        for part in _expressions(statement):
+            for node in _certain(part):
+                match node:
+                    case ast.Name(id=name, ctx=ast.Store()) if name in self.declared and name not in names:
+                        names.append(name)
+        return names
+
+    def _captured(self, pattern: ast.pattern) -> list[str]:
+        names = [getattr(n, "name", None) for n in ast.walk(pattern) if isinstance(n, ast.MatchAs | ast.MatchStar)]
+        return [name for name in names if name in self.declared and not isinstance(pattern, ast.MatchOr)]
+
+    def _guards(self, names: list[str], line: int) -> list[ast.stmt]:
+        return [s for name in names for s in self._local(self.declared[name], name, name, line)]
+
+    def _local(self, contract: Contract, value: str, text: str, line: int) -> list[ast.stmt]:
+        return _parsed(self.local(contract, value, f"line {line}: {text}", line), line)
+
+    def _annotated(
+        self, statement: ast.AnnAssign, contract: Contract, target: ast.expr, value: ast.expr
+    ) -> list[ast.stmt]:
+        line, after = statement.lineno, self._guards(self._bound(statement), statement.lineno)
+        if isinstance(contract, Free):
+            return [statement, *after]
         text = ast.unparse(target)
-        return _parsed(self.local(contract, text, f"line {line}: {text}", line), line)
+        if isinstance(target, ast.Name):
+            return [statement, *self._local(contract, text, text, line)]
+        # the target is evaluated once, by the assignment itself
+        variable = f"{self.mark}v"
+        guards = self._local(contract, variable, text, line)
+        stored = _with(statement, value=ast.copy_location(ast.Name(variable, ast.Load()), value))
+        return [self._bind(variable, value, line), *guards, stored, *_parsed([f"{variable} = None"], line), *after]
 
     def _check(self, found: tuple[Contract, ast.expr], line: int, assign: ast.Assign | None) -> list[ast.stmt]:
         contract, value = found
         variable = f"{self.mark}c"
-        bind = ast.Assign([ast.Name(variable, ast.Store())], value)
-        subject = f"line {line}: {ast.unparse(value)}"
-        guards = _parsed(self.local(contract, variable, subject, line), line)
-        ast.increment_lineno(bind, 0)
-        ast.copy_location(bind, value)
-        ast.fix_missing_locations(bind)
+        guards = self._local(contract, variable, ast.unparse(value), line)
+        done = _parsed([f"{variable} = None"], line)
         if assign is None:
-            return [bind, *guards]
-        assign.value = ast.copy_location(ast.Name(variable, ast.Load()), value)
-        return [bind, *guards, assign]
+            return [self._bind(variable, value, line), *guards, *done]
+        stored = _with(assign, value=ast.copy_location(ast.Name(variable, ast.Load()), value))
+        return [self._bind(variable, value, line), *guards, stored, *done]
 
-    def _return(self, value: ast.expr | None, line: int) -> list[ast.stmt]:
-        assert self.returned is not None
+    def _return(self, value: ast.expr | None, line: int, bound: list[str] | None = None) -> list[ast.stmt]:
         variable = f"{self.mark}result"
-        bind = ast.Assign([ast.Name(variable, ast.Store())], value or ast.Constant(None))
         again = ast.Return(ast.Name(variable, ast.Load()))
-        for node in (bind, again):
-            node.lineno, node.col_offset, node.end_lineno, node.end_col_offset = line, 0, line, 0
-            ast.fix_missing_locations(node)
-        return [bind, *_parsed(self.returned(variable, line), line), again]
+        again.lineno, again.col_offset, again.end_lineno, again.end_col_offset = line, 0, line, 0
+        ast.fix_missing_locations(again)
+        guards = _parsed(self.returned(variable, line), line) if self.returned is not None else []
+        first = self._bind(variable, value or ast.Constant(None), line)
+        return [first, *self._guards(bound or [], line), *guards, again]
+
+    def _bind(self, variable: str, value: ast.expr, line: int) -> ast.stmt:
+        bind = ast.Assign([ast.Name(variable, ast.Store())], value)
+        bind.lineno, bind.col_offset, bind.end_lineno, bind.end_col_offset = line, 0, line, 0
+        return ast.fix_missing_locations(bind)
 
     def _yield(self, value: ast.expr | None, line: int) -> list[ast.stmt]:
         assert self.yielded is not None
         variable = f"{self.mark}item"
-        bind = ast.Assign([ast.Name(variable, ast.Store())], value or ast.Constant(None))
-        bind.lineno, bind.col_offset, bind.end_lineno, bind.end_col_offset = line, 0, line, 0
-        ast.fix_missing_locations(bind)
+        bind = self._bind(variable, value or ast.Constant(None), line)
         return [bind, *_parsed(self.yielded(variable, line), line)]
 
     def _again(self, line: int) -> ast.expr:
-        node = ast.Yield(ast.Name(f"{self.mark}item", ast.Load()))
-        node.lineno, node.col_offset, node.end_lineno, node.end_col_offset = line, 0, line, 0
-        return ast.fix_missing_locations(node)
+        # the item is let go of while the generator sleeps
+        text = f"({self.mark}item, {self.mark}item := None)[0]"
+        node = ast.Yield(ast.parse(text, mode="eval").body)
+        for part in ast.walk(node):
+            if isinstance(part, ast.expr):
+                part.lineno, part.col_offset, part.end_lineno, part.end_col_offset = line, 0, line, 0
+        return node
+
+
+class _Visible(ast.NodeTransformer):
+    """`locals()` without the names of the guards."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in _LISTERS:
+                call = ast.Call(ast.Name(f"{self.mark}visible", ast.Load()), [node], [])
+                return ast.fix_missing_locations(ast.copy_location(call, node))
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return node
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+        return node
+
+
+def _place(node: ast.AST) -> Any:
+    return (
+        type(node).__name__,
+        *(getattr(node, part, None) for part in ("lineno", "col_offset", "end_lineno", "end_col_offset")),
+    )
+
+
+def _with(node: N, **changes: Any) -> N:
+    """The node with some parts changed, as a new one."""
+    new = copy.copy(node)
+    for name, value in changes.items():
+        setattr(new, name, value)
+    return new
 
 
 def _parsed(lines: list[str], line: int) -> list[ast.stmt]:
@@ -279,17 +403,61 @@ def _parsed(lines: list[str], line: int) -> list[ast.stmt]:
     return statements
 
 
-def _statements(block: list[ast.stmt], guarded: bool) -> Any:
-    """Every statement of the function itself, and whether an `except` of its own surrounds it."""
+def _statements(block: list[ast.stmt], guarded: bool) -> Iterator[tuple[ast.stmt, bool]]:
+    """Every statement of the function itself, and whether something around it may swallow an error."""
     for statement in block:
         yield statement, guarded
         if isinstance(statement, FunctionNode | ast.ClassDef):
             continue
-        catches = bool(getattr(statement, "handlers", []))
+        catches = isinstance(statement, ast.With | ast.AsyncWith) or bool(getattr(statement, "handlers", []))
+        leaves = any(_leaves(s) for s in getattr(statement, "finalbody", []))
         for part in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(statement, part, None) or [], guarded or (catches and part == "body"))
+            shelter = guarded or (catches and part == "body") or (leaves and part != "finalbody")
+            yield from _statements(getattr(statement, part, None) or [], shelter)
         for handler in (*getattr(statement, "handlers", []), *getattr(statement, "cases", [])):
-            yield from _statements(handler.body, guarded)
+            yield from _statements(handler.body, guarded or leaves)
+
+
+def _leaves(statement: ast.stmt) -> bool:
+    """Whether a `finally` may leave by itself, which drops the error on its way."""
+    return any(isinstance(n, ast.Return | ast.Break | ast.Continue) for n in ast.walk(statement))
+
+
+def _expressions(statement: ast.stmt) -> list[ast.expr]:
+    """The expressions of a statement itself, without those of the statements within it."""
+    if isinstance(statement, FunctionNode | ast.ClassDef):
+        return []
+    found: list[ast.expr] = []
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, ast.expr):
+            found.append(child)
+        elif isinstance(child, ast.withitem):
+            found += [child.context_expr, *([child.optional_vars] if child.optional_vars else [])]
+    if isinstance(statement, ast.AnnAssign):
+        found.remove(statement.annotation)
+        if statement.value is None:
+            found.remove(statement.target)
+    return found
+
+
+def _certain(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of an expression that run whenever it does."""
+    yield node
+    match node:
+        case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return
+        case ast.BoolOp(values=[first, *_]) | ast.IfExp(test=first):
+            yield from _certain(first)
+        case ast.Compare(left=left, comparators=[first, *_]):
+            yield from _certain(left)
+            yield from _certain(first)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _certain(child)
+
+
+def _yields(statement: ast.stmt) -> bool:
+    return any(isinstance(n, ast.Yield | ast.YieldFrom) for part in _expressions(statement) for n in _own(part))
 
 
 def _hidden_yield(statement: ast.stmt) -> bool:
@@ -297,14 +465,12 @@ def _hidden_yield(statement: ast.stmt) -> bool:
     match statement:
         case ast.Expr(value=ast.Yield() as plain) | ast.Assign(value=ast.Yield() as plain):
             parts: list[ast.AST] = [plain.value] if plain.value is not None else []
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return False
         case _:
-            parts = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)]
+            parts = list(_expressions(statement))
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for part in parts for node in _own(part))
 
 
-def _own(node: ast.AST) -> Any:
+def _own(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     if not isinstance(node, ast.Lambda | ast.GeneratorExp):
         for child in ast.iter_child_nodes(node):
@@ -315,12 +481,7 @@ def stored_names(node: FunctionNode) -> set[str]:
     """The names that the body binds: an argument among them no longer is what the caller passed."""
     return {
         n.id
-        for n in ast.walk(ast.Module(node.body, []))
+        for statement in node.body
+        for n in ast.walk(statement)
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store | ast.Del)
     }
-
-
-def register_source(name: str, text: str) -> None:
-    """Make generated lines visible to tracebacks and debuggers."""
-    text = textwrap.dedent(text)
-    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)

@@ -9,7 +9,8 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,21 +25,21 @@ from shapecheck.runtime.contract import (
     Record,
     Row,
     TensorOf,
+    Tree,
     Values,
     dtype_name,
     tensors,
     type_name,
 )
 from shapecheck.runtime.errors import ContractError
-from shapecheck.runtime.resolve import annotations_of, resolve
+from shapecheck.runtime.resolve import Absent, Own, annotations_of, holds_axes, resolve
 
-__all__ = ["Builder", "has_tensor", "record_of"]
+__all__ = ["Builder", "has_tensor", "record_of", "speaks"]
 
 _ITEMS = (list, set, frozenset, collections.deque, collections.abc.Sequence, collections.abc.Collection,
           collections.abc.Set, collections.abc.MutableSequence)  # fmt: skip
 _ONE_SHOT = (collections.abc.Iterable, collections.abc.Iterator, collections.abc.Generator,
              collections.abc.AsyncIterable, collections.abc.AsyncIterator, collections.abc.AsyncGenerator)  # fmt: skip
-ENFORCED = "__shapecheck_record__"  # set on classes whose own construction is checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,27 @@ class Builder:
     autocast_ok: bool = False
     notes: list[str] = field(default_factory=list)
     seen: tuple[type, ...] = ()  # records being built, against recursion
+    late: bool = True  # the program has loaded: a name that does not exist by now never will
 
     def build(self, hint: Any) -> Contract:
-        """The contract of a resolved type. Raises ContractError."""
+        """The contract of a resolved type. Raises ContractError, and NameError for a name to wait for."""
         if hint is Any or hint is object or hint is inspect.Parameter.empty:
             return Free()
         if hint is None:
             hint = type(None)
+        if isinstance(hint, Absent):
+            return self._absent(hint)
+        if isinstance(hint, Own):
+            return Plain(hint, None, functools.partial(_is, hint)) if self.plain else Free()
         if _is_array(hint):
             return self._tensor(hint)
         if isinstance(hint, str):
-            raise ContractError(f"{hint!r} is text where a type was expected")
+            return self._unknown(f"{hint!r} is text where a type was expected")
+        if _is_tree(hint):
+            return self._tree(hint)
         origin, args = typing.get_origin(hint), typing.get_args(hint)
+        if getattr(origin, "_name", None) in _WRAPPERS:
+            return self.build(args[0]) if args else Free()
         if origin is typing.Annotated:
             return self.build(args[0])
         if isinstance(hint, typing.TypeVar):
@@ -76,14 +86,27 @@ class Builder:
         if isinstance(hint, type) and (record := self._record(hint)) is not None:
             return record
         if not has_tensor(hint):
-            return self._plain(hint)
+            return self._plain(hint, origin, args)
         return self._container(hint, origin, args)
 
-    def _tensor(self, hint: Any) -> TensorOf:
+    def _absent(self, hint: Absent) -> Free:
+        message = f"{hint.__name__} does not exist at run time"
+        if hint.axes and self.strict:
+            raise ContractError(f"{message}: its axes cannot be checked")
+        self.notes.append(f"{message}: not checked")
+        return Free()
+
+    def _unknown(self, message: str) -> Free:
+        self.notes.append(f"{message}: not checked")
+        return Free()
+
+    def _tensor(self, hint: Any) -> Contract:
         try:
             spec = parse(hint.dim_str)
         except SpecError as error:
             raise ContractError(str(error)) from error
+        if isinstance(hint.array_type, Absent):
+            return self.unable(hint, f"{hint.array_type.__name__} does not exist at run time")
         dtypes = tuple(hint.dtypes) if isinstance(hint.dtypes, list | tuple) else None
         return TensorOf(
             array=hint.array_type,
@@ -96,6 +119,12 @@ class Builder:
             autocast_ok=self.autocast_ok,
         )
 
+    def _tree(self, hint: Any) -> Contract:
+        item = self.build(hint.leaftype)
+        if getattr(hint, "structure", None):
+            self.notes.append(f"the structure {hint.structure!r} of {type_name(hint)} is not checked, its leaves are")
+        return Free() if isinstance(item, Free) else Items(Tree, item)
+
     def _type_var(self, hint: typing.TypeVar) -> Contract:
         if hint.__constraints__:
             return self._union(hint.__constraints__, hint)
@@ -107,8 +136,10 @@ class Builder:
         options = tuple(builder.build(arg) for arg in args)
         if any(isinstance(option, Free) for option in options):
             return Free()
-        if not has_tensor(hint) and all(isinstance(option, Plain) for option in options):
-            return self._plain(hint)
+        classes = [o.classes for o in options if isinstance(o, Plain) and isinstance(o.classes, type)]
+        if len(classes) == len(options):
+            together = tuple(classes)
+            return Plain(hint, together, functools.partial(_is, together))
         return OneOf(options)
 
     def _container(self, hint: Any, origin: Any, args: tuple[Any, ...]) -> Contract:
@@ -119,38 +150,48 @@ class Builder:
         if origin in _ITEMS:
             return Items(origin, self.build(args[0]))
         if isinstance(origin, type) and issubclass(origin, collections.abc.Mapping):
+            if len(args) != 2:
+                return self.unable(hint, "what its values are is not said")
             if has_tensor(args[0]):
                 return self.unable(hint, "its keys are tensors")
-            return Values(origin, self.build(args[1]))
+            return Values(origin, self.build(args[1]), self.build(args[0]))
         if origin in _ONE_SHOT:
             return self.unable(hint, "looking at its items would use them up; take a Sequence")
         return self.unable(hint, "nothing of the value can be read without calling it")
 
-    def _plain(self, hint: Any) -> Contract:
+    def _plain(self, hint: Any, origin: Any, args: tuple[Any, ...]) -> Contract:
         if not self.plain:
             return Free()
         if isinstance(hint, type) and not hasattr(hint, "__origin__") and _instances(hint):
             return Plain(hint, hint, functools.partial(_is, hint))
+        if _is_container(origin, args):
+            # item by item, as tensors are: beartype looks at one item by chance
+            return self._container(hint, origin, args)
         from beartype.door import is_bearable
 
         def test(value: object) -> bool:
-            return bool(is_bearable(value, hint))
+            try:
+                return bool(is_bearable(value, hint))
+            except Exception:  # a hint that beartype does not know, or a name in it that does not exist: nothing asked
+                return True
 
         try:
-            test(None)
+            is_bearable(None, hint)
         except Exception as error:  # beartype raises many kinds for hints that it does not know
             self.notes.append(f"{type_name(hint)} is not checked: beartype cannot ({type(error).__name__})")
             return Free()
         return Plain(hint, None, test)
 
-    def _record(self, cls: type) -> Record | Plain | None:
-        if ENFORCED in vars(cls):
-            return Plain(cls, cls, functools.partial(_is, cls))
-        keyed = typing.is_typeddict(cls)
-        if cls in self.seen or not (keyed or _is_namedtuple(cls) or dataclasses.is_dataclass(cls)):
+    def _record(self, cls: type) -> Record | None:
+        if cls in self.seen or not _is_record(cls):
             return None
-        record = record_of(cls, dataclasses.replace(self, seen=(*self.seen, cls), plain=False))
-        return record if any(_speaks(part.contract) for part in record.fields) else None
+        found = _record_has_tensor(cls)
+        if not self.late and cls not in _with_tensors:
+            raise NameError(f"a field of {cls.__name__} names what does not exist yet")
+        if not found:
+            return None
+        record = record_of(cls, dataclasses.replace(self, seen=(*self.seen, cls)))
+        return record if any(speaks(part.contract) for part in record.fields) else None
 
     def unable(self, hint: Any, why: str) -> Free:
         """Say that the tensors of `hint` cannot be checked: an error when strict, else a note."""
@@ -161,38 +202,73 @@ class Builder:
         return Free()
 
 
-def record_of(cls: type, builder: Builder, around: dict[str, Any] | None = None) -> Record:
-    """The contract of a TypedDict, NamedTuple or dataclass, from its annotations and those of its bases."""
+def record_of(cls: type, builder: Builder, around: Mapping[str, Any] | None = None) -> Record:
+    """The contract of a TypedDict, NamedTuple or dataclass, from its annotations and those of its bases.
+
+    Raises NameError where the builder may wait for a name that does not exist yet.
+    """
     keyed = typing.is_typeddict(cls)
-    hints: dict[str, Any] = {}
+    written: dict[str, tuple[Any, type]] = {}
     for base in reversed(cls.__mro__ if not keyed else (cls,)):
-        module = vars(sys.modules.get(base.__module__, types.ModuleType("unknown")))
-        for name, annotation in annotations_of(base).items():
-            hints[name] = resolve(annotation, module, {**(around or {}), base.__name__: base})
-    names = [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else list(hints)
-    optional = getattr(cls, "__optional_keys__", frozenset()) if keyed else frozenset(names)
+        written.update({name: (annotation, base) for name, annotation in annotations_of(base).items()})
+    made = {f.name: f for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else None
+    optional: frozenset[str] = getattr(cls, "__optional_keys__", frozenset()) if keyed else frozenset()
     fields = []
-    for name in names:
-        hint = _unwrapped(hints.get(name, Any))
-        fields.append(Field(name, builder.build(hint), name not in optional))
+    for name in written if made is None else made:
+        annotation, base = written.get(name, (Any, cls))
+        contract = _field(annotation, name, base, builder, around or {})
+        required = name not in optional
+        if made is not None:
+            one = made[name]
+            unset = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+            required = one.init or not unset
+            contract = _with_default(contract, one.default)
+        elif name in getattr(cls, "_field_defaults", ()):
+            contract = _with_default(contract, vars(cls)["_field_defaults"][name])
+        fields.append(Field(name, contract, required))
     return Record(cls, tuple(fields), keyed)
 
 
-def _unwrapped(hint: Any) -> Any:
-    """`Required[X]`, `NotRequired[X]`, `ReadOnly[X]` mean X here."""
-    while getattr(typing.get_origin(hint), "_name", None) in {"Required", "NotRequired", "ReadOnly"}:
-        hint = typing.get_args(hint)[0]
-    return hint
+def _field(annotation: Any, name: str, base: type, builder: Builder, around: Mapping[str, Any]) -> Contract:
+    module = vars(sys.modules.get(base.__module__, types.ModuleType("unknown")))
+    names = {**around, base.__name__: base}
+    missing: list[str] | None = [] if builder.late else None
+    try:
+        hint = resolve(annotation, module, names, builder.late, missing)
+    except NameError:
+        raise
+    except Exception as error:  # a malformed annotation raises whatever its parts raise
+        if holds_axes(annotation, module, names) and builder.strict:
+            raise ContractError(f"the annotation of {base.__name__}.{name} is malformed: {error}") from error
+        builder.notes.append(f"the annotation of {base.__name__}.{name} is not checked: {error}")
+        return Free()
+    return builder.build(hint)
 
 
-def _speaks(contract: Contract) -> bool:
+def _with_default(contract: Contract, default: Any) -> Contract:
+    """`x: Float[Tensor, "B"] = None`: a default is right by definition."""
+    if default is dataclasses.MISSING or isinstance(contract, Free | Record):
+        return contract
+    kind = type(default)
+    if isinstance(contract, Plain) and contract.test(default):
+        return contract
+    if isinstance(contract, OneOf) and any(isinstance(o, Plain) and o.test(default) for o in contract.options):
+        return contract
+    return OneOf((Plain(kind, kind, functools.partial(_is, kind)), contract))
+
+
+_WRAPPERS = {"ClassVar", "Final", "Required", "NotRequired", "ReadOnly", "Unpack"}  # `Required[X]` means X here
+
+
+def speaks(contract: Contract) -> bool:
+    """Whether a contract, or a record within it, holds a tensor."""
     match contract:
-        case Record():
-            return True
+        case Record(fields=fields):
+            return any(speaks(part.contract) for part in fields)
         case OneOf(parts) | Row(parts):
-            return any(map(_speaks, parts))
+            return any(map(speaks, parts))
         case Items(_, part) | Values(_, part):
-            return _speaks(part)
+            return speaks(part)
         case _:
             return bool(tensors(contract))
 
@@ -201,20 +277,49 @@ def has_tensor(hint: Any) -> bool:
     """Whether a jaxtyping annotation, or a record that holds one, is anywhere inside."""
     if _is_array(hint):
         return True
+    if isinstance(hint, Absent):
+        return hint.axes
+    if _is_tree(hint):
+        return has_tensor(hint.leaftype)
     if isinstance(hint, typing.TypeVar):
         return has_tensor(hint.__bound__) or any(map(has_tensor, hint.__constraints__))
     if isinstance(hint, list | tuple):  # the arguments of a Callable
         return any(map(has_tensor, hint))
+    if sys.version_info >= (3, 12) and isinstance(hint, typing.TypeAliasType):
+        return has_tensor(hint.__value__)
+    if isinstance(hint, typing.NewType):
+        return has_tensor(hint.__supertype__)
     if isinstance(hint, type) and not typing.get_args(hint):
-        if typing.is_typeddict(hint) or _is_namedtuple(hint) or dataclasses.is_dataclass(hint):
-            return _record_has_tensor(hint)
+        return _is_record(hint) and _record_has_tensor(hint)
+    if typing.get_origin(hint) is typing.Literal:
         return False
     return any(map(has_tensor, typing.get_args(hint)))
 
 
+_with_tensors: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+
+
 def _record_has_tensor(cls: type) -> bool:
-    builder = Builder(strict=False, plain=False, seen=(cls,))
-    return any(_speaks(part.contract) for part in record_of(cls, builder).fields)
+    if cls not in _with_tensors:
+        builder = Builder(strict=False, plain=False, seen=(cls,))
+        _with_tensors[cls] = False  # a record within itself adds nothing
+        found = any(speaks(part.contract) for part in record_of(cls, builder).fields)
+        if found or not any("does not exist" in note for note in builder.notes):
+            _with_tensors[cls] = found
+        else:
+            del _with_tensors[cls]  # the name may come to exist
+        return found
+    return _with_tensors[cls]
+
+
+def _is_record(cls: type) -> bool:
+    return typing.is_typeddict(cls) or _is_namedtuple(cls) or dataclasses.is_dataclass(cls)
+
+
+def _is_container(origin: Any, args: tuple[Any, ...]) -> bool:
+    if origin is tuple or origin in _ITEMS:
+        return bool(args)
+    return isinstance(origin, type) and issubclass(origin, collections.abc.Mapping) and len(args) == 2
 
 
 def _is_array(hint: Any) -> bool:
@@ -223,12 +328,17 @@ def _is_array(hint: Any) -> bool:
     return isinstance(hint, type) and hint is not AbstractArray and issubclass(hint, AbstractArray)
 
 
+def _is_tree(hint: Any) -> bool:
+    """A subscripted `PyTree`, told without importing JAX."""
+    return isinstance(hint, type) and type(hint).__module__.startswith("jaxtyping") and hasattr(hint, "leaftype")
+
+
 def _is_namedtuple(cls: type) -> bool:
     return issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_make")
 
 
-def _is(cls: type, value: object) -> bool:
-    return isinstance(value, cls)
+def _is(classes: Any, value: object) -> bool:
+    return isinstance(value, classes)
 
 
 def _instances(cls: type) -> bool:

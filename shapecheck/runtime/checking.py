@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from shapecheck.runtime.build import Builder
-from shapecheck.runtime.contract import Contract, hold, late_mismatch
-from shapecheck.runtime.errors import ContractError, ShapeError
+from shapecheck.runtime.contract import Contract
+from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.modes import mode
-from shapecheck.runtime.scope import Scope
 
 __all__ = ["check", "contract_for"]
 
 T = TypeVar("T")
+_KEPT = 4096  # specs written in a program are few; those that a program makes up are not kept for ever
+_straight: dict[Any, Callable[[Any], None]] = {}
 
 
 def check(value: T, axes: Any) -> T:
@@ -22,13 +24,27 @@ def check(value: T, axes: Any) -> T:
     function's: `check(s, "B G")` compares with the `B` of its arguments. Elsewhere they live for this one
     check. Raises ShapeError.
     """
-    if mode() == "off":
-        return value
-    scope = Scope()
-    mismatch = hold(contract_for(axes, Builder()), value, scope, "the value", wait=True) or late_mismatch(scope)
-    if mismatch is not None:
-        raise ShapeError.of(mismatch)
+    try:
+        straight = _straight[axes]
+    except (KeyError, TypeError):  # met for the first time, or not to be kept
+        straight = _make(axes)
+    straight(value)
     return value
+
+
+def _make(axes: Any) -> Callable[[Any], None]:
+    from shapecheck.runtime.records import straight_check
+
+    if mode() == "off":
+        return _nothing
+    made = straight_check(contract_for(axes, Builder()), "the value")
+    if axes.__hash__ is not None and len(_straight) < _KEPT:
+        _straight[axes] = made
+    return made
+
+
+def _nothing(value: Any) -> None:
+    return None
 
 
 def contract_for(axes: Any, builder: Builder) -> Contract:

@@ -22,9 +22,11 @@ __all__ = [
     "Record",
     "Row",
     "TensorOf",
+    "Tree",
     "Values",
     "dtype_name",
     "hold",
+    "leaves_of",
     "tensors",
     "type_name",
 ]
@@ -42,7 +44,7 @@ class Plain:
     """A type without tensors. `classes` when isinstance decides, else beartype's test."""
 
     hint: Any
-    classes: type | None
+    classes: type | tuple[type, ...] | None
     test: Callable[[object], bool] = dataclasses.field(compare=False, repr=False)
 
     @property
@@ -73,7 +75,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Every item of a list, a tuple of any length, a sequence or a set."""
+    """Every item of a list, a tuple of any length, a sequence or a set; `Tree` stands for the leaves of a pytree."""
 
     kind: type
     item: Contract
@@ -88,10 +90,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Every value of a mapping."""
+    """Every value of a mapping, and every key where `key` asks something."""
 
     kind: type
     value: Contract
+    key: Contract = Free()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A TypedDict (`keyed`), a NamedTuple, a dataclass: named fields that share their own axis names."""
+    """A TypedDict (`keyed`), a NamedTuple, a dataclass: named fields that share their own axis names.
+
+    `shared`: the fields are arguments of the call (`**kwargs: Unpack[Options]`), and so are their names.
+    """
 
     cls: type
     fields: tuple[Field, ...]
     keyed: bool = False
+    shared: bool = False
 
 
 Contract: TypeAlias = Free | Plain | TensorOf | OneOf | Items | Row | Values | Record
@@ -122,6 +129,8 @@ def tensors(contract: Contract) -> list[TensorOf]:
             return [tensor for part in parts for tensor in tensors(part)]
         case Items(_, part) | Values(_, part):
             return tensors(part)
+        case Record(fields=fields, shared=True):
+            return [tensor for field in fields for tensor in tensors(field.contract)]
         case _:
             return []
 
@@ -143,7 +152,9 @@ def hold(contract: Contract, value: Any, scope: Scope, subject: str, wait: bool 
         case OneOf(options):
             return _hold_one_of(options, value, scope, subject, wait)
         case Items(kind, item):
-            if not isinstance(value, kind):
+            if kind is Tree:
+                value = leaves_of(value)
+            elif not isinstance(value, kind):
                 return _not(kind, value, subject)
             value = cast("Iterable[Any]", value)
             return _each(((f"[{n}]", item, x) for n, x in enumerate(value)), scope, subject, wait)
@@ -154,10 +165,15 @@ def hold(contract: Contract, value: Any, scope: Scope, subject: str, wait: bool 
                 problem = NotATensor(f"a tuple of {len(items)}", f"a tuple of {len(value)}")
                 return Mismatch(subject, problem)
             return _each(((f"[{n}]", c, x) for n, (c, x) in enumerate(zip(items, value))), scope, subject, wait)
-        case Values(kind, item):
+        case Values(kind, item, key):
             if not isinstance(value, kind):
                 return _not(kind, value, subject)
             value = cast("Mapping[Any, Any]", value)
+            if not isinstance(key, Free):
+                for one in value:
+                    if hold(key, one, scope, subject) is not None:
+                        wanted = key.name if isinstance(key, Plain) else "another type"
+                        return Mismatch(f"a key of {subject}", NotATensor(wanted, type_name(type(one))))
             return _each(((f"[{key!r}]", item, x) for key, x in value.items()), scope, subject, wait)
         case Record():
             return _hold_record(contract, value, scope, subject)
@@ -193,17 +209,29 @@ def _hold_record(record: Record, value: Any, scope: Scope, subject: str) -> Mism
             return _not(record.cls, value, subject)
     elif not isinstance(value, record.cls):
         return _not(record.cls, value, subject)
-    own = Scope(arguments=fields_of(record, value), path=scope.path)
+    given = fields_of(record, value)
+    own = scope if record.shared else Scope(arguments=given, path=scope.path)
     for part in record.fields:
         inside = f"{subject}[{part.name!r}]" if record.keyed else f"{subject}.{part.name}"
-        if part.name not in own.arguments:
+        if part.name not in given:
             if part.required:
                 return Mismatch(inside, NotATensor("a value", "nothing"))
             continue
-        mismatch = hold(part.contract, own.arguments[part.name], own, inside, wait=True)
+        mismatch = hold(part.contract, given[part.name], own, inside, wait=True)
         if mismatch is not None:
             return mismatch
-    return late_mismatch(own)
+    return None if record.shared else late_mismatch(own)
+
+
+class Tree:
+    """The kind of `PyTree[...]`: whatever JAX takes apart."""
+
+
+def leaves_of(value: Any) -> list[Any]:
+    """The leaves of a pytree, in JAX's order."""
+    from jax import tree_util
+
+    return list(tree_util.tree_leaves(value))
 
 
 def fields_of(record: Record, value: Any) -> dict[str, Any]:
@@ -236,7 +264,12 @@ def _hold_tensor(contract: TensorOf, value: Any, scope: Scope, subject: str, wai
             scope.device = (value.device, subject)
         elif scope.device[0] != value.device:
             problem = WrongDevice(str(scope.device[0]), str(value.device), scope.device[1])
-    return None if problem is None else Mismatch(subject, problem, contract.text, tuple(value.shape))
+    return None if problem is None else Mismatch(subject, problem, contract.text, sizes_of(value))
+
+
+def sizes_of(value: Any) -> tuple[Any, ...]:
+    """The shape to print: sizes that have no number (of jagged tensors) as their names."""
+    return tuple(size if isinstance(size, int) else str(size) for size in value.shape)
 
 
 _HALF = {"float16", "bfloat16"}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
 import inspect
 import itertools
 import types
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 import torch
 
+from shapecheck.runtime.body import Body, read_body
 from shapecheck.runtime.build import Builder
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.modes import Options, mode
@@ -19,6 +22,7 @@ from shapecheck.runtime.overloads import overloaded
 from shapecheck.runtime.plan import Plan, plan_of
 from shapecheck.runtime.report import Entry, record
 from shapecheck.runtime.resolve import frame_names, names_of
+from shapecheck.runtime.source import NoSource
 from shapecheck.runtime.twin import twin
 
 __all__ = ["hooked", "shaped"]
@@ -91,10 +95,11 @@ def hooked(choices: Mapping[str, Any]) -> Callable[[Any], Any]:
             return thing  # another decorator made something else of it
         try:
             return _shape(thing, options, None, frame_names(1))
-        except ContractError as error:
-            if options.strict:
+        except Exception as error:  # nothing of ours leaves an import
+            if options.strict and isinstance(error, ContractError):
                 raise
-            record(Entry(f"{thing.__module__}.{thing.__qualname__}", notes=[str(error)], how="not at all"))
+            said = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
+            record(Entry(f"{thing.__module__}.{thing.__qualname__}", notes=[said], how="not at all"))
             return thing
 
     return decorate
@@ -129,17 +134,36 @@ def _shape(thing: Any, options: Options, axes: Mapping[str, Any] | None, around:
     raise ContractError(f"{type(thing).__name__} is nothing that @shaped can check; give it the function itself")
 
 
+_MANAGERS: dict[types.CodeType, Any] = {
+    cast(Any, make)(lambda: None).__code__: make for make in (contextlib.contextmanager, contextlib.asynccontextmanager)
+}
+
+
 def _function(
     fn: types.FunctionType, options: Options, axes: Mapping[str, Any] | None, around: Mapping[str, Any]
 ) -> types.FunctionType:
     if fn in _enforced or getattr(fn, "__no_type_check__", False):
         return fn
+    made, inner = _MANAGERS.get(fn.__code__), getattr(fn, "__wrapped__", None)
+    if made is not None and isinstance(inner, types.FunctionType):
+        checked = _function(inner, options, axes, around)  # what is annotated is the generator below
+        return fn if checked is inner else _remember(made(checked))
     try:
-        return _checked(fn, options, axes, around, late=False)
+        body: Body | NoSource = read_body(fn)  # as the file is now: what runs was compiled from it
+    except NoSource as error:
+        body = error
+    make = functools.partial(_checked, fn, options, axes, around, body)
+    try:
+        return make(late=False)
     except NameError as error:  # a name that does not exist yet: ask again at the first call
         waiting = f"it waits for its first call: {error}"
         record(Entry(f"{fn.__module__}.{fn.__qualname__}", notes=[waiting], how="not yet"))
-        return _deferred(fn, functools.partial(_checked, fn, options, axes, around, late=True))
+        return _deferred(fn, functools.partial(make, late=True), options)
+
+
+def _remember(fn: Any) -> types.FunctionType:
+    _enforced.add(fn)
+    return fn  # type: ignore[no-any-return]
 
 
 def _checked(
@@ -147,21 +171,35 @@ def _checked(
     options: Options,
     axes: Mapping[str, Any] | None,
     around: Mapping[str, Any],
+    body: Body | NoSource,
     late: bool,
 ) -> types.FunctionType:
-    builder = Builder(options.strict, options.types == "all", options.device == "same", options.autocast_ok)
+    builder = Builder(options.strict, options.types == "all", options.device == "same", options.autocast_ok, late=late)
     entry = Entry(f"{fn.__module__}.{fn.__qualname__}", notes=builder.notes)
-    plan = plan_of(fn, builder, names_of(inspect.unwrap(fn), around), axes, late)
-    guarded = overloaded(plan, entry) or twin(plan, entry)
+    plan = plan_of(fn, builder, names_of(inspect.unwrap(fn), around), axes, late, body=body)
+    guarded = overloaded(plan, entry)
+    if guarded is None:
+        silent = not plan.speaks and isinstance(body, Body) and not _declares(body)
+        guarded = fn if silent else twin(plan, entry)
     if not entry.checked and not options.independent:
-        if options.must_speak:
+        said = [note for note in builder.notes if not note.startswith("annotated local variables")]
+        if options.must_speak and not (late or said):
             raise ContractError(f"{entry.where} declares no tensor and no type: there is nothing to check")
+        if said:
+            record(entry)
         return fn
     record(entry)
     guarded = _extras(plan, guarded, options, entry)
-    guarded = _sometimes(plan, guarded, options)
-    _enforced.add(guarded)
-    return guarded
+    return _remember(_sometimes(plan, guarded, options))
+
+
+def _declares(body: Body) -> bool:
+    """Whether anything in the body may ask something: cheap, for most functions do not."""
+    return any(
+        isinstance(n, ast.AnnAssign)
+        or (isinstance(n, ast.Call) and getattr(n.func, "attr", getattr(n.func, "id", "")) == "check")
+        for n in ast.walk(body.node)
+    )
 
 
 def _extras(plan: Plan, guarded: types.FunctionType, options: Options, entry: Entry) -> types.FunctionType:
@@ -204,7 +242,7 @@ def _sometimes(plan: Plan, guarded: types.FunctionType, options: Options) -> typ
     return sampled  # type: ignore[return-value]
 
 
-def _deferred(fn: types.FunctionType, make: Callable[[], types.FunctionType]) -> types.FunctionType:
+def _deferred(fn: types.FunctionType, make: Callable[[], types.FunctionType], options: Options) -> types.FunctionType:
     """A function whose guards are built at its first call, when every name exists."""
     built: list[types.FunctionType] = []
 
@@ -212,9 +250,17 @@ def _deferred(fn: types.FunctionType, make: Callable[[], types.FunctionType]) ->
         if not built:
             try:
                 built.append(make())
-            except NameError as error:
-                raise ContractError(f"an annotation of {fn.__qualname__} names what does not exist: {error}") from error
+            except Exception as error:
+                if options.strict and isinstance(error, ContractError):
+                    raise
+                if options.strict and isinstance(error, NameError):
+                    said = f"an annotation of {fn.__qualname__} names what does not exist: {error}"
+                    raise ContractError(said) from error
+                record(Entry(f"{fn.__module__}.{fn.__qualname__}", notes=[str(error)], how="not at all"))
+                built.append(fn)
         return built[0]
+
+    guarded._dynamo_marked_constant = True  # type: ignore[attr-defined]  # torch.compile calls it, and traces what it gives
 
     if inspect.iscoroutinefunction(fn):
 
@@ -222,11 +268,17 @@ def _deferred(fn: types.FunctionType, make: Callable[[], types.FunctionType]) ->
         async def deferred_coroutine(*args: Any, **kwargs: Any) -> Any:
             return await guarded()(*args, **kwargs)
 
-        return deferred_coroutine  # type: ignore[return-value]
+        return _remember(deferred_coroutine)
+    if inspect.isgeneratorfunction(fn):
+
+        @functools.wraps(fn)
+        def deferred_generator(*args: Any, **kwargs: Any) -> Any:
+            return (yield from guarded()(*args, **kwargs))
+
+        return _remember(deferred_generator)
 
     @functools.wraps(fn)
     def deferred(*args: Any, **kwargs: Any) -> Any:
         return guarded()(*args, **kwargs)
 
-    _enforced.add(deferred)  # type: ignore[arg-type]
-    return deferred  # type: ignore[return-value]
+    return _remember(deferred)

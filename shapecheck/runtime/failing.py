@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,9 +17,51 @@ from shapecheck.runtime.judge import opinion
 from shapecheck.runtime.lines import Site
 from shapecheck.runtime.scope import Scope
 
-__all__ = ["failing", "raise_for", "walker"]
+__all__ = ["Ground", "failing", "raise_for", "shapes_of", "walker"]
 
 Pairs = Sequence[tuple[str, Any]]
+_SHOWN = 4  # items of a container whose shapes an error lists
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where guards stand: the function's name, what its arguments are held to, how its frame is to be read."""
+
+    where: str = ""
+    contracts: Mapping[str, Contract] = dataclasses.field(default_factory=dict)
+    parameters: Sequence[str] = ()
+    mark: str = "_sc_"
+    renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)  # argument -> what keeps it
+    rebound: Collection[str] = ()  # arguments that the body binds again
+
+    def arguments(self, frame: Mapping[str, Any]) -> dict[str, Any]:
+        return {n: frame[self.renamed.get(n, n)] for n in self.parameters if self.renamed.get(n, n) in frame}
+
+    def call(self, frame: Mapping[str, Any]) -> Pairs:
+        """The shapes of all arguments, as they were when they were looked at."""
+        shapes: list[tuple[str, Any]] = []
+        for name in self.parameters:
+            kept = frame.get(f"{self.mark}s_{name}")
+            if kept is not None:
+                shapes.append((name, kept))
+            elif name not in self.rebound and name in frame:
+                shapes += shapes_of(name, frame[name])
+        return shapes
+
+
+def shapes_of(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The shapes to show of an argument: its own, or those of its first items."""
+    shape = getattr(value, "shape", None) if hasattr(value, "dtype") else None
+    if isinstance(shape, tuple):
+        yield name, shape
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value[:_SHOWN]):
+            if isinstance(item, torch.Tensor):
+                yield f"{name}[{number}]", item.shape
+    elif isinstance(value, dict):
+        for key in list(value)[:_SHOWN]:
+            if isinstance(value[key], torch.Tensor):
+                yield f"{name}[{key!r}]", value[key].shape
 
 
 def raise_for(mismatch: Mismatch, call: Pairs, where: str, judge: str = "not asked") -> None:
@@ -30,41 +74,76 @@ def _size(size: Any) -> Any:
     return size if isinstance(size, int) else str(size)  # symbolic sizes print themselves
 
 
-def failing(sites: Sequence[Site], by: Mapping[str, list[str]], where: str, reference: bool) -> Any:
-    """The function that guards call when they refuse; or, as `reference`, instead of straight lines."""
-    brief = tuple(_brief(site, where) for site in sites)
+def failing(sites: Sequence[Site], by: Mapping[str, list[str]], ground: Ground, reference: bool = False) -> Any:
+    """The function that guards call when they refuse; or, as `reference`, instead of straight lines.
 
-    def fail(index: int, value: Any, sizes: Pairs, groups: Pairs, device: Any, call: Pairs, arguments: Pairs) -> None:
+    It reads the arguments in the frame that calls it. It raises, or returns what `told` asks for: where the
+    reference accepts after all, the guard's names are bound by it.
+    """
+    brief = tuple(_brief(site, ground.where) for site in sites)
+
+    def fail(index: int, value: Any, sizes: Pairs, groups: Pairs, told: Sequence[str]) -> list[Any]:
         if not reference and torch.compiler.is_compiling():
             # while tracing there is no calling out: plain text from plain values
             raise ShapeError(f"{brief[index]}; {_traced(value, sizes)}")
-        site = sites[index]
-        mismatch = judged(site, value, sizes, groups, device, arguments)
-        if mismatch is not None:
-            if site.wait and isinstance(value, torch.Tensor):
-                call = (*call, (site.subject.removeprefix("argument "), value.shape))
-            known = {name: int(size) for name, size in sizes if size is not None}
-            raise_for(mismatch, call, where, opinion(site.hint, site.contract, value, known))
+        return judged(sites[index], value, sizes, groups, told, dict(sys._getframe(1).f_locals))
 
-    def judged(site: Site, value: Any, sizes: Pairs, groups: Pairs, device: Any, arguments: Pairs) -> Mismatch | None:
+    def judged(
+        site: Site, value: Any, sizes: Pairs, groups: Pairs, told: Sequence[str], frame: dict[str, Any]
+    ) -> list[Any]:
+        arguments = ground.arguments(frame)
+        known = {name: size for name, size in sizes if size is not None}
+        device = frame.get(f"{ground.mark}device")
         scope = Scope(
-            sizes={name: size for name, size in sizes if size is not None},
-            groups={
-                name: group if isinstance(group, tuple) else (False, tuple(group))
-                for name, group in groups
-                if group is not None
-            },
-            by=_who(by, site.subject),
-            arguments=dict(arguments),
+            sizes={**known, **_places(frame.get(f"{ground.mark}places") or {})},
+            groups={n: g if isinstance(g, tuple) else (False, tuple(g)) for n, g in groups if g is not None},
+            by=_who(ground, site, known, arguments) or _candidates(by, site.subject),
+            arguments=arguments,
             device=None if device is None else (device, "an earlier argument"),
         )
         mismatch = hold(site.contract, value, scope, site.subject, site.wait)
-        return mismatch if mismatch is not None or site.wait else late_mismatch(scope)
+        if mismatch is None and not site.wait:
+            mismatch = late_mismatch(scope)
+        if mismatch is not None:
+            call = ground.call(frame)
+            raise_for(mismatch, call, ground.where, opinion(site.hint, site.contract, value, known))
+        return [_asked(what, scope) for what in told]
 
     return fail
 
 
-def _who(by: Mapping[str, list[str]], subject: str) -> dict[str, str]:
+def _asked(what: str, scope: Scope) -> Any:
+    kind, _, name = what.partition(":")
+    if kind == "n":
+        return scope.sizes.get(name)
+    if kind == "device":
+        return scope.device and scope.device[0]
+    group = scope.groups.get(name)
+    return group if group is None or kind == "l" else list(group[1])
+
+
+def _places(places: Mapping[tuple[Any, ...], Any]) -> dict[str, Any]:
+    """The sizes of `?name`, each under the place that it stands for."""
+    return {name + "".join(f"[{step!r}]" for step in path): size for (name, *path), size in places.items()}
+
+
+def _who(ground: Ground, site: Site, known: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, str] | None:
+    """Who bound each name: the arguments looked at once more, in order. None where that gives other sizes by now."""
+    if any(name not in arguments or name in ground.rebound for name in ground.contracts):
+        return None
+    scope = Scope(arguments=arguments)
+    for name, contract in ground.contracts.items():
+        if f"argument {name}" == site.subject:
+            break
+        if hold(contract, arguments[name], scope, f"argument {name}", wait=True) is not None:
+            return None
+    if any(scope.sizes[name] != size for name, size in known.items() if name in scope.sizes):
+        return None
+    rest = {name: "an earlier line" for name in known if name not in scope.by}
+    return {**rest, **scope.by}
+
+
+def _candidates(by: Mapping[str, list[str]], subject: str) -> dict[str, str]:
     """Who may have bound each name, other than the place itself."""
     others = {n: [who for who in candidates if not who.startswith(f"{subject},")] for n, candidates in by.items()}
     return {
@@ -102,14 +181,12 @@ def walker(
 
     def walk(arguments: Pairs) -> tuple[Any, ...]:
         scope = Scope(arguments=dict(arguments))
-        call = [(name, value.shape) for name, value in arguments if isinstance(value, torch.Tensor)]
+        mismatch = None
         for name, contract in contracts.items():
-            mismatch = hold(contract, scope.arguments[name], scope, f"argument {name}", wait=True)
-            if mismatch is not None:
-                raise_for(mismatch, call, where)
-        mismatch = late_mismatch(scope)
+            mismatch = mismatch or hold(contract, scope.arguments[name], scope, f"argument {name}", wait=True)
+        mismatch = mismatch or late_mismatch(scope)
         if mismatch is not None:
-            raise_for(mismatch, call, where)
+            raise_for(mismatch, [pair for name, value in arguments for pair in shapes_of(name, value)], where)
         device = scope.device and scope.device[0]
 
         def kept(name: str) -> Any:

@@ -2,22 +2,24 @@
 
 `f(q: Float[Tensor, "B D"], ...)` becomes, in the function's own frame,
 
-    if not (isinstance(q, Tensor) and len((s := q.shape)) == 2 and q.dtype in FLOATS): fail(0, q, ...)
-    B, D = s
+    if not (isinstance(q, Tensor) and len((s := q.shape)) == 2 and q.dtype in FLOATS): B, D = fail(0, q, ...)
+    else: B, D = s
 
 No dictionary is kept and nothing is remembered between calls: axis sizes are local variables, so threads,
 coroutines and generators cannot mix them up, and torch.compile sees plain comparisons of sizes.
-What a guard refuses is judged again by `contract.hold`, which finds the words.
+What a guard refuses is judged again by `contract.hold`, which finds the words, or accepts and binds after all.
 """
 
 from __future__ import annotations
 
+import collections.abc
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from shapecheck.dims.spec import Anonymous, Expr, Fixed, Named, Tree, Variadic
+from shapecheck.runtime import contract as contracts
 from shapecheck.runtime import expressions
 from shapecheck.runtime.contract import (
     Contract,
@@ -30,6 +32,7 @@ from shapecheck.runtime.contract import (
     TensorOf,
     Values,
     dtype_fits,
+    leaves_of,
     tensors,
 )
 from shapecheck.runtime.errors import ContractError
@@ -37,6 +40,15 @@ from shapecheck.runtime.lines import Lines
 from shapecheck.runtime.scope import variadic
 
 __all__ = ["Crooked", "Guards"]
+
+_USUAL: dict[Any, type] = {
+    collections.abc.Collection: list,
+    collections.abc.Mapping: dict,
+    collections.abc.MutableMapping: dict,
+    collections.abc.MutableSequence: list,
+    collections.abc.Sequence: list,
+    collections.abc.Set: set,
+}
 
 
 class Crooked(Exception):
@@ -48,6 +60,7 @@ class Guards(Lines):
     """Writes the guards of contracts: `check` for any value, `tensor` for the test of one tensor."""
 
     late: list[tuple[TensorOf, str, str, int, Expr]] = field(default_factory=list)
+    path: tuple[str, ...] = ()  # where in containers the value stands, for `?name`: expressions
 
     def check(self, contract: Contract, value: str, site: int, whole: str, subject: str, shape: str = "") -> None:
         """Lines that fail at `site` (with the value `whole`) unless `value` keeps `contract`."""
@@ -63,52 +76,99 @@ class Guards(Lines):
                 self._device(contract, value, site, whole)
                 self._expressions(contract, value, shape, site, whole)
             case TensorOf():
-                shape, fail = shape or self.fresh("s"), self.fail(site, whole)
+                shape = shape or self.fresh("s")
                 exact = self._exact(contract) is not None
-                test, binds = self.tensor(contract, value, shape, subject, site)
+                before = dict(self.known)
+                test, binds, variables = self.tensor(contract, value, shape, subject, site)
+                self.known, after = before, self.known
                 with self.block(f"if not ({test}):"):
-                    self.say(fail)
-                for bind in binds:
-                    self.say(bind)
+                    self.say(self.fail(site, whole, variables))
+                if binds:
+                    with self.block("else:"):
+                        for bind in binds:
+                            self.say(bind)
+                self.known = after
                 self._device(contract, value, site, whole)
                 if not exact:
                     self._expressions(contract, value, shape, site, whole)
             case OneOf(options):
                 self._one_of(options, value, site, whole, subject, shape)
             case Items(kind, item):
-                self._loop(f"for {{}} in {value}:", kind, item, value, site, whole, subject)
-            case Values(kind, item):
-                self._loop(f"for {{}} in {value}.values():", kind, item, value, site, whole, subject)
+                self._loop(kind, item, value, site, whole, subject)
+            case Values():
+                self._values(contract, value, site, whole, subject)
             case Row(items):
                 row = self.const("tuple", tuple)
                 with self.block(f"if not (isinstance({value}, {row}) and len({value}) == {len(items)}):"):
                     self.say(self.fail(site, whole))
+                outer = self.path
                 for place, item in enumerate(items):
                     variable = self.fresh("x")
                     if not isinstance(item, Free):
+                        self.path = (*outer, str(place))
                         self.say(f"{variable} = {value}[{place}]")
                         self.check(item, variable, site, whole, f"{subject}[{place}]")
+                self.path = outer
             case Record():
                 self._record(contract, value, site, whole, subject)
 
-    def _loop(self, header: str, kind: type, item: Contract, value: str, site: int, whole: str, subject: str) -> None:
-        with self.block(f"if not isinstance({value}, {self.const(kind.__name__.lower(), kind)}):"):
-            self.say(self.fail(site, whole))
+    def _loop(self, kind: type, item: Contract, value: str, site: int, whole: str, subject: str) -> None:
+        items = value
+        if kind is contracts.Tree:
+            items = f"{self.const('leaves_of', leaves_of)}({value})"
+        else:
+            with self.block(f"if not {self._container(kind, value)}:"):
+                self.say(self.fail(site, whole))
         if isinstance(item, Free):
             return
         self._perhaps(item)
-        variable = self.fresh("x")
-        with self.block(header.format(variable)):
+        variable, outer = self.fresh("x"), self.path
+        if _treed(item):
+            index = self.fresh("i")
+            self.path = (*outer, index)
+            header = f"for {index}, {variable} in {self.const('enumerate', enumerate)}({items}):"
+        else:
+            header = f"for {variable} in {items}:"
+        self.say(f"{variable} = None")
+        with self.block(header):
             self.check(item, variable, site, whole, f"an item of {subject}")
+        self.say(f"{variable} = None")  # the last item is not kept alive
+        self.path = outer
+
+    def _values(self, contract: Values, value: str, site: int, whole: str, subject: str) -> None:
+        with self.block(f"if not {self._container(contract.kind, value)}:"):
+            self.say(self.fail(site, whole))
+        key, item = contract.key, contract.value
+        variable, place, outer = self.fresh("x"), self.fresh("k"), self.path
+        self._perhaps(item)
+        with_key = not isinstance(key, Free) or _treed(item)
+        if isinstance(item, Free) and not with_key:
+            return
+        self.say(f"{variable} = None")
+        with self.block(
+            f"for {place}, {variable} in {value}.items():" if with_key else f"for {variable} in {value}.values():"
+        ):
+            if not isinstance(key, Free):
+                self.check(key, place, site, whole, f"a key of {subject}")
+            self.path = (*outer, place)
+            self.check(item, variable, site, whole, f"a value of {subject}")
+        self.say(f"{variable} = None")
+        self.path = outer
+
+    def _container(self, kind: type, value: str) -> str:
+        """`isinstance`, with the usual class told apart by identity where the kind is abstract."""
+        test = f"isinstance({value}, {self.const(kind.__name__.lower(), kind)})"
+        usual = _USUAL.get(kind)
+        return f"({value}.__class__ is {self.const(usual.__name__, usual)} or {test})" if usual else test
 
     def _perhaps(self, *contracts: Contract) -> None:
         """Give every name that the contracts may bind a None to start from."""
         for tensor in (t for contract in contracts for t in tensors(contract)):
             for axis in tensor.spec.axes:
                 match axis:
-                    case Named(name):
+                    case Named(name, treepath=False):
                         self._start(self.axis(name))
-                    case Variadic(name):
+                    case Variadic(name, treepath=False):
                         self._start(self.group(name))
             if tensor.same_device:
                 self._start(f"{self.mark}device")
@@ -121,45 +181,81 @@ class Guards(Lines):
     def _one_of(
         self, options: tuple[Contract, ...], value: str, site: int, whole: str, subject: str, shape: str
     ) -> None:
-        compound = [o for o in options if not isinstance(o, Free | Plain | TensorOf)]
+        compound: list[Contract] = [o for o in options if not isinstance(o, Free | Plain | TensorOf)]
         simple = [o for o in options if isinstance(o, Free | Plain | TensorOf)]
-        if len(compound) > 1:
+        if any(isinstance(o, Free) for o in options):
+            return
+        if len(compound) > 1 and not self._apart(compound):
+            raise Crooked
+        if any(_treed(option) for option in options):
             raise Crooked
         if shape:
             self.say(f"{shape} = None")
         self._perhaps(*options)
         tries: list[tuple[str, list[str]]] = []
+        variables: list[str] = []
         for option in simple:
             match option:
-                case Free():
-                    return
                 case Plain():
                     tries.append((self._plain(option, value), []))
                 case TensorOf():
-                    tries.append(self._whole_tensor(option, value, shape or self.fresh("s"), subject, site))
+                    test, binds, bound = self._whole_tensor(option, value, shape or self.fresh("s"), subject, site)
+                    tries.append((test, binds))
+                    variables += bound
         if not compound and not any(binds for _, binds in tries):
             with self.block(f"if not ({' or '.join(test for test, _ in tries)}):"):
-                self.say(self.fail(site, whole))
+                self.say(self.fail(site, whole, variables))
             return
-        for number, (test, binds) in enumerate(tries):
-            with self.block(f"{'elif' if number else 'if'} {test}:"):
-                for bind in binds:
-                    self.say(bind)
-        if compound and not tries:
+        if compound and not tries and len(compound) == 1:
             self.check(compound[0], value, site, whole, subject)
             return
+        word = "if"
+        for test, binds in tries:
+            with self.block(f"{word} {test}:"):
+                for bind in binds:
+                    self.say(bind)
+            word = "elif"
+        for one in compound[:-1]:
+            with self.block(f"{word} {self._told_apart(one, value)}:"):
+                self.check(one, value, site, whole, subject)
+            word = "elif"
         with self.block("else:"):
             if compound:
-                self.check(compound[0], value, site, whole, subject)
+                self.check(compound[-1], value, site, whole, subject)
             else:
-                self.say(self.fail(site, whole))
+                self.say(self.fail(site, whole, variables))
+
+    def _apart(self, compound: list[Contract]) -> bool:
+        """Whether the class (of tuples, the length) says which option is meant, and nothing half-bound is left over."""
+        kinds: list[tuple[type, int]] = []
+        for option in compound:
+            match option:
+                case Items(kind) | Values(kind):
+                    kinds.append((kind, -1))
+                case Row(items):
+                    kinds.append((tuple, len(items)))
+                case _:
+                    return False
+        plain = {list, tuple, dict, set, frozenset}
+        if any(kind not in plain for kind, _ in kinds):
+            return False
+        whole = [kind for kind, size in kinds if size < 0]
+        return len(set(kinds)) == len(kinds) and not any(size >= 0 and kind in whole for kind, size in kinds)
+
+    def _told_apart(self, option: Contract, value: str) -> str:
+        match option:
+            case Row(items):
+                return f"isinstance({value}, {self.const('tuple', tuple)}) and len({value}) == {len(items)}"
+            case Items(kind) | Values(kind):
+                return f"isinstance({value}, {self.const(kind.__name__, kind)})"
+        raise Crooked
 
     def _whole_tensor(
         self, contract: TensorOf, value: str, shape: str, subject: str, site: int
-    ) -> tuple[str, list[str]]:
+    ) -> tuple[str, list[str], list[str]]:
         """A tensor as one test, expressions included, for a choice between options."""
         before, exact = dict(self.known), self._exact(contract) is not None
-        test, binds = self.tensor(contract, value, shape, subject, site)
+        test, binds, variables = self.tensor(contract, value, shape, subject, site)
         self.known = before  # a choice binds nothing for certain
         for column, expr in self._columns(contract):
             if exact or not isinstance(expr, Expr):
@@ -171,40 +267,66 @@ class Guards(Lines):
             test += f" and ({loose}{size} == {self.code(expr.tree)})"
         if contract.same_device:
             raise Crooked
-        return test, binds
+        return test, binds, variables
 
     def _record(self, record: Record, value: str, site: int, whole: str, subject: str) -> None:
-        if self.outside is not None:
-            raise Crooked
         kind = dict if record.keyed else record.cls
-        with self.block(f"if not isinstance({value}, {self.const(kind.__name__, kind)}):"):
+        if record.keyed:
+            test = self._container(collections.abc.Mapping, value)
+        else:
+            test = f"isinstance({value}, {self.const(kind.__name__, kind)})"
+        with self.block(f"if not {test}:"):
             self.say(self.fail(site, whole))
+        if record.shared:
+            self._fields(record, value, site, whole, subject, [])
+            return
         self.count += 1
-        by, late, inner, arguments = self.by, self.late, self.inner, self.arguments
-        self.outside, self.known, self.by, self.late = self.known, {}, {}, []
-        self.inner, self.arguments = f"r{self.count}", ()
-        for part in record.fields:
-            if isinstance(part.contract, Free):
-                continue
-            if any(isinstance(a, Expr) for t in tensors(part.contract) for a in t.spec.axes):
-                raise Crooked
-            self._perhaps(part.contract)
-        for part in record.fields:
-            if isinstance(part.contract, Free):
-                continue
+        kept = (self.by, self.late, self.inner, self.arguments, self.known, self.renamed, self.path, self.inside)
+        self.known, self.by, self.late, self.path = {}, {}, [], ()
+        self.inner, self.arguments, self.renamed, self.inside = f"r{self.count}", (), dict(self.renamed), True
+        self._fields(record, value, site, whole, subject, [f.name for f in record.fields])
+        if self.late:
+            raise Crooked
+        (self.by, self.late, self.inner, self.arguments, self.known, self.renamed, self.path, self.inside) = kept
+
+    def _fields(self, record: Record, value: str, site: int, whole: str, subject: str, own: list[str]) -> None:
+        read = set(expressions.braces_in([f.contract for f in record.fields])) & set(own)
+        asked = [f for f in record.fields if not isinstance(f.contract, Free)]
+        for part in asked:
+            if record.keyed or not part.required or isinstance(part.contract, OneOf):
+                self._perhaps(part.contract)
+        for name in sorted(read):
+            self.renamed[name] = f"{value}[{name!r}]" if record.keyed else f"{value}.{name}"
+        waiting, self.path = [], ()
+        for part in sorted(asked, key=lambda f: _asks(f.contract)):  # names first, then what computes with them
             item = self.fresh("x")
-            if not record.keyed:
-                self.say(f"{item} = {value}.{part.name}")
-                self.check(part.contract, item, site, whole, f"{subject}.{part.name}")
+            place = f"{value}[{part.name!r}]" if record.keyed else f"{value}.{part.name}"
+            inside = f"{subject}[{part.name!r}]" if record.keyed else f"{subject}.{part.name}"
+            if part.required and not record.keyed:
+                self.say(f"{item} = {place}")
+                self.check(part.contract, item, site, whole, inside)
+                waiting.append(item)
                 continue
-            with self.block(f"if {part.name!r} in {value}:"):
-                self.say(f"{item} = {value}[{part.name!r}]")
-                self.check(part.contract, item, site, whole, f"{subject}[{part.name!r}]")
+            there = f"{part.name!r} in {value}" if record.keyed else f"hasattr({value}, {part.name!r})"
+            with self.block(f"if {there}:"):
+                self.say(f"{item} = {place}")
+                self.check(part.contract, item, site, whole, inside)
+                self.say(f"{item} = None")
             if part.required:
                 with self.block("else:"):
                     self.say(self.fail(site, whole))
-        self.known, self.outside = self.outside, None
-        self.by, self.late, self.inner, self.arguments = by, late, inner, arguments
+        if waiting:
+            self.say(f"{' = '.join(waiting)} = None")
+
+    def on_arguments(self, record: Record, site: int, subject: str) -> None:
+        """The lines of a record whose fields are variables, before it is made; `whole` stands for all of them."""
+        self.inside = True
+        for part in sorted(record.fields, key=lambda f: _asks(f.contract)):
+            if isinstance(part.contract, OneOf):
+                self._perhaps(part.contract)
+            self.check(part.contract, part.name, site, f"{self.mark}whole", f"{subject}.{part.name}")
+        if self.late:
+            raise Crooked
 
     def _device(self, contract: TensorOf, value: str, site: int, whole: str) -> None:
         if not contract.same_device:
@@ -228,11 +350,14 @@ class Guards(Lines):
         axes, many = contract.spec.axes, contract.spec.variadic
         return [(i if many is None or i < many else i - len(axes), axis) for i, axis in enumerate(axes) if i != many]
 
-    def tensor(self, contract: TensorOf, value: str, shape: str, subject: str, site: int) -> tuple[str, list[str]]:
-        """The test of everything but expressions, and the lines that bind its new names afterwards."""
+    def tensor(
+        self, contract: TensorOf, value: str, shape: str, subject: str, site: int
+    ) -> tuple[str, list[str], list[str]]:
+        """The test of everything but expressions, the lines that bind its new names afterwards, those names."""
         spec = contract.spec
         tests: list[str] = [self._class(contract, value)]
         binds: list[str] = []
+        variables: list[str] = []
         many = spec.variadic
         exact = self._exact(contract)
         if exact is not None:
@@ -244,18 +369,18 @@ class Guards(Lines):
         if exact is None:
             first: dict[str, int] = {}
             for column, axis in self._columns(contract):
-                self._axis(axis, column, shape, subject, first, tests, binds)
+                self._axis(axis, column, shape, subject, first, tests, binds, variables)
             binds = _unpacked(binds, shape, len(spec.axes), many)
         if exact is None and many is not None and isinstance(group := spec.axes[many], Variadic):
-            self._group(group, many, len(spec.axes) - many - 1, shape, subject, tests, binds)
-        return " and ".join(tests), binds
+            self._group(group, many, len(spec.axes) - many - 1, shape, subject, tests, binds, variables)
+        return " and ".join(tests), binds, variables
 
     def _spreads(self, contract: TensorOf) -> bool:
         """Whether unpacking the shape says all: no axis broadcasts, and the shape is not known altogether by now."""
         axes, many = contract.spec.axes, contract.spec.variadic
         if len(axes) < 2 or any(isinstance(a, Named | Fixed) and a.broadcast for a in axes):
             return False
-        if any(isinstance(a, Named) and a.treepath for a in axes) or self._exact(contract) is not None:
+        if any(isinstance(a, Named | Variadic) and a.treepath for a in axes) or self._exact(contract) is not None:
             return False
         return many is None or (isinstance(group := axes[many], Variadic) and self._plain_group(group))
 
@@ -264,12 +389,10 @@ class Guards(Lines):
 
     def _spread(self, contract: TensorOf, value: str, shape: str, subject: str, site: int, whole: str) -> None:
         """`*b, D = s` and then comparisons: what is new is unpacked into its own variable."""
-        fail = self.fail(site, whole)
         compare = "==" if contract.spec.variadic is None else ">="
         tests = [self._class(contract, value), f"len(({shape} := {value}.shape)) {compare} {contract.spec.min_rank}"]
         tests += self._dtype(contract, value)
-        with self.block(f"if not ({' and '.join(tests)}):"):
-            self.say(fail)
+        head = f"if not ({' and '.join(tests)}):"
         targets: list[str] = []
         tests, binds, new = [], [], []
         for column, axis in enumerate(contract.spec.axes):
@@ -299,12 +422,18 @@ class Guards(Lines):
                 tests.append(f"({variable} is None or {held} == {variable})")
                 binds.append(f"{variable} = {held}")
                 new.append(variable)
-        self.say(f"{', '.join(targets)} = {shape}")
-        if tests:
-            with self.block(f"if not ({' and '.join(tests)}):"):
-                self.say(fail)
-        for bind in binds:
-            self.say(bind)
+        fail = self.fail(site, whole, new)
+        with self.block(head):
+            self.say(fail)
+        with self.block("else:"):
+            self.say(f"{', '.join(targets)} = {shape}")
+            if tests:
+                with self.block(f"if not ({' and '.join(tests)}):"):
+                    self.say(fail)
+                if binds:
+                    with self.block("else:"):
+                        for bind in binds:
+                            self.say(bind)
         self.known.update(dict.fromkeys(new, True))
 
     def _class(self, contract: TensorOf, value: str) -> str:
@@ -319,7 +448,8 @@ class Guards(Lines):
         if contract.dtypes is None:
             return []
         test = f"{value}.dtype in {self.const('dtypes', contract.allowed)}"
-        if contract.autocast_ok:
+        torch_only = isinstance(contract.array, type) and issubclass(contract.array, torch.Tensor)
+        if contract.autocast_ok or not torch_only:  # dtypes of numpy and JAX are met one by one
             fits = self.const("dtype_fits", dtype_fits)
             test = f"({test} or {fits}({self.const('tensor', contract)}, {value}.dtype))"
         return [test]
@@ -352,6 +482,7 @@ class Guards(Lines):
         first: dict[str, int],
         tests: list[str],
         binds: list[str],
+        variables: list[str],
     ) -> None:
         size = f"{shape}[{column}]"
         match axis:
@@ -359,8 +490,12 @@ class Guards(Lines):
                 return
             case Fixed(value, broadcast):
                 tests.append(f"({size} == 1 or {size} == {value})" if broadcast else f"{size} == {value}")
-            case Named(treepath=True):
-                raise Crooked
+            case Named(name, broadcast, treepath=True):
+                if not self.path or self.inside or broadcast:
+                    raise Crooked
+                # one size for each place: kept by name and place, as they are met
+                place = f"({name!r}, {', '.join(self.path)},)"
+                tests.append(f"{self.mark}places.setdefault({place}, {size}) == {size}")
             case Named(name, broadcast):
                 variable = self.axis(name)
                 loose = f"{size} == 1 or " if broadcast else ""
@@ -373,7 +508,9 @@ class Guards(Lines):
                 state = self.known.get(variable)
                 if state:
                     tests.append(f"({loose}{size} == {variable})" if broadcast else f"{size} == {variable}")
-                elif state is False:
+                    return
+                variables.append(variable)
+                if state is False:
                     tests.append(f"({loose}{variable} is None or {size} == {variable})")
                     if broadcast:
                         binds.append(f"if {size} != 1: {variable} = {size}")
@@ -397,13 +534,22 @@ class Guards(Lines):
             candidates.append(who)
 
     def _group(
-        self, axis: Variadic, start: int, tail: int, shape: str, subject: str, tests: list[str], binds: list[str]
+        self,
+        axis: Variadic,
+        start: int,
+        tail: int,
+        shape: str,
+        subject: str,
+        tests: list[str],
+        binds: list[str],
+        variables: list[str],
     ) -> None:
         if axis.treepath:
             raise Crooked
         variable, found = self.group(axis.name), self.fresh("v")
         group = f"{shape}[{start}:{f'-{tail}' if tail else ''}]"
         self._bound_by("*" + axis.name, subject)
+        variables.append(variable)
         if self._plain_group(axis):
             state = self.known.get(variable)
             if state is not None:
@@ -424,7 +570,8 @@ class Guards(Lines):
         for column, axis in self._columns(contract):
             if not isinstance(axis, Expr):
                 continue
-            if self.sites[site].wait and not all(self.known.get(self.axis(n)) for n in axis.names):
+            known = all(self.known.get(self.axis(n)) for n in axis.names)
+            if (self.sites[site].wait or self.inside) and not known:
                 if self.indent or value != whole:
                     raise Crooked  # within a container: the item is gone when the names are known
                 self.late.append((contract, value, shape, column, axis))
@@ -470,10 +617,25 @@ class Guards(Lines):
     def _plain(self, contract: Plain, value: str) -> str:
         if contract.hint is type(None):
             return f"{value} is None"
+        if isinstance(contract.classes, tuple):
+            name = "_or_".join(c.__name__ for c in contract.classes)
+            rest = tuple(c for c in contract.classes if c is not type(None))
+            test = f"isinstance({value}, {self.const(name, rest if len(rest) > 1 else rest[0])})"
+            return f"({value} is None or {test})" if len(rest) < len(contract.classes) else test
         if contract.classes is not None:
             return f"isinstance({value}, {self.const(contract.classes.__name__, contract.classes)})"
         compiling = self.const("compiling", torch.compiler.is_compiling)
         return f"({compiling}() or {self.const('test', contract.test)}({value}))"  # beartype is not for tracing
+
+
+def _treed(contract: Contract) -> bool:
+    """Whether some `?name` below asks where it stands."""
+    return any(getattr(axis, "treepath", False) for t in tensors(contract) for axis in t.spec.axes)
+
+
+def _asks(contract: Contract) -> bool:
+    """Whether some axis is computed from others."""
+    return any(isinstance(axis, Expr) for tensor in tensors(contract) for axis in tensor.spec.axes)
 
 
 def _unpacked(binds: list[str], shape: str, rank: int, many: int | None) -> list[str]:

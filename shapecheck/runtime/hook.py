@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import copy
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from types import CodeType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Hook", "install"]
+from shapecheck.runtime.source import keep
+
+__all__ = ["Hook", "imported", "install"]
 
 NAME = "_shapecheck_shaped"
+N = TypeVar("N", bound=ast.AST)
 
 
 def install(packages: str | Iterable[str], **choices: Any) -> Hook:
@@ -75,36 +79,54 @@ class _Loader(importlib.machinery.SourceFileLoader):
     def source_to_code(  # type: ignore[override]  # typeshed makes a static method of it, the import system does not
         self, data: Any, path: Any, *, _optimize: int = -1
     ) -> CodeType:
-        tree = _Decorate().visit(ast.parse(data, path))
-        code: CodeType = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True, optimize=_optimize)
+        tree = ast.parse(data, path)
+        marked = ast.Module([_decorated(statement) for statement in tree.body], tree.type_ignores)
+        code: CodeType = compile(marked, path, "exec", dont_inherit=True, optimize=_optimize)
+        # what decorates the functions needs the same tree and code: the module is read once
+        keep(path, importlib.util.decode_source(data), tree, code)
         return code
 
     def exec_module(self, module: ModuleType) -> None:
         from shapecheck.runtime.decorate import hooked
 
+        imported.add(module.__name__)
         vars(module)[NAME] = hooked(self.choices)
         super().exec_module(module)
 
 
-class _Decorate(ast.NodeTransformer):
-    """Functions get the innermost place, so that their own source is what runs; classes the outermost."""
+imported: set[str] = set()  # the modules that some hook has decorated
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._function(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._function(node)
+def _decorated(statement: ast.stmt) -> ast.stmt:
+    """A statement of a module or class with its definitions decorated, as a new one.
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        if not any(_last_word(d) in {"overload", "no_type_check", "shaped"} for d in node.decorator_list):
-            node.decorator_list.append(_decorator(node))
-        return node
+    Functions get the innermost place, so that their own source is what runs; classes the outermost. Functions
+    within functions stay as they are: they would be decorated again at each call.
+    """
+    match statement:
+        case ast.FunctionDef(decorator_list=found) | ast.AsyncFunctionDef(decorator_list=found):
+            if any(_last_word(d) in {"overload", "no_type_check", "shaped"} for d in found):
+                return statement
+            return _with(statement, decorator_list=[*found, _decorator(statement, statement.lineno)])
+        case ast.ClassDef(decorator_list=found, body=body):
+            first = min((d.lineno for d in found), default=statement.lineno)
+            decorators = [_decorator(statement, first), *found]
+            return _with(statement, decorator_list=decorators, body=[_decorated(s) for s in body])
+    changes: dict[str, Any] = {
+        part: [_decorated(s) for s in block]
+        for part in ("body", "orelse", "finalbody")
+        if isinstance(block := getattr(statement, part, None), list) and block
+    }
+    if isinstance(statement, ast.Try):
+        changes["handlers"] = [_with(h, body=[_decorated(s) for s in h.body]) for h in statement.handlers]
+    return _with(statement, **changes) if changes else statement
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        self.generic_visit(node)
-        node.decorator_list.insert(0, _decorator(node))
-        return node
+
+def _with(node: N, **changes: Any) -> N:
+    new = copy.copy(node)
+    for name, value in changes.items():
+        setattr(new, name, value)
+    return new
 
 
 def _last_word(decorator: ast.expr) -> str:
@@ -112,5 +134,7 @@ def _last_word(decorator: ast.expr) -> str:
     return target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
 
 
-def _decorator(node: ast.stmt) -> ast.expr:
-    return ast.copy_location(ast.Name(NAME, ast.Load()), node)
+def _decorator(node: ast.stmt, line: int) -> ast.expr:
+    name = ast.copy_location(ast.Name(NAME, ast.Load()), node)
+    name.lineno = name.end_lineno = line
+    return name

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shapecheck.dims.spec import Named, Variadic
-from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, Row, TensorOf, Values, tensors
+from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, Row, TensorOf, Tree, Values, tensors
 from shapecheck.runtime.errors import ShapeError
 from shapecheck.runtime.plan import Plan
 
 __all__ = ["Judge", "opinion"]
 
-RESULT = "the_result"
 _NO_DEFAULT = object()
 
 
@@ -27,44 +26,49 @@ class Judge:
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 self.arguments.pop(name, None)  # many values under one annotation
         self.defaults = {n: p.default for n, p in plan.signature.parameters.items()}
+        self.returns = plan.returns
         self.result = plan.hints.get("return") if plan.kind in ("plain", "coroutine") and _asked(plan.returns) else None
 
     def __call__(self, values: Sequence[tuple[str, Any]]) -> None:
         """Raise ShapeError if the judge refuses arguments that the guards took."""
-        self._ask(self.arguments, dict(values))
-
-    def of_result(self, values: Sequence[tuple[str, Any]], result: Any) -> None:
-        """The same with the result. Arguments whose shape the function changed in place are no evidence any more."""
-        if self.result is not None:
-            self._ask({**self.arguments, RESULT: self.result}, {**dict(values), RESULT: result})
-
-    def _ask(self, hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         from beartype import beartype
-        from jaxtyping import AnnotationError, jaxtyped
+        from beartype.roar import BeartypeCallHintViolation
+        from jaxtyping import TypeCheckError, jaxtyped
 
         # a default is right by definition, whatever its type
-        given = {n: v for n, v in values.items() if n in hints and v is not self.defaults.get(n, _NO_DEFAULT)}
-        others = {n: v for n, v in values.items() if n not in given}
-        stand_in = _stand_in([*given, *others], {n: hints[n] for n in given})
+        given = {n: v for n, v in values if n in self.arguments and v is not self.defaults.get(n, _NO_DEFAULT)}
+        others = {n: v for n, v in values if n not in given}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
+                stand_in = _stand_in([*given, *others], {n: self.arguments[n] for n in given})
                 jaxtyped(typechecker=beartype)(stand_in)(**given, **others)
-            except AnnotationError:
-                return  # an expression before its names: ours is the wider reading
-            except TypeError as error:
+            except (TypeCheckError, BeartypeCallHintViolation) as error:
                 name = next((n for n in given if f"'{n}'" in str(error).split("\n")[0]), "the call")
-                refused = ShapeError(
-                    f"{self.where}: the guards take {name}, jaxtyping with beartype does not "
-                    f"(types {', '.join(f'{n}: {_kind(v)}' for n, v in given.items())}); please report this"
-                )
-                refused.judge = "rejects"
-                raise refused from None
+                self._refuse(name, given)
+            except Exception:
+                # an expression before its names, a hint that beartype cannot read: no verdict
+                return
+
+    def of_result(self, sizes: Sequence[tuple[str, Any]], result: Any) -> None:
+        """The same with the result and the sizes that the arguments had, whatever the function did to them."""
+        if self.result is not None:
+            known = {name: size for name, size in sizes if isinstance(size, int)}
+            if opinion(self.result, self.returns, result, known) == "rejects":
+                self._refuse("the result", {"the result": result})
+
+    def _refuse(self, name: str, given: Mapping[str, Any]) -> None:
+        refused = ShapeError(
+            f"{self.where}: the guards take {name}, jaxtyping with beartype does not "
+            f"(types {', '.join(f'{n}: {_kind(v)}' for n, v in given.items())}); please report this"
+        )
+        refused.judge = "rejects"
+        raise refused from None
 
 
 def _kind(value: Any) -> str:
     shape = getattr(value, "shape", None)
-    return type(value).__name__ + (f" {tuple(shape)}" if shape is not None else "")
+    return type(value).__name__ + (f" {tuple(shape)}" if isinstance(shape, tuple) else "")
 
 
 def _stand_in(names: Sequence[str], hints: Mapping[str, Any]) -> Callable[..., None]:
@@ -80,7 +84,12 @@ def _annotation(kind: Any, array: type, axes: str) -> Any:
 
 
 def _asked(contract: Contract) -> bool:
-    return not isinstance(contract, Free) and _known(contract)
+    return _speaks(contract) and _known(contract)
+
+
+def _speaks(contract: Contract) -> bool:
+    """Types without tensors are no question of shapes: beartype's own word on them is the guard's already."""
+    return bool(tensors(contract))
 
 
 def _known(contract: Contract) -> bool:
@@ -90,7 +99,9 @@ def _known(contract: Contract) -> bool:
             return not any(_treepath(t) for t in tensors(contract))
         case OneOf(parts) | Row(parts):
             return all(map(_known, parts))
-        case Items(_, part) | Values(_, part):
+        case Items(kind, part):
+            return kind is not Tree and _known(part)
+        case Values(_, part):
             return _known(part)
         case _:
             return False
@@ -100,7 +111,7 @@ def _treepath(tensor: TensorOf) -> bool:
     return tensor.autocast_ok or any(isinstance(a, Named | Variadic) and a.treepath for a in tensor.spec.axes)
 
 
-def opinion(hint: Any, contract: Contract, value: Any, sizes: Mapping[str, int]) -> str:
+def opinion(hint: Any, contract: Contract, value: Any, sizes: Mapping[str, Any]) -> str:
     """What jaxtyping and beartype make of one value where `sizes` are bound: "accepts", "rejects", "not asked"."""
     import torch
     from beartype.door import is_bearable
@@ -111,7 +122,7 @@ def opinion(hint: Any, contract: Contract, value: Any, sizes: Mapping[str, int])
     try:
         with jaxtyped("context"):
             names = [name for name in sizes if name.isidentifier()]
-            bound = torch.empty([sizes[name] for name in names], device="meta")
+            bound = torch.empty([int(sizes[name]) for name in names], device="meta")
             if not is_bearable(bound, _annotation(Shaped, torch.Tensor, " ".join(names))):
                 return "not asked"
             return "accepts" if is_bearable(value, hint) else "rejects"

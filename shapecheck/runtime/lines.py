@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,14 +37,14 @@ class Lines:
     constants: dict[str, Any] = field(default_factory=dict)
     by: dict[str, list[str]] = field(default_factory=dict)  # axis -> who may have bound it
     known: dict[str, bool] = field(default_factory=dict)  # variable -> bound for certain, else perhaps None
-    shapes: dict[str, str] = field(default_factory=dict)  # argument -> the variable that keeps its shape
+    opened: dict[str, bool] = field(default_factory=dict)  # `known` where the site began: what its verdict rests on
     renamed: dict[str, str] = field(default_factory=dict)  # argument -> what keeps it, where the body rebinds it
     loose: frozenset[str] = frozenset()  # the names of `#*name`; every other `*name` is kept as a list of sizes
     braced: frozenset[str] = frozenset()  # the arguments that some `{...}` reads
     lines: list[str] = field(default_factory=list)
     indent: int = 0
     inner: str = ""  # set while the axes of a record or of a yield are written: they are its own
-    outside: dict[str, bool] | None = None  # `known` outside the record that is being written
+    inside: bool = False  # within a record, whose names are no business of `fail`
     count: int = 0
 
     def say(self, line: str) -> None:
@@ -63,11 +64,11 @@ class Lines:
 
     def const(self, name: str, value: Any) -> str:
         """A variable of the closure that holds `value`."""
-        full = f"{self.mark}{name}"
+        full = self.mark + re.sub(r"\W", "_", name)
         number = 1
         while full in self.constants and self.constants[full] is not value:
             number += 1
-            full = f"{self.mark}{name}{number}"
+            full = f"{self.mark}{re.sub(r'[^0-9A-Za-z_]', '_', name)}{number}"
         self.constants[full] = value
         return full
 
@@ -88,20 +89,30 @@ class Lines:
             return f"{self.mark}{self.inner}g_{name}"
         return outer
 
-    def fail(self, site: int, value: str, name: str = "fail") -> str:
-        """The call that judges `value` again: with what is known, the call's shapes, what `{...}` may read."""
-        known = self.known if self.outside is None else self.outside
+    def fail(self, site: int, value: str, binds: Iterable[str] = (), name: str = "fail") -> str:
+        """The statement that judges `value` again: it raises, or gives what the guard would have bound."""
         sizes, groups = (
-            "".join(f"({v[len(self.mark + kind) :]!r}, {v}), " for v in known if v.startswith(self.mark + kind))
+            "".join(f"({v[len(self.mark + kind) :]!r}, {v}), " for v in self.opened if v.startswith(self.mark + kind))
             for kind in ("n_", "g_")
         )
-        device = f"{self.mark}device" if f"{self.mark}device" in known else "None"
-        shapes = "".join(f"({argument!r}, {variable}), " for argument, variable in self.shapes.items())
-        read = "".join(f"({n!r}, {self.renamed.get(n, n)}), " for n in self.arguments if n in self.braced)
-        return f"{self.mark}{name}({site}, {value}, ({sizes}), ({groups}), {device}, ({shapes}), ({read}))"
+        variables = list(dict.fromkeys(binds))
+        call = f"{self.mark}{name}({site}, {value}, ({sizes}), ({groups}), {tuple(map(self._told, variables))})"
+        return f"{', '.join(variables)}, = {call}" if variables else call
+
+    def _told(self, variable: str) -> str:
+        """What a variable keeps, in a word for `fail`: `n:B`, `g:batch` (`l:batch` where it is loose), `device:`."""
+        plain = variable[len(self.mark) :]
+        for inner in ("", self.inner):
+            for kind in ("n", "g"):
+                start = f"{inner}{kind if not inner else 'g' * (kind == 'g')}_"
+                if plain.startswith(start):
+                    name = plain[len(start) :]
+                    return f"{'l' if kind == 'g' and name in self.loose else kind}:{name}"
+        return f"{plain}:"
 
     def site(
         self, subject: str, contract: Contract, wait: bool = False, line: int | None = None, hint: Any = None
     ) -> int:
         self.sites.append(Site(subject, contract, wait, line, hint))
+        self.opened = dict(self.known)
         return len(self.sites) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import collections.abc
+import dataclasses
 import inspect
 import types
 import typing
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from shapecheck.dims.spec import Named, Variadic
+from shapecheck.runtime.body import Body
 from shapecheck.runtime.build import Builder
-from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, TensorOf, Values, hold, tensors
+from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, Record, TensorOf, Values, hold, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.expressions import braces_in
-from shapecheck.runtime.resolve import annotations_of, resolve
+from shapecheck.runtime.resolve import annotations_of, holds_axes, own_classes, resolve
 from shapecheck.runtime.scope import Scope
+from shapecheck.runtime.source import NoSource
 
 __all__ = ["Plan", "plan_of"]
 
@@ -46,6 +49,8 @@ class Plan:
     builder: Builder
     names: Mapping[str, Any]  # what annotations in the body may name
     late: bool = False  # the program has loaded: every name exists by now
+    body: Body | NoSource | None = None  # the source as it was at decoration
+    lent: bool = False  # a decorator returns what the coroutine or generator function gave, as a plain function
 
     @property
     def name(self) -> str:
@@ -73,6 +78,7 @@ def plan_of(
     axes: Mapping[str, Any] | None = None,
     late: bool = False,
     only: Mapping[str, Any] | None = None,
+    body: Body | NoSource | None = None,
 ) -> Plan:
     """Read what a function declares.
 
@@ -88,13 +94,17 @@ def plan_of(
         raise ContractError(f"{fn.__qualname__} has no argument {', '.join(unknown)}")
 
     hints: dict[str, Any] = {}
+    own = own_classes(home)
     for name, annotation in written.items():
+        missing: list[str] | None = [] if late else None
         try:
-            hints[name] = resolve(annotation, home.__globals__, names, late)
+            hints[name] = resolve(annotation, home.__globals__, names, late, missing, own)
         except NameError:
             raise
         except Exception as error:  # a malformed annotation raises whatever its parts raise
-            raise ContractError(f"the annotation of {name} in {fn.__qualname__} is malformed: {error}") from error
+            if builder.strict and holds_axes(annotation, home.__globals__, names):
+                raise ContractError(f"the annotation of {name} in {fn.__qualname__} is malformed: {error}") from error
+            builder.notes.append(f"the annotation of {name} is malformed: {error}")
 
     contracts = {}
     for name, parameter in signature.parameters.items():
@@ -102,11 +112,18 @@ def plan_of(
             contract = _defaulted(_named(builder, hints[name], f"argument {name}"), parameter, builder)
             if parameter.kind is parameter.VAR_POSITIONAL:
                 contract = Items(tuple, contract) if not isinstance(contract, Free) else contract
+            elif parameter.kind is parameter.VAR_KEYWORD and _is_unpacked(hints[name]):
+                # each field is an argument of the call
+                contract = dataclasses.replace(contract, shared=True) if isinstance(contract, Record) else Free()
             elif parameter.kind is parameter.VAR_KEYWORD:
                 contract = Values(dict, contract) if not isinstance(contract, Free) else contract
             contracts[name] = contract
 
-    kind = _kind(home)
+    kind = _kind(fn)
+    lent = kind == "plain" and _kind(home) != "plain"
+    if lent:
+        kind = _kind(home)
+        builder.notes.append(f"the result, where a decorator makes something else of the {kind}: put @shaped below it")
     returns: Contract = Free()
     yields: Contract = Free()
     if "return" in hints:
@@ -114,9 +131,13 @@ def plan_of(
             returns, yields = _yielding(builder, hints["return"])
         else:
             returns = _named(builder, hints["return"], "the return value")
-    plan = Plan(fn, signature, kind, hints, contracts, returns, yields, builder, names, late)
+    plan = Plan(fn, signature, kind, hints, contracts, returns, yields, builder, names, late, body, lent)
     _check_braces(plan)
     return plan
+
+
+def _is_unpacked(hint: Any) -> bool:
+    return getattr(typing.get_origin(hint), "_name", None) == "Unpack"
 
 
 def _named(builder: Builder, hint: Any, who: str) -> Contract:

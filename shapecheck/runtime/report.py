@@ -23,13 +23,15 @@ class Report:
 
     @property
     def unchecked(self) -> tuple[Entry, ...]:
+        """Those of which something is left out."""
         return tuple(entry for entry in self.entries if entry.notes)
 
     def __str__(self) -> str:
-        lines = [f"{len(self.entries)} checked by shapecheck, {len(self.unchecked)} with something left out"]
+        checked = sum(bool(entry.checked) for entry in self.entries)
+        lines = [f"{checked} checked by shapecheck, {len(self.unchecked)} with something left out"]
         for entry in self.entries:
             lines.append(f"{entry.where} ({entry.how}): {', '.join(entry.checked) or 'nothing'}")
-            lines += [f"    not checked: {note}" for note in entry.notes]
+            lines += [f"    not checked: {note}" for note in dict.fromkeys(entry.notes)]
         return "\n".join(lines)
 
 

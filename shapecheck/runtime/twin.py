@@ -3,136 +3,143 @@
 from __future__ import annotations
 
 import ast
-import copy
+import dataclasses
 import functools
 import inspect
+import itertools
+import linecache
 import types
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from shapecheck.dims.spec import Named, Variadic
-from shapecheck.runtime.body import (
-    Body,
-    NoSource,
-    Writer,
-    compile_body,
-    read_body,
-    register_source,
-    stored_names,
-)
+from shapecheck.runtime.body import FRAME_READERS, Body, Writer, compile_body, read_body, stored_names
 from shapecheck.runtime.contract import Contract, Free, OneOf, TensorOf, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.expressions import braces_in, loose_in
-from shapecheck.runtime.failing import failing, walker
+from shapecheck.runtime.failing import Ground, failing, walker
 from shapecheck.runtime.guards import Crooked, Guards
 from shapecheck.runtime.judge import Judge
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
+from shapecheck.runtime.source import NoSource
 
 __all__ = ["twin"]
+
+_numbers = itertools.count()
 
 
 def twin(plan: Plan, entry: Entry) -> types.FunctionType:
     """The function of a plan, checked at every call."""
     marks = ("_sc_", *(f"_sc{number}_" for number in range(100)))
     mark = next(m for m in marks if not any(name.startswith(m) for name in _names_in(plan.fn.__code__)))
-    return Assembly(plan, mark, entry).build()
+    inside = _surveyed(plan, mark, entry)
+    body, writer = inside if inside is not None else (None, None)
+    found = [] if writer is None else writer.locals
+    entry.checked = [
+        *(name for name, contract in plan.contracts.items() if not isinstance(contract, Free)),
+        *(f"{text} (line {line})" for line, text, _ in found),
+        *(["yield"] if not isinstance(plan.yields, Free) else []),
+        *(["return"] if not isinstance(plan.returns, Free) else []),
+    ]
+    entry.how = "in the body" if body else "around the call"
+    free = isinstance(plan.returns, Free) and isinstance(plan.yields, Free)
+    if body is None or writer is None or free or not (writer.sheltered or writer.hidden_yield):
+        return Assembly(plan, mark, entry.notes, body, writer).build()
+    # an error raised at a `return` within `try` or `with` might be swallowed there: the result is checked outside
+    if not found:
+        entry.how = "around the call"
+        return Assembly(plan, mark, entry.notes).build()
+    fn = Assembly(dataclasses.replace(plan, returns=Free(), yields=Free()), mark, entry.notes, body, writer).build()
+    try:
+        whole = Assembly(dataclasses.replace(plan, fn=fn), mark, entry.notes).build()
+    except ContractError:  # an expression over what only a local binds
+        entry.notes.append("the result within `try` or `with`: an error raised there may be caught there")
+        return Assembly(plan, mark, entry.notes, body, writer).build()
+    entry.how = "in the body, its result around the call"
+    return whole
 
 
 def _names_in(code: types.CodeType) -> set[str]:
     return {*code.co_varnames, *code.co_names, *code.co_freevars, *code.co_cellvars}
 
 
-class Assembly:
-    """Both versions of one function: the first calls with the judge, the steady state without."""
+def _surveyed(plan: Plan, mark: str, entry: Entry) -> tuple[Body, Writer] | None:
+    """The body and what it declares; None where the guards go around the call."""
+    try:
+        body = plan.body if plan.body is not None else read_body(plan.fn)
+        if isinstance(body, NoSource):
+            raise body
+        code = plan.fn.__code__
+        meanings = {*plan.fn.__globals__, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
+        if shadowed := {"isinstance", "len", "hasattr"} & meanings:
+            raise NoSource(f"{', '.join(sorted(shadowed))} means something else in it")
+    except NoSource as error:
+        entry.notes.append(f"annotated local variables: {error}")
+        return None
+    reader = _Reader(plan, body)
+    writer = Writer(mark, reader.contract_of, reader.checked)
+    writer.survey(body.node)
+    entry.notes += writer.notes
+    bound = set(plan.bound)
+    for line, text, contract in writer.locals:
+        if new := sorted({n for t in tensors(contract) for n in t.spec.binds} - bound):
+            bound.update(new)
+            entry.notes.append(f"{', '.join(new)} of {text} (line {line}) is bound by no argument: any size passes")
+    if FRAME_READERS & set(code.co_names):
+        if not writer.locals:
+            return None  # it may look at its own frame
+        entry.notes.append("its frame holds names of the guards, which it may look at")
+    return body, writer
 
-    def __init__(self, plan: Plan, mark: str, entry: Entry) -> None:
+
+class _Reader:
+    """Reads what a body declares."""
+
+    def __init__(self, plan: Plan, body: Body) -> None:
+        from shapecheck.runtime.resolve import imported_names
+
         self.plan = plan
-        self.mark = mark
-        self.entry = entry
-        self.body: Body | None = None
-        self.declared: dict[str, tuple[Contract, str]] = {}  # locals annotated without a value
-        self.locals: list[tuple[int, str, Contract]] = []
-        self.rebound: set[str] = set()
-        self.walk: Any = None
+        own = {n.id for n in ast.walk(body.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        self.own = own
+        self.names = {**plan.names, **imported_names(body.node, plan.fn.__globals__)}
 
-    def build(self) -> types.FunctionType:
-        plan = self.plan
-        self._read()
-        self.entry.checked = [
-            *(name for name, contract in plan.contracts.items() if not isinstance(contract, Free)),
-            *(f"{text} (line {line})" for line, text, _ in self.locals),
-            *(["yield"] if not isinstance(plan.yields, Free) else []),
-            *(["return"] if not isinstance(plan.returns, Free) else []),
-        ]
-        self.entry.how = "in the body" if self.body else "around the call"
-        first, guards = self._version(judged=True)
-        steady, _ = self._version(judged=False)
-        constants = {**guards.constants, **self._helpers(guards)}
-        result, settled = self._compile(first, constants), self._compile(steady, constants)
-        self._finish(result)
-        holder = constants[f"{self.mark}settle"]
-        holder.append(functools.partial(setattr, result, "__code__", settled.__code__))
-        if result.__code__.co_freevars != settled.__code__.co_freevars:
-            raise AssertionError("both versions close over the same names")
-        return result
-
-    # The source.
-
-    def _read(self) -> None:
-        plan = self.plan
-        try:
-            body = read_body(plan.fn)
-            code = plan.fn.__code__
-            meanings = {*plan.fn.__globals__, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
-            if shadowed := {"isinstance", "len", "hasattr"} & meanings:
-                raise NoSource(f"{', '.join(sorted(shadowed))} means something else in it")
-        except NoSource as error:
-            self.entry.notes.append(f"annotated local variables: {error}")
-            return
-        writer = self._writer(lambda *_: [], None, None)
-        writer.yielded = (lambda *_: []) if not isinstance(plan.yields, Free) else None
-        writer.survey(body.node)
-        if writer.awkward:
-            if writer.locals and writer.yielded is not None:
-                raise ContractError(
-                    f"{plan.fn.__qualname__} annotates local tensors and yields from within an expression; "
-                    "give the yield a statement of its own"
-                )
-            if not writer.locals:
-                return
-        self.body, self.locals, self.declared = body, writer.locals, writer.declared
-        self.rebound = stored_names(body.node) & set(plan.signature.parameters)
-
-    def _writer(self, local: Any, returned: Any, yielded: Any) -> Writer:
-        return Writer(self.mark, returned, yielded, local, self._contract_of, self._checked)
-
-    def _contract_of(self, annotation: ast.expr) -> Contract:
+    def contract_of(self, annotation: ast.expr) -> Contract:
         """The contract of an annotated local; nothing is asked of types without tensors."""
         from shapecheck.runtime.build import has_tensor
-        from shapecheck.runtime.resolve import resolve
+        from shapecheck.runtime.resolve import holds_axes, own_classes, resolve
 
         plan, text = self.plan, ast.unparse(annotation)
+        if not _still(annotation):
+            return Free()  # Python does not evaluate it, and it is no plain type
+        missing: list[str] = []
         try:
-            hint = resolve(text, plan.fn.__globals__, plan.names, plan.late)
-        except NameError as error:
-            if "[" in text and ("'" in text or '"' in text):  # it looks like axes: not without them
-                raise
-            plan.builder.notes.append(f"line {annotation.lineno}: {text} is unknown outside the body ({error})")
-            return Free()
+            hint = resolve(text, plan.fn.__globals__, self.names, plan.late, missing, own_classes(plan.fn))
+            speaks = has_tensor(hint)
         except Exception as error:
-            raise ContractError(f"the annotation {text} in {plan.fn.__qualname__} is malformed: {error}") from error
-        return plan.builder.build(hint) if has_tensor(hint) else Free()
+            if not holds_axes(text, plan.fn.__globals__, self.names):
+                return Free()
+            if plan.builder.strict:
+                raise ContractError(f"the annotation {text} in {plan.fn.__qualname__} is malformed: {error}") from error
+            plan.builder.notes.append(f"line {annotation.lineno}: the annotation {text} is malformed: {error}")
+            return Free()
+        if missing:
+            if speaks and not plan.late and not self.own & set(missing):
+                raise NameError(f"name {missing[0]!r} is not defined", name=missing[0])
+            plan.builder.notes.append(f"line {annotation.lineno}: {text} is unknown outside the body: not checked")
+            return Free()
+        return plan.builder.build(hint) if speaks else Free()
 
-    def _checked(self, call: ast.Call) -> tuple[Contract, ast.expr] | None:
+    def checked(self, call: ast.Call) -> tuple[Contract, ast.expr] | None:
         """`check(x, "B G")` with our own `check`: its contract and `x`."""
         from shapecheck.runtime.checking import check, contract_for
 
         if len(call.args) != 2 or call.keywords or not _still(call.func) or not _still(call.args[1]):
             return None
-        scope = {**self.plan.fn.__globals__, **self.plan.names}
+        scope = {**self.plan.fn.__globals__, **self.names}
         try:
             if eval(ast.unparse(call.func), scope) is not check:
                 return None
@@ -140,6 +147,49 @@ class Assembly:
         except Exception:  # not a name of the module: then it is not our `check` with a spec that stands still
             return None
         return contract_for(asked, self.plan.builder), call.args[0]
+
+
+class Assembly:
+    """One function in the making. The first call meets the judge, until a cell says that it has."""
+
+    def __init__(
+        self, plan: Plan, mark: str, notes: list[str], body: Body | None = None, writer: Writer | None = None
+    ) -> None:
+        self.plan = plan
+        self.mark = mark
+        self.notes = notes
+        self.body = body
+        self.writer = writer
+        self.locals = writer.locals if body is not None and writer is not None else []
+        self.rebound = stored_names(body.node) & set(plan.signature.parameters) if body is not None else set()
+        self.judge = Judge(plan)
+        self.slow: set[str] = set()
+        self.settle: list[Any] = []  # what ends the first call
+
+    def build(self) -> types.FunctionType:
+        plan, mark = self.plan, self.mark
+        guards = self._head()
+        head = guards.lines
+        wants_return = self._returned(guards) if not isinstance(plan.returns, Free) else None
+        wants_yield = self._yielded(guards) if not isinstance(plan.yields, Free) else None
+        if self.body is not None and self.writer is not None:
+
+            def local(contract: Contract, value: str, subject: str, line: int) -> list[str]:
+                return self._at(guards, contract, value, subject, "", line)
+
+            writer = dataclasses.replace(self.writer, local=local, returned=wants_return, yielded=wants_yield)
+            node = writer.write(self.body.node, head)
+            result = compile_body(node, self.body, {**guards.constants, **self._helpers(guards)})
+        else:
+            text = self._around(head, wants_return, wants_yield)
+            result = self._compile(text, {**guards.constants, **self._helpers(guards)})
+        functools.update_wrapper(result, plan.fn)
+        cells = dict(zip(result.__code__.co_freevars, result.__closure__ or ()))
+        if (fresh := cells.get(f"{mark}fresh")) is not None:
+            self.settle.append(functools.partial(setattr, fresh, "cell_contents", False))
+        if self.slow:
+            self.notes.append(f"checked, but slowly: {', '.join(sorted(self.slow))}")
+        return result
 
     # The lines.
 
@@ -155,52 +205,68 @@ class Assembly:
         for name in sorted(guards.braced & self.rebound):
             guards.renamed[name] = f"{self.mark}a_{name}"
             guards.say(f"{guards.renamed[name]} = {name}")
+        if any(getattr(axis, "treepath", False) for c in every for t in tensors(c) for axis in t.spec.axes):
+            guards.say(f"{self.mark}places = {{}}")
         return guards
 
-    def _head(self, judged: bool) -> Guards:
+    def _head(self) -> Guards:
         """The lines before the body: every argument, then the expressions that waited."""
-        plan, mark = self.plan, self.mark
+        guards = self._straight()
+        if guards is None:
+            guards = self._walked()
+        guards._perhaps(*(contract for _, _, contract in self.locals))
+        if self.judge.arguments:
+            pairs = "".join(f"({name!r}, {name}), " for name in self.plan.signature.parameters)
+            with self._first(guards):
+                guards.say(f"{self.mark}judge(({pairs}))")
+                if self.judge.result is None:
+                    guards.say(f"{self.mark}settle[0]()")
+        return guards
+
+    def _first(self, guards: Guards) -> Any:
+        return guards.block(f"if {self.mark}fresh and not {guards.const('compiling', torch.compiler.is_compiling)}():")
+
+    def _straight(self) -> Guards | None:
+        """Each argument in turn; one that computes with the names of later ones, after them."""
+        waiting = [name for name, contract in self.plan.contracts.items() if not isinstance(contract, Free)]
         guards = self._guards()
-        pairs = "".join(f"({name!r}, {name}), " for name in plan.signature.parameters)
-        start = list(guards.lines)
+        while waiting:
+            put_off = []
+            for name in waiting:
+                contract = self.plan.contracts[name]
+                before = (len(guards.lines), dict(guards.known), len(guards.sites), len(guards.late))
+                shape = f"{self.mark}s_{name}" if _keeps_shape(contract) else ""
+                site = guards.site(f"argument {name}", contract, wait=True, hint=self.plan.hints.get(name))
+                try:
+                    guards.check(contract, name, site, name, f"argument {name}", shape)
+                except Crooked:
+                    put_off.append(name)
+                    lines, guards.known, sites, late = before
+                    del guards.lines[lines:], guards.sites[sites:], guards.late[late:]
+                    guards.indent, guards.inner, guards.path, guards.inside = 0, "", (), False
+                    guards.arguments = tuple(self.plan.signature.parameters)
+            if len(put_off) == len(waiting):
+                return None
+            waiting = put_off
         try:
-            for name, contract in plan.contracts.items():
-                if isinstance(contract, Free):
-                    continue
-                shape = f"{mark}s_{name}" if _keeps_shape(contract) else ""
-                site = guards.site(f"argument {name}", contract, wait=True, hint=plan.hints.get(name))
-                guards.check(contract, name, site, name, f"argument {name}", shape)
-                if shape:
-                    guards.shapes[name] = shape
             guards.settle()
         except Crooked:
-            guards = self._guards()
-            guards.lines = start
-            names = sorted({a.name for t in self._argument_tensors() for a in t.spec.axes if isinstance(a, Named)})
-            groups = sorted({a.name for t in self._argument_tensors() for a in t.spec.axes if isinstance(a, Variadic)})
-            variables = [*map(guards.axis, names), *map(guards.group, groups), f"{mark}device"]
-            walk = guards.const("walk", self._walker(tuple(names), tuple(groups), guards.loose))
-            guards.say(f"{', '.join(variables)} = {walk}(({pairs}))")
-            guards.known = dict.fromkeys(variables, False)
-        guards._perhaps(*(contract for _, _, contract in self.locals))
-        if judged:
-            with guards.block(f"if not {guards.const('compiling', torch.compiler.is_compiling)}():"):
-                guards.say(f"{mark}judge(({pairs}))")
-                if isinstance(plan.returns, Free) or plan.kind in ("generator", "asyncgen"):
-                    guards.say(f"{mark}settle[0]()")
-            if not isinstance(plan.returns, Free):
-                guards.say(f"{mark}given = ({pairs})")
-        with guards.block("if 0:"):  # names that make the free variables of both versions the same
-            guards.say(f"{mark}judge, {mark}settle, {guards.const('compiling', torch.compiler.is_compiling)}")
+            return None
         return guards
 
-    def _walker(self, names: tuple[str, ...], groups: tuple[str, ...], loose: frozenset[str]) -> Any:
-        if self.walk is None:  # one object for both versions
-            self.walk = walker(self.plan.contracts, names, groups, loose, self.plan.name)
-        return self.walk
-
-    def _argument_tensors(self) -> list[TensorOf]:
-        return [tensor for contract in self.plan.contracts.values() for tensor in tensors(contract)]
+    def _walked(self) -> Guards:
+        """The reference instead, for what no straight line checks."""
+        self.slow.add("the arguments")
+        guards = self._guards()
+        pairs = "".join(f"({name!r}, {name}), " for name in self.plan.signature.parameters)
+        found = [tensor for contract in self.plan.contracts.values() for tensor in tensors(contract)]
+        names = sorted({a.name for t in found for a in t.spec.axes if isinstance(a, Named)})
+        groups = sorted({a.name for t in found for a in t.spec.axes if isinstance(a, Variadic)})
+        variables = [*map(guards.axis, names), *map(guards.group, groups), f"{self.mark}device"]
+        walk = walker(self.plan.contracts, tuple(names), tuple(groups), guards.loose, self.plan.name)
+        guards.say(f"{', '.join(variables)}, = {guards.const('walk', walk)}(({pairs}))")
+        guards.known = dict.fromkeys(variables, False)
+        return guards
 
     def _at(
         self, guards: Guards, contract: Contract, value: str, subject: str, inner: str, line: int | None
@@ -213,57 +279,49 @@ class Assembly:
         try:
             guards.check(contract, value, site, value, subject)
         except Crooked:
-            guards.lines = [guards.fail(site, value, "walk_one")]
+            self.slow.add(subject)
+            guards.inside, guards.path, guards.arguments = False, (), tuple(self.plan.signature.parameters)
+            guards.lines = [guards.fail(site, value, name="walk_one")]
         lines = guards.lines
         guards.lines, guards.known, guards.indent, guards.inner = outer_lines, known, indent, ""
         return lines
 
-    def _version(self, judged: bool) -> tuple[Any, Guards]:
-        plan, mark = self.plan, self.mark
-        guards = self._head(judged)
-        head = guards.lines
-
+    def _returned(self, guards: Guards) -> Any:
         def returned(value: str, line: int | None) -> list[str]:
-            lines = self._at(guards, plan.returns, value, "return value", "y", line)
-            if judged and plan.kind in ("plain", "coroutine"):
-                compiling = guards.const("compiling", torch.compiler.is_compiling)
+            lines = self._at(guards, self.plan.returns, value, "return value", "y", line)
+            if self.judge.result is not None:
+                start = f"{self.mark}n_"
+                sizes = "".join(f"({v[len(start) :]!r}, {v}), " for v in guards.known if v.startswith(start))
                 lines += [
-                    f"if not {compiling}():",
-                    f"    {mark}judge.of_result({mark}given, {value})",
-                    f"    {mark}settle[0]()",
+                    f"if {self.mark}fresh and not {guards.const('compiling', torch.compiler.is_compiling)}():",
+                    f"    {self.mark}judge.of_result(({sizes}), {value})",
+                    f"    {self.mark}settle[0]()",
                 ]
             return lines
 
+        return returned
+
+    def _yielded(self, guards: Guards) -> Any:
         def yielded(value: str, line: int | None) -> list[str]:
-            return self._at(guards, plan.yields, value, "yielded value", "y", line)
+            return self._at(guards, self.plan.yields, value, "yielded value", "y", line)
 
-        def local(contract: Contract, value: str, subject: str, line: int) -> list[str]:
-            return self._at(guards, contract, value, subject, "", line)
+        return yielded
 
-        wants_return = returned if not isinstance(plan.returns, Free) else None
-        wants_yield = yielded if not isinstance(plan.yields, Free) else None
-        if self.body is None:
-            return self._around(guards, head, wants_return, wants_yield), guards
-        node = copy.deepcopy(self.body.node)
-        writer = self._writer(local, wants_return, wants_yield)
-        writer.declared = self.declared
-        writer.write(node, head)
-        return node, guards
-
-    def _around(self, guards: Guards, head: list[str], returned: Any, yielded: Any) -> str:
+    def _around(self, head: list[str], returned: Any, yielded: Any) -> str:
         """A function that calls the original one, as text."""
         mark, kind = self.mark, self.plan.kind
         parameters, call = _signature_text(self.plan)
-        fn, result, item = f"{mark}fn({call})", f"{mark}result", f"{mark}item"
+        result, item = f"{mark}result", f"{mark}item"
+        source = f"{mark}given" if self.plan.lent else f"{mark}fn({call})"
         on_return = returned(result, None) if returned else []
         on_yield = yielded(item, None) if yielded else []
         match kind:
             case "plain" | "coroutine":
                 wait = "await " if kind == "coroutine" else ""
-                body = [f"{result} = {wait}{fn}", *on_return, f"return {result}"]
+                body = [f"{result} = {wait}{source}", *on_return, f"return {result}"]
             case "generator":
                 body = [
-                    f"{mark}it = {fn}",
+                    f"{mark}it = {source}",
                     f"{mark}step, {mark}with = next, ({mark}it,)",
                     "while True:",
                     f"    try: {item} = {mark}step(*{mark}with)",
@@ -272,7 +330,7 @@ class Assembly:
                     *_indented(on_return, 2),
                     f"        return {result}",
                     *_indented(on_yield, 1),
-                    f"    try: {mark}with, {mark}step = ((yield {item}),), {mark}it.send",
+                    f"    try: {mark}with, {mark}step = ((yield ({item}, {item} := None)[0]),), {mark}it.send",
                     "    except GeneratorExit:",
                     f"        {mark}it.close()",
                     "        raise",
@@ -281,13 +339,13 @@ class Assembly:
                 ]
             case _:
                 body = [
-                    f"{mark}it = {fn}",
+                    f"{mark}it = {source}",
                     f"{mark}step, {mark}with = {mark}it.__anext__, ()",
                     "while True:",
                     f"    try: {item} = await {mark}step(*{mark}with)",
                     "    except StopAsyncIteration: return",
                     *_indented(on_yield, 1),
-                    f"    try: {mark}with, {mark}step = ((yield {item}),), {mark}it.asend",
+                    f"    try: {mark}with, {mark}step = ((yield ({item}, {item} := None)[0]),), {mark}it.asend",
                     "    except GeneratorExit:",
                     f"        await {mark}it.aclose()",
                     "        raise",
@@ -295,41 +353,63 @@ class Assembly:
                     f"        {mark}step, {mark}with = {mark}it.athrow, ({mark}error,)",
                 ]
         start = "async def" if kind in ("coroutine", "asyncgen") else "def"
+        if self.plan.lent:
+            # a plain function that hands on what another made: looked at as it comes out, if it is that
+            body = [
+                f"{mark}given = {mark}fn({call})",
+                f"if not isinstance({mark}given, {mark}lent): return {mark}given",
+                f"{start} {mark}watched():",
+                *_indented(body, 1),
+                f"return {mark}watched()",
+            ]
+            start = "def"
         return "\n".join([f"{start} {mark}around({parameters}):", *_indented([*head, *body], 1)])
 
     # The functions.
 
     def _helpers(self, guards: Guards) -> dict[str, Any]:
         plan, mark = self.plan, self.mark
+        rebound = frozenset(self.rebound) if self.body is not None else frozenset()
+        ground = Ground(plan.name, plan.contracts, tuple(guards.arguments), mark, dict(guards.renamed), rebound)
         helpers: dict[str, Any] = {
-            "fail": failing(guards.sites, guards.by, plan.name, reference=False),
-            "walk_one": failing(guards.sites, guards.by, plan.name, reference=True),
-            "judge": Judge(plan),
-            "settle": [],
+            "fail": failing(guards.sites, guards.by, ground),
+            "walk_one": failing(guards.sites, guards.by, ground, reference=True),
+            "judge": self.judge,
+            "settle": self.settle,
+            "fresh": True,
+            "visible": functools.partial(_visible, mark),
+            "lent": _LENT.get(plan.kind, object),
+            "fn": plan.fn,
         }
-        if self.body is None:
-            helpers["fn"] = plan.fn
         return {f"{mark}{name}": value for name, value in helpers.items()}
 
-    def _compile(self, version: Any, constants: Mapping[str, Any]) -> types.FunctionType:
-        if self.body is not None:
-            return compile_body(version, self.body, constants)
-        name = f"<shaped {self.plan.where} {id(self.plan.fn):x}>"
-        factory = f"def factory({', '.join(constants)}):\n" + "\n".join(_indented(version.split("\n"), 1))
-        register_source(name, factory)
+    def _compile(self, text: str, constants: Mapping[str, Any]) -> types.FunctionType:
+        name = f"<shaped {self.plan.where} {next(_numbers)}>"
+        factory = f"def factory({', '.join(constants)}):\n" + "\n".join(_indented(text.split("\n"), 1))
         scope: dict[str, Any] = {"__name__": self.plan.fn.__module__}
         exec(compile(f"{factory}\n    return {self.mark}around", name, "exec"), scope)
         function: types.FunctionType = scope["factory"](**constants)
+        # tracebacks and debuggers see the generated lines for as long as the function lives
+        linecache.cache[name] = (len(factory), None, factory.splitlines(keepends=True), name)
+        weakref.finalize(function, linecache.cache.pop, name, None)
         function.__defaults__, function.__kwdefaults__ = _defaults(self.plan.signature)
         return function
 
-    def _finish(self, function: types.FunctionType) -> None:
-        functools.update_wrapper(function, self.plan.fn)
+
+_LENT = {"generator": types.GeneratorType, "asyncgen": types.AsyncGeneratorType, "coroutine": types.CoroutineType}
+
+
+def _visible(mark: str, listed: Any) -> Any:
+    """What `locals()` and `dir()` list, without the guards' own names."""
+    if isinstance(listed, list):
+        return [name for name in listed if not name.startswith(mark)]
+    return {name: value for name, value in listed.items() if not name.startswith(mark)}
 
 
 def _still(expression: ast.expr) -> bool:
     """Whether evaluating does nothing: names, attributes, subscripts and constants."""
-    fine = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.BinOp, ast.BitOr, ast.expr_context)
+    fine = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.List, ast.BinOp, ast.BitOr,
+            ast.expr_context)  # fmt: skip
     return all(isinstance(node, fine) for node in ast.walk(expression))
 
 
@@ -339,7 +419,7 @@ def _keeps_shape(contract: Contract) -> bool:
     )
 
 
-def _indented(lines: list[str], levels: int) -> list[str]:
+def _indented(lines: Sequence[str], levels: int) -> list[str]:
     return ["    " * levels + line for line in lines]
 
 

@@ -8,8 +8,7 @@ import torch._dynamo.testing
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from shapecheck import ShapeError, shaped
-from shapecheck.service import check
+from shapecheck import ShapeError, check, shaped
 
 R = torch.randn
 

@@ -1,5 +1,7 @@
 """jaxtyping with beartype: asked at first calls and before an error, and heard."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from jaxtyping import Float
@@ -30,12 +32,11 @@ def test_it_refuses_what_guards_would_have_had_to_refuse():
     assert "Tensor (2,)" in str(caught.value)
 
 
-def test_it_sees_the_result_with_the_arguments():
+def test_it_sees_the_result_with_the_sizes_of_the_arguments():
     judge = judge_of(function)
-    given = (("q", R(2, 3)), ("p", None), ("k", 1))
-    judge.of_result(given, R(3, 2))
+    judge.of_result((("B", 2), ("D", 3)), R(3, 2))
     with pytest.raises(ShapeError, match="jaxtyping with beartype does not"):
-        judge.of_result(given, R(2, 3))
+        judge.of_result((("B", 2), ("D", 3)), R(2, 3))
 
 
 def test_expressions_before_their_names_are_beyond_it():
@@ -54,7 +55,7 @@ def test_an_opinion_on_one_value(value, sizes, said):
 def test_the_first_call_meets_it_and_later_ones_do_not(monkeypatch):
     asked = []
     monkeypatch.setattr(Judge, "__call__", lambda self, values: asked.append("arguments"))
-    monkeypatch.setattr(Judge, "of_result", lambda self, values, result: asked.append("result"))
+    monkeypatch.setattr(Judge, "of_result", lambda self, sizes, result: asked.append("result"))
     for source in (True, False):
         text = "lambda q: q.T"
         f = shaped(function) if source else shaped(eval(text), axes={"q": "B D", "return": "D B"})
@@ -64,13 +65,37 @@ def test_the_first_call_meets_it_and_later_ones_do_not(monkeypatch):
         asked.clear()
 
 
-def test_a_generator_meets_it_for_its_arguments():
-    from collections.abc import Iterator
+def test_a_generator_meets_it_for_its_arguments(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Judge, "__call__", lambda self, values: asked.append("arguments"))
 
     @shaped
     def items(x: Float[Tensor, "B D"]) -> Iterator[Float[Tensor, " D"]]:
         yield x[0]
 
-    code = items.__code__
-    list(items(R(2, 3)))
-    assert items.__code__ is not code  # settled: the judge is out of the way
+    for _ in range(3):
+        list(items(R(2, 3)))
+    assert asked == ["arguments"]
+
+
+def test_one_wrong_item_is_judged_the_same_way_each_time():
+    """beartype looks at one item by chance; a guard at all of them."""
+    for _ in range(20):
+
+        @shaped
+        def f(x: Float[Tensor, "B"], ids: list[int], by: dict[str, list[int]]):
+            return x
+
+        f(R(2), [1, 2], {"a": [1]})
+        for ids, by in (([1, "a"], {}), ([], {"a": [1, "b"]}), ([], {1: [1]})):
+            with pytest.raises(ShapeError, match="str where int|int where str"):
+                f(R(2), ids, by)
+
+
+def test_a_result_that_is_an_argument_turned_in_place():
+    @shaped
+    def flip(x: Float[Tensor, "B D"]) -> Float[Tensor, "D B"]:
+        return x.t_()
+
+    for _ in range(2):
+        assert flip(R(2, 3)).shape == (3, 2)

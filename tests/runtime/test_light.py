@@ -32,14 +32,6 @@ def test_every_exported_name_is_there():
     assert out.strip() == "[]"
 
 
-def test_report_is_a_function_beside_the_subpackage_of_that_name():
-    out = run(
-        "import shapecheck, shapecheck.report; from shapecheck import report; import sys;"
-        "print(callable(report), callable(shapecheck.report), 'shapecheck.report' in sys.modules)"
-    )
-    assert out.split() == ["True", "True", "True"]
-
-
 def test_unknown_names_are_attribute_errors():
     out = run("import shapecheck\ntry: shapecheck.shapde\nexcept AttributeError as e: print(e)")
     assert "has no attribute 'shapde'" in out

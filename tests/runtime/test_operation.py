@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shapecheck import ShapeError, install_import_hook, report, shaped
-from shapecheck.service import check
+from shapecheck import ShapeError, check, install_import_hook, report, shaped
 
 R = torch.randn
 
@@ -34,7 +33,7 @@ def test_off_gives_the_function_itself(monkeypatch):
     monkeypatch.setenv("SHAPECHECK", "off")
     assert shaped(total) is total
     assert shaped(independent="B")(total) is total
-    assert check(R(2), "B D").shape == (2,)
+    assert check(R(2), "B D only_here").shape == (2,)
 
 
 def test_first_checks_the_first_calls(monkeypatch):

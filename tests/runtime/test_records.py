@@ -45,20 +45,96 @@ def test_construction_reads_all_fields_together():
         Batch(R(2, 3), R(8, 3), 4, labels=torch.zeros(3, dtype=torch.long))
 
 
-def test_mutation_is_checked_and_undone():
+@shaped
+def use(batch: Batch) -> int:
+    return batch.group
+
+
+def test_mutation_is_checked_at_once_and_shared_axes_at_the_next_use():
     batch = good()
-    with pytest.raises(ShapeError, match="Batch.p"):
-        batch.group = 5
-    assert batch.group == 4
+    before = batch.p
+    for wrong in (R(8), R(8, 3).long(), None, 3):
+        with pytest.raises(ShapeError, match="Batch.p"):
+            batch.p = wrong
+    assert batch.p is before
+    with pytest.raises(ShapeError, match="Batch.group: str where int"):
+        batch.group = "4"
+    assert use(batch) == 4
+    batch.group = 2
+    with pytest.raises(ShapeError, match=r"argument batch.p: axis 0 .* is 8, but B\*\{group\} = 4 with B = 2"):
+        use(batch)
+    batch.p = R(4, 3)
+    assert use(batch) == 2
     batch.labels = torch.zeros(2, dtype=torch.long)
     with pytest.raises(ShapeError, match="Batch.labels"):
         batch.labels = torch.zeros(2)
 
 
+def test_fields_that_share_an_axis_may_grow_one_after_the_other():
+    @shaped
+    @dataclass
+    class Cache:
+        keys: Float[Tensor, "B T D"]
+        values: Float[Tensor, "B T D"]
+
+        def append(self, k, v):
+            self.keys = torch.cat([self.keys, k], 1)
+            self.values = torch.cat([self.values, v], 1)
+
+    cache = Cache(R(2, 0, 4), R(2, 0, 4))
+    cache.append(R(2, 1, 4), R(2, 1, 4))
+    assert cache.values.shape == (2, 1, 4)
+    read = shaped(lambda cache: cache.keys, axes={"cache": Cache})
+    assert read(cache).shape == (2, 1, 4)
+    cache.keys = R(2, 5, 4)
+    with pytest.raises(ShapeError, match="argument cache.values: axis 1"):
+        read(cache)
+
+
+def test_plain_fields_are_checked_too():
+    @shaped
+    @dataclass
+    class Sized:
+        n: int
+        x: Float[Tensor, "B"]
+        name: str = None
+
+    assert Sized(3, R(2)).name is None
+    with pytest.raises(ShapeError, match="Sized.n: str where int was declared"):
+        Sized("three", R(2))
+    with pytest.raises(ShapeError, match="Sized.name: int"):
+        Sized(3, R(2), name=4)
+
+    @shaped
+    @dataclass
+    class OnlyPlain:
+        n: int
+
+    with pytest.raises(ShapeError, match="OnlyPlain.n"):
+        OnlyPlain("a")
+
+
+def test_construction_is_what_it_was():
+    @shaped
+    @dataclass
+    class Ordered:
+        q: Float[Tensor, "B D"]
+        scale: float = 2.0
+        p: Float[Tensor, "B D"] = dataclasses.field(default=None, kw_only=True)
+
+    assert list(vars(Ordered(R(2, 3), p=R(2, 3)))) == ["q", "scale", "p"]
+    assert Ordered(R(2, 3)).scale == 2.0
+    assert dataclasses.asdict(Ordered(R(2, 3), 1.0))["scale"] == 1.0
+    with pytest.raises(TypeError, match="missing 1 required"):
+        Ordered()
+    with pytest.raises(TypeError, match="takes from 2 to 3"):
+        Ordered(R(2, 3), 1.0, R(2, 3))
+
+
 def test_copies_and_pickles_stay_checked():
     for batch in (copy.copy(good()), copy.deepcopy(good()), pickle.loads(pickle.dumps(good()))):
         with pytest.raises(ShapeError):
-            batch.q = R(3, 3)
+            batch.q = R(3)
     with pytest.raises(ShapeError):
         dataclasses.replace(good(), q=R(3, 3))
 
@@ -108,7 +184,7 @@ def test_a_subclass_that_is_not_checked_itself():
 
     loose = Loose(R(2, 3), R(8, 3), 4)
     with pytest.raises(ShapeError, match="Batch.p"):
-        loose.p = R(7, 3)
+        loose.p = R(7)
 
 
 class Encoded(NamedTuple):
@@ -166,7 +242,7 @@ def test_model_output():
     with pytest.raises(ShapeError, match="EncoderOutput.scores"):
         out.scores = R(2, 2, 4)
     with pytest.raises(ShapeError, match="EncoderOutput.q_reps"):
-        out["q_reps"] = R(5, 3)
+        out["q_reps"] = R(5)
     assert out.q_reps.shape == out["q_reps"].shape == (2, 3)
 
     @shaped
@@ -203,5 +279,5 @@ def test_classes_without_anything_to_check_are_errors():
 
 def test_the_report_names_fields():
     entry = next(e for e in report().entries if e.where.endswith("test_records.Batch"))
-    assert entry.checked == ["q", "p", "labels"]
+    assert entry.checked == ["q", "p", "group", "labels"]
     assert entry.how == "at construction and mutation"
