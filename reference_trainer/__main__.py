@@ -1,6 +1,6 @@
 """The command `reference-trainer`, also as `python -m reference_trainer` for torchrun.
 
-Without the extras it says what to install and ends with 2.
+Without the extras it says what to install and ends with 2. Ctrl-C ends it with 130, wherever it strikes, imports too.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("torch", "numpy", "transformers", "tokenizers", "safetensors", "yaml", "jaxtyping", "beartype")
+NEEDED = ("torch", "numpy", "transformers", "tokenizers", "safetensors", "filelock", "yaml", "jaxtyping", "beartype")
 
 
 def main() -> None:
@@ -20,9 +20,12 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(2)
-    from .cli import app
+    try:
+        from .cli import app
 
-    app()
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

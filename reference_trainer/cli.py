@@ -257,12 +257,12 @@ def report(
     """Write one self-contained html page: loss with its log C line, quality, speed and memory."""
     from .report import read_history, write_report
 
-    for run in runs:
-        logged = (run / "log.jsonl").is_file() and (run / "settings.json").is_file()
-        if not logged or not read_history(run).steps:
-            typer.echo(f"error: {run}: " + ("no step is logged yet" if logged else "no log.jsonl there"), err=True)
-            raise typer.Exit(2)
-    write_report(runs, out)
+    with _refusals():
+        for run in runs:
+            logged = (run / "log.jsonl").is_file() and (run / "settings.json").is_file()
+            if not logged or not read_history(run).steps:
+                raise SettingsError(f"{printable(run)}: {'no step is logged yet' if logged else 'no log.jsonl there'}")
+        write_report(runs, out)
     typer.echo(str(out))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import journal
 from .charts import COLOURS, bars, legend, lines, picture
+from .whole import write_text
 
 METRICS = ("mrr@10", "ndcg@10", "recall@10", "recall@100", "group_accuracy")
 CURVES = {"loss": "loss (dashed: log C)", "tokens_per_second": "tokens per second", "memory_mb": "peak memory, MB"}
@@ -80,8 +81,7 @@ def write_report(outs: list[Path], path: Path) -> None:
         f"<details><summary>settings of {html.escape(h.name)}</summary><pre>{_settings(h)}</pre></details>"
         for h in histories
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_page("".join(parts)), encoding="utf-8")
+    write_text(path, _page("".join(parts)))
 
 
 def _summary(histories: list[History]) -> str:

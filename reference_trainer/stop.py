@@ -18,8 +18,11 @@ from .world import World
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):
-    """A signal has ended the run; the message says which, and what was saved. code is what a shell expects."""
+class Stopped(BaseException):
+    """A signal has ended the run; the message says which, and what was saved. code is what a shell expects.
+
+    Like KeyboardInterrupt it is no Exception: it may come anywhere, and nobody's `except Exception` is meant for it.
+    """
 
     def __init__(self, number: int, sentence: str) -> None:
         super().__init__(f"{signal.Signals(number).name}: {sentence}")
@@ -45,7 +48,7 @@ class Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.patient:
-            raise Stopped(number, "nothing was trained yet")
+            raise Stopped(number, "no step was made")
         if self.number:
             if sys.stderr.isatty():
                 os.write(2, b"\x1b[?25h\n")  # the cursor, which the progress bar hides
