@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shapecheck.engine import analyze, reveal
-from shapecheck.engine.facts import Assigned, Contract, Crashed, Facts
+from shapecheck.engine.facts import Assigned, Contract, Demanded, Facts
 from shapecheck.engine.values import Tensor
 from shapecheck.source.imports import Project
 from shapecheck.source.lower import Unreadable, parse
@@ -145,12 +145,12 @@ def test_a_comment_of_another_rank_is_a_contract_that_never_holds() -> None:
 
 def test_a_product_of_unequal_numbers_crashes() -> None:
     found = facts("def f():\n  a = torch.zeros(2, 3)\n  b = torch.zeros(4, 5)\n  return a @ b\n")
-    assert [(c.kind, c.left, c.right) for c in found.of(Crashed)] == [("matmul", 3, 4)]
+    assert [(c.demand, c.left, c.right) for c in found.of(Demanded)] == [("inner", 3, 4)]
 
 
 def test_unknown_is_silent() -> None:
     found = facts("def f(x, y):\n  z = x @ y\n  w = x + y\n  return torch.cat([x, y, z, w])\n")
-    assert not list(found.of(Crashed))
+    assert not list(found.of(Demanded))
     assert not list(found.of(Contract))
 
 

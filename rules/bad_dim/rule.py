@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
-from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.analysis.crashes import finding, proven, shapes, subject
+from shapecheck.engine.facts import Demanded, Facts
 from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
@@ -16,20 +16,18 @@ META = Rule(
 )
 
 
-@META.on(Crashed)
-def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
-    kind = kind_of(fact)
-    too_many = kind == "index" and "indices for" in fact.detail
-    if (kind != "dim" and not too_many) or not proven(fact, facts):
+@META.on(Demanded)
+def check(fact: Demanded, facts: Facts) -> Iterator[Finding]:
+    if subject(fact) != "dim" or not proven(fact, facts):
         return
     names = facts.names()
     given = shapes(fact.operands, names)
     ranks = "a rank that is" if len(fact.operands) > 1 else "axes that are"
-    if kind == "dim" and fact.kind == "dim" and "of a tensor of rank" in fact.detail and isinstance(fact.left, int):
+    if fact.demand == "dim":
         rank = fact.operands[0].rank or 0
         message = f"{fact.op} over dim {fact.left}, but {given} has only {rank} {'axis' if rank == 1 else 'axes'}"
         help = f"dims go from {-rank} to {rank - 1} here" if rank else "a scalar has no dim"
-    elif too_many:
+    elif fact.demand == "indices":
         message = f"{fact.left} indices for {given}, which has {fact.right} {'axis' if fact.right == 1 else 'axes'}"
         help = "take indices off, or add the axis with unsqueeze first"
     else:

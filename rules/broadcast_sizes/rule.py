@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
+from shapecheck.analysis.crashes import finding, proven, shapes, subject
 from shapecheck.analysis.expected import expected
 from shapecheck.dims import as_symbol, compare
-from shapecheck.engine.facts import Broadcasted, Crashed, Facts
+from shapecheck.engine.facts import Broadcasted, Demanded, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Finding, Rule, Severity
@@ -20,9 +20,9 @@ META = Rule(
 )
 
 
-@META.on(Crashed)
-def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
-    if kind_of(fact) != "broadcast" or fact.left is None or fact.right is None or not proven(fact, facts):
+@META.on(Demanded)
+def check(fact: Demanded, facts: Facts) -> Iterator[Finding]:
+    if subject(fact) != "broadcast" or fact.left is None or fact.right is None or not proven(fact, facts):
         return
     names = facts.names()
     yield finding(META, fact, facts, names, _message(fact, names), help=_help(fact, names), covers=("SC106",))
@@ -42,13 +42,14 @@ def check_shifted(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     others = [b for b in facts.of(Broadcasted) if b.site.node is fact.site.node and _calls(b) == _calls(fact)]
     if not all(_shifted(other) for other in others):
         return
-    crash = Crashed(
+    crash = Demanded(
         site=fact.site,
         stack=fact.stack,
         activation=fact.activation,
         path=fact.path,
-        kind="broadcast",
         op=fact.op,
+        kind=fact.kind,
+        demand="broadcast",
         operands=fact.operands,
         left=left,
         right=right,
@@ -75,7 +76,7 @@ def _shifted(fact: Broadcasted) -> bool:
     return as_symbol(left) is not None and as_symbol(right) is not None and left != right
 
 
-def _message(fact: Crashed, names: Names) -> str:
+def _message(fact: Demanded, names: Names) -> str:
     assert fact.left is not None
     assert fact.right is not None
     left, right = names.size(fact.left), names.size(fact.right)
@@ -90,7 +91,7 @@ def _missing(low: Tensor, high: Tensor) -> int | None:
     return next((i for i in range(len(high.sizes)) if high.sizes[:i] + high.sizes[i + 1 :] == low.sizes), None)
 
 
-def _help(fact: Crashed, names: Names) -> str:
+def _help(fact: Demanded, names: Names) -> str:
     if len(fact.operands) == 2:
         low, high = sorted(fact.operands, key=lambda t: t.rank or 0)
         at = _missing(low, high)

@@ -9,7 +9,7 @@ from shapecheck.analysis.origin import ancestors
 from shapecheck.analysis.pairs import exchanged, names_of, pairs_of
 from shapecheck.analysis.roles import name_of
 from shapecheck.dims import as_symbol
-from shapecheck.engine.facts import Assigned, Broadcasted, Called, Crashed, Facts
+from shapecheck.engine.facts import Assigned, Broadcasted, Called, Demanded, Facts
 from shapecheck.engine.values import Axis, Made, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
 
@@ -107,7 +107,7 @@ def check_letters(fact: Called, facts: Facts) -> Iterator[Finding]:
     if fact.key != "einsum" or fact.site.path != facts.path:
         return
     found = equation(Made(fact.spec, fact.args, fact.site))
-    if found is None or any(c.site.node is fact.site.node for c in facts.of(Crashed)):
+    if found is None or any(c.site.node is fact.site.node for c in facts.of(Demanded)):
         return
     names = facts.names()
     for i, (letters, operand) in enumerate(zip(found.inputs, found.operands)):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
-from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.analysis.crashes import finding, proven, shapes, subject
+from shapecheck.engine.facts import Demanded, Facts
 from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
@@ -16,13 +16,13 @@ META = Rule(
 )
 
 
-@META.on(Crashed)
-def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
-    if kind_of(fact) != "einsum" or not proven(fact, facts):
+@META.on(Demanded)
+def check(fact: Demanded, facts: Facts) -> Iterator[Finding]:
+    if subject(fact) != "einsum" or not proven(fact, facts):
         return
     names = facts.names()
     given = shapes(fact.operands, names)
-    if fact.detail.startswith("axis") and fact.left is not None and fact.right is not None:
+    if fact.demand == "letter" and fact.left is not None and fact.right is not None:
         left, right = names.size(fact.left), names.size(fact.right)
         what = f"{fact.detail.replace('axis', 'the letter', 1)} stands for {left} and for {right}"
     else:

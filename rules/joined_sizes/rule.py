@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
-from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.analysis.crashes import finding, proven, shapes, subject
+from shapecheck.engine.facts import Demanded, Facts
 from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
@@ -16,20 +16,20 @@ META = Rule(
 )
 
 
-@META.on(Crashed)
-def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
-    if kind_of(fact) != "cat" or not proven(fact, facts):
+@META.on(Demanded)
+def check(fact: Demanded, facts: Facts) -> Iterator[Finding]:
+    if subject(fact) != "join" or not proven(fact, facts):
         return
     names = facts.names()
     given = shapes(fact.operands, names)
     ranks = {t.rank for t in fact.operands}
-    if fact.kind == "dim":
+    if fact.demand == "dim":
         message = f"{fact.op} over dim {fact.left}, but {given} has no such axis"
         help = "give it that axis with unsqueeze first"
     elif len(ranks) > 1 and None not in ranks:
         message = f"{fact.op} cannot join {given}: they have {_counted(ranks)} axes"
         help = "give all of them the same number of axes with unsqueeze or view first"
-    elif fact.left is None or fact.right is None or "scalars" in fact.detail:
+    elif fact.demand == "rank" or fact.left is None or fact.right is None:
         message, help = f"{fact.op} cannot join {given}: {fact.detail}", "use torch.stack for scalars"
     else:
         left, right = names.size(fact.left), names.size(fact.right)

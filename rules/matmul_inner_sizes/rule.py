@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
+from shapecheck.analysis.crashes import finding, proven, shapes, subject
 from shapecheck.analysis.labels import operand_sites
-from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.engine.facts import Demanded, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Rule, Severity
@@ -21,13 +21,16 @@ META = Rule(
 )
 
 
-@META.on(Crashed)
-def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
-    if kind_of(fact) != "matmul" or not proven(fact, facts):
+@META.on(Demanded)
+def check(fact: Demanded, facts: Facts) -> Iterator[Finding]:
+    if subject(fact) != "product" or not proven(fact, facts):
         return
     names = facts.names()
     given = shapes(fact.operands, names)
-    if fact.kind == "rank":
+    if fact.demand == "window":
+        message = f"{fact.op} cannot take {given}: {fact.detail}"
+        help = "make the kernel smaller, or pad the input"
+    elif fact.demand == "rank":
         message = f"{fact.op} cannot take {given}: {fact.detail}"
         help = _rank_help(fact, names)
     elif fact.left is None or fact.right is None:
@@ -38,6 +41,10 @@ def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
         what = f"{fact.detail} of {right}" if fact.detail else right
         message = f"this {fact.op} was made for {what}, but gets {left}: its input is {given}"
         help = f"make it for {left}, or bring its input to {right}"
+    elif fact.demand == "made for":
+        left, right = names.size(fact.left), names.size(fact.right)
+        message = f"{fact.op} of {given} cannot be done: {fact.detail or 'their sizes differ'}, {left} meets {right}"
+        help = "give both the size that the layer takes"
     else:
         left, right = names.size(fact.left), names.size(fact.right)
         message = f"{fact.op} of {given} cannot be done: the axes that are multiplied have sizes {left} and {right}"
@@ -45,22 +52,22 @@ def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
     yield finding(META, fact, facts, names, message, help=help, fix=_fix(fact, facts))
 
 
-def _rank_help(fact: Crashed, names: Names) -> str:
+def _rank_help(fact: Demanded, names: Names) -> str:
     a = fact.operands[0]
     if fact.op == "bmm" and a.rank == 2 and len(fact.operands) == 2:
         return "write `.unsqueeze(1)` on the first operand and `.squeeze(1)` on the result to score each row by itself"
     return f"give {fact.op} operands of the ranks it takes, or write torch.matmul, which broadcasts"
 
 
-def _product_help(fact: Crashed, names: Names) -> str:
+def _product_help(fact: Demanded, names: Names) -> str:
     if _transposable(fact):
         return "transpose the second operand: `.transpose(-2, -1)`"
     return "make the last axis of the first operand and the last but one of the second the same"
 
 
-def _transposable(fact: Crashed) -> bool:
+def _transposable(fact: Demanded) -> bool:
     """Would the second operand, transposed, fit?"""
-    if not fact.op_kind & MATMUL or len(fact.operands) != 2:
+    if not fact.kind & MATMUL or len(fact.operands) != 2:
         return False
     a, b = (t.axes for t in fact.operands)
     if a is None or b is None or len(a) < 2 or len(b) < 2 or len(a) != len(b):
@@ -68,7 +75,7 @@ def _transposable(fact: Crashed) -> bool:
     return a[-1].size == b[-1].size and a[-1].size != b[-2].size and a[:-2] == b[:-2]
 
 
-def _fix(fact: Crashed, facts: Facts) -> Fix | None:
+def _fix(fact: Demanded, facts: Facts) -> Fix | None:
     """`q @ p` of two tensors with one last axis can only have meant `q @ p.transpose(-2, -1)`."""
     if not _transposable(fact) or fact.site.path != facts.path:
         return None

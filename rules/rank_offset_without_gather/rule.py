@@ -18,7 +18,7 @@ from shapecheck.analysis.targets import (
     rank_stride,
 )
 from shapecheck.dims import Size, symbols
-from shapecheck.engine.facts import Assigned, Called, Crashed, Fact, Facts
+from shapecheck.engine.facts import Assigned, Called, Demanded, Fact, Facts
 from shapecheck.engine.values import Affine, Axis, Layer, Num, Partial, Site, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
 from shapecheck.ops.distributed import WORLD
@@ -139,10 +139,10 @@ def _wrong_step(fact: Called, loss: Labelled, facts: Facts) -> Finding:
     )
 
 
-@META.on(Crashed)
-def left_behind(fact: Crashed, facts: Facts) -> Iterator[Finding]:
+@META.on(Demanded)
+def left_behind(fact: Demanded, facts: Facts) -> Iterator[Finding]:
     """Rows gathered from all ranks, labels of this one."""
-    if fact.kind != "loss" or not fact.op_kind & CLASS_LOSS or len(fact.operands) < 2 or alone(fact):
+    if fact.demand != "target" or not fact.kind & CLASS_LOSS or len(fact.operands) < 2 or alone(fact):
         return
     scores, target = fact.operands[:2]
     if not scores.axes or not target.axes or len(scores.axes) != 2 or len(target.axes) != 1:
@@ -177,7 +177,7 @@ def _perhaps_all_rows(loss: Labelled, stride: Size | None) -> bool:
     return joined and stride is not None and multiple(stride, loss.rows.size) is None
 
 
-def _fits_on_another_way(fact: Crashed, facts: Facts) -> bool:
+def _fits_on_another_way(fact: Demanded, facts: Facts) -> bool:
     """Do the same calls lead to this loss with rows of one process too? Then what decides of it may decide of both."""
     calls = [frame.site.node for frame in fact.stack]
     for other in facts.of(Called):

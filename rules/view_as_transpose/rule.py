@@ -8,7 +8,7 @@ from dataclasses import replace
 from shapecheck.analysis.order import parts
 from shapecheck.analysis.origin import blame
 from shapecheck.dims import Size, TooComplex, as_quotient, as_symbol, compare, exact_div, symbol, symbols
-from shapecheck.engine.facts import Applied, Called, Crashed, Facts
+from shapecheck.engine.facts import Applied, Called, Demanded, Facts
 from shapecheck.engine.values import Affine, Axis, Items, Joined, Num, Partial, Site, Tensor, Unknown
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.ops.axes import product
@@ -254,7 +254,7 @@ def _cut_across(fact: Called, before: tuple[Axis, ...], after: tuple[Axis, ...],
     moved = moved_axis(inner, after, facts) if flat else None
     if moved is None or not (_as_many(inner, after) or _to_the_front(inner, after, moved)):
         return
-    if any(crash.site.node is fact.site.node for crash in facts.of(Crashed)):
+    if any(crash.site.node is fact.site.node for crash in facts.of(Demanded)):
         return
     names = facts.names()
     axis = next((a for a in flat if any(p is inner[moved[0]] for p in parts(a))), None)

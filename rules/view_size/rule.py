@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.crashes import finding, kind_of, proven, shapes
+from shapecheck.analysis.crashes import finding, proven, shapes, subject
 from shapecheck.dims import Size, exact_div
-from shapecheck.engine.facts import Crashed, Facts
+from shapecheck.engine.facts import Demanded, Facts
 from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
@@ -17,23 +17,27 @@ META = Rule(
 )
 
 
-@META.on(Crashed)
-def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
-    if kind_of(fact) != "view" or not proven(fact, facts):
+@META.on(Demanded)
+def check(fact: Demanded, facts: Facts) -> Iterator[Finding]:
+    if subject(fact) != "view" or not proven(fact, facts):
         return
     names = facts.names()
     given = shapes(fact.operands[:1], names)
     if fact.left is None or fact.right is None:
         message, help = f"{fact.op} of {given} cannot be done: {fact.detail}", "leave one size to torch at most"
-    elif fact.kind == "expand":
+    elif fact.demand == "stretch":
         message = f"{fact.op} of {given} cannot be done: {fact.detail or 'only an axis of size 1 can be stretched'}"
         if not fact.detail:
             message += f", and {names.size(fact.left)} is not {names.size(fact.right)}"
         help = "stretch axes of size 1 only, and put new ones in front"
-    elif "divided" in fact.detail:
+    elif fact.demand == "divides":
         left, right = names.size(fact.left), names.size(fact.right)
         message = f"{fact.op} of {given} cannot be done: its {left} elements cannot be split by {right}"
         help = "let the sizes multiply to the number of elements"
+    elif fact.demand == "pattern":
+        left, right = names.size(fact.left), names.size(fact.right)
+        message = f"{fact.op} of {given} cannot be done: {fact.detail} is {right} in the pattern, and {left} here"
+        help = "write the pattern that the tensor has"
     else:
         left, right = (names.size(size) for size in _totals(fact))
         message = f"{fact.op} of {given} cannot be done: it has {left} elements, the sizes asked for have {right}"
@@ -41,7 +45,7 @@ def check(fact: Crashed, facts: Facts) -> Iterator[Finding]:
     yield finding(META, fact, facts, names, message, help=help)
 
 
-def _totals(fact: Crashed) -> tuple[Size, Size]:
+def _totals(fact: Demanded) -> tuple[Size, Size]:
     """Elements there are, and elements asked for, with the factors that both share and the fact leaves out."""
     assert fact.left is not None
     assert fact.right is not None

@@ -10,34 +10,34 @@ from shapecheck.analysis.expected import expected
 from shapecheck.analysis.labels import operand_labels
 from shapecheck.analysis.origin import ancestors, base, blame
 from shapecheck.dims import Dim, has_compound, symbols
-from shapecheck.engine.facts import Called, Contract, Crashed, Facts
+from shapecheck.engine.facts import Called, Contract, Demanded, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Items, Num, Site, Tensor, Unknown
 from shapecheck.findings.rule import Finding, Fix, Note, Rule
+from shapecheck.ops.demands import Demand
+from shapecheck.ops.kinds import ATTENTION, JOINS, LOSS, PRODUCT, RECURRENT, STACKS, SUBSCRIPT
 from shapecheck.source.program import Node
 
-_BY_OP = {
-    "matmul": "matmul mm bmm mv dot vdot inner outer linear bilinear addmm addmv addr baddbmm tensordot multi_dot "
-    "cdist cross kron multihead_attention rnn scaled_dot_product_attention",
-    "loss": "cross_entropy nll_loss multi_margin_loss cosine_embedding_loss margin_ranking_loss triplet_margin_loss "
-    "multilabel_margin_loss ctc_loss",
-    "cat": "cat stack hstack vstack dstack column_stack block_diag",
-}
-# Two kinds of fact are told apart by the op that states them; the others say it themselves.
-_KIND = {op: kind for kind, ops in _BY_OP.items() for op in ops.split()}
-_KINDS = {"layer": "matmul", "expand": "view", "rank": "dim"}
+# the rule's subject that each demand belongs to; a rank, a dim belong to what the op is
+_SUBJECTS: dict[Demand, str] = {
+    "inner": "product", "made for": "product", "window": "product", "broadcast": "broadcast", "stretch": "view",
+    "elements": "view", "divides": "view", "open size": "view", "pattern": "view", "joined": "join", "letter": "einsum",
+    "terms": "einsum", "target": "loss", "dim": "dim", "rank": "dim", "setting": "dim", "indices": "dim",
+    "mask": "index", "within": "index", "fits": "index", "sum": "index", "count": "index",
+}  # fmt: skip
+_RANKED = ((PRODUCT | ATTENTION | RECURRENT, "product"), (LOSS, "loss"), (JOINS | STACKS, "join"))
 
 
-def kind_of(fact: Crashed) -> str:
-    """The one of matmul, broadcast, view, cat, einsum, loss, dim or index that a crash belongs to."""
-    if fact.kind == "rank" and fact.op in _KIND:
-        return _KIND[fact.op]
-    if fact.kind == "dim" and _KIND.get(fact.op) == "cat":
-        return "cat"
-    return _KINDS.get(fact.kind, fact.kind)
+def subject(fact: Demanded) -> str:
+    """Whose matter a demand is: "product" "broadcast" "view" "join" "einsum" "loss" "dim" or "index"."""
+    if fact.demand == "rank":
+        return next((name for kind, name in _RANKED if fact.kind & kind), "dim")
+    if fact.demand == "dim" and fact.kind & (JOINS | STACKS):
+        return "join"
+    return _SUBJECTS[fact.demand]
 
 
-def proven(fact: Crashed, facts: Facts) -> bool:
+def proven(fact: Demanded, facts: Facts) -> bool:
     """Whether torch raises on every way through this place that we know of: for all sizes, or between sizes that the
     author named in annotations. A number that may be a tensor, and code that expects the error, prove nothing."""
     if not (fact.verdict.never or (fact.verdict.sometimes and _declared(fact))):
@@ -47,7 +47,7 @@ def proven(fact: Crashed, facts: Facts) -> bool:
     return not (
         _supposed(fact, facts)
         or _may_be_squeezed(fact)
-        or any(_rank_only_told(c) for c in facts.of(Crashed) if c.site.node is fact.site.node)
+        or any(_rank_only_told(c) for c in facts.of(Demanded) if c.site.node is fact.site.node)
         or other_ways(fact, facts)
         or expected(fact, facts)
         or _told_wrong(fact, facts)
@@ -55,7 +55,7 @@ def proven(fact: Crashed, facts: Facts) -> bool:
     )
 
 
-def _declared(fact: Crashed) -> bool:
+def _declared(fact: Demanded) -> bool:
     """Are both sizes made of names that an annotation gave them? (One may be 1.) A slice `x[:n]` has n or fewer rows:
     sizes with min, max or a quotient in them prove nothing."""
     sizes = [size for size in (fact.left, fact.right) if size is not None and size != 1]
@@ -64,32 +64,32 @@ def _declared(fact: Crashed) -> bool:
     return bool(sizes) and all(symbols(s) and not any(n.startswith(("$", "?")) for n in symbols(s)) for s in sizes)
 
 
-def other_ways(fact: Crashed, facts: Facts) -> bool:
+def other_ways(fact: Demanded, facts: Facts) -> bool:
     """Does another run through the same calls get past this place?"""
     calls = [frame.site.node for frame in fact.stack]
 
-    def same(other: Called | Crashed) -> bool:
+    def same(other: Called | Demanded) -> bool:
         return other.site.node is fact.site.node and [f.site.node for f in other.stack] == calls
 
-    if fact.kind == "layer":  # the layers of a Sequential are all called at one place
-        crashed = {(c.path, c.activation) for c in facts.of(Crashed) if same(c)}
+    if fact.demand == "made for":  # the layers of a Sequential are all called at one place
+        crashed = {(c.path, c.activation) for c in facts.of(Demanded) if same(c)}
         past = any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
         return past or _another_layer_fits(fact, facts, same)
     return any(not refused for _, refused in _runs(facts, same))
 
 
-def _runs(facts: Facts, same: Callable[[Called | Crashed], bool]) -> Iterator[tuple[Called, bool]]:
+def _runs(facts: Facts, same: Callable[[Called | Demanded], bool]) -> Iterator[tuple[Called, bool]]:
     """The calls at one place, each with whether torch refuses it. A call states its crash before itself."""
     refused = False
     for other in facts.items:
-        if isinstance(other, Crashed) and same(other):
+        if isinstance(other, Demanded) and same(other):
             refused = True
         elif isinstance(other, Called) and same(other):
             yield other, refused
             refused = False
 
 
-def _another_layer_fits(fact: Crashed, facts: Facts, same: Callable[[Called | Crashed], bool]) -> bool:
+def _another_layer_fits(fact: Demanded, facts: Facts, same: Callable[[Called | Demanded], bool]) -> bool:
     """`self.head` is one layer or another, as the constructor was told: does one of them take what it is given here?"""
     made = _made_at(fact.operands[0])
     return made is not fact.site.node and any(
@@ -106,7 +106,7 @@ def _entered(facts: Facts) -> frozenset[int]:
     return frozenset(f.activation for f in facts.items if not f.stack)
 
 
-def _supposed(fact: Crashed, facts: Facts) -> bool:
+def _supposed(fact: Demanded, facts: Facts) -> bool:
     """Has a helper made the operand on a way of its own, `if x.ndim == 4:`, that nobody says is ever taken?"""
     if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
         return False
@@ -118,7 +118,7 @@ def _supposed(fact: Crashed, facts: Facts) -> bool:
     return any(within or test.endswith(tuple(given)) for test in supposed)
 
 
-def _may_be_squeezed(fact: Crashed) -> bool:
+def _may_be_squeezed(fact: Demanded) -> bool:
     """`x.squeeze(0)` of a size that may be 1: whoever writes that knows it to be 1, and the rank to be one less."""
     return isinstance(fact.left, int) and isinstance(fact.right, int) and any(map(kept_an_axis, fact.operands))
 
@@ -126,7 +126,7 @@ def _may_be_squeezed(fact: Crashed) -> bool:
 def kept_an_axis(tensor: Tensor) -> bool:
     """Did a `squeeze(dim)` leave the axis where it was, for all that is known of its size?"""
     made = base(tensor).made
-    if made is None or made.op != "squeeze" or not isinstance(source := made.args.get("input"), Tensor):
+    if made is None or made.key != "squeeze" or not isinstance(source := made.args.get("input"), Tensor):
         return False
     dim = made.args.get("dim")
     if not isinstance(dim, Num) or not isinstance(dim.size, int) or source.axes is None or tensor.rank != source.rank:
@@ -135,7 +135,7 @@ def kept_an_axis(tensor: Tensor) -> bool:
     return not isinstance(size, int)
 
 
-def _rank_only_told(fact: Crashed) -> bool:
+def _rank_only_told(fact: Demanded) -> bool:
     """Would torch refuse a rank that only a comment or a docstring tells? Code that runs shows the text to be wrong."""
     if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
         return False
@@ -150,17 +150,17 @@ def _rank_only_told(fact: Crashed) -> bool:
 _PARAMETER = re.compile(r"\.\w+@\d+\Z")
 
 
-def _by_annotated_int(fact: Crashed) -> bool:
+def _by_annotated_int(fact: Demanded) -> bool:
     """Is an axis gone by `x[idx]` with a parameter that only an annotation calls an int? It may be a tensor of them."""
     if not (isinstance(fact.left, int) and isinstance(fact.right, int)):
         return False
     made = (tensor.made for operand in fact.operands for tensor in ancestors(operand))
-    picked = (m.args.get("index") for m in made if m is not None and m.op == "getitem")
+    picked = (m.args.get("index") for m in made if m is not None and m.kind & SUBSCRIPT)
     items = (item for index in picked if isinstance(index, Items) for item in index.items)
     return any(isinstance(i, Unknown) and i.hint == "int" and _PARAMETER.search(i.key or "") for i in items)
 
 
-def _told_wrong(fact: Crashed, facts: Facts) -> bool:
+def _told_wrong(fact: Demanded, facts: Facts) -> bool:
     """Does the crash rest on a written shape that a caller in the file contradicts? That is told at the call."""
     lies = facts.once(_contradicted)
     return bool(lies) and any(
@@ -178,7 +178,7 @@ def _contradicted(facts: Facts) -> frozenset[int]:
 
 def finding(
     rule: Rule,
-    fact: Crashed,
+    fact: Demanded,
     facts: Facts,
     names: Names,
     message: str,
@@ -202,7 +202,7 @@ def finding(
     )
 
 
-def _notes(fact: Crashed, site: Site, names: Names) -> Iterator[Note]:
+def _notes(fact: Demanded, site: Site, names: Names) -> Iterator[Note]:
     if site.node is not fact.site.node:
         yield Note(f"torch refuses it here, in {fact.op}", fact.site)
     for tensor in fact.operands:
@@ -217,4 +217,4 @@ def shapes(tensors: tuple[Tensor, ...], names: Names) -> str:
     return " and ".join([", ".join(told[:-1]), told[-1]]) if len(told) > 1 else "".join(told)
 
 
-__all__ = ["finding", "kept_an_axis", "kind_of", "other_ways", "proven", "shapes"]
+__all__ = ["finding", "kept_an_axis", "other_ways", "proven", "shapes", "subject"]

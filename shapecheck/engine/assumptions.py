@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from shapecheck.dims import Size, symbols
-from shapecheck.engine.facts import Crashed, Fact, Facts
+from shapecheck.engine.facts import Demanded, Fact, Facts
 from shapecheck.engine.history import ancestors
 from shapecheck.engine.values import Assumption, Partial, Site, Tensor
 
@@ -72,7 +72,7 @@ def refuted(found: Iterable[Fact], facts: Facts) -> set[Assumption]:
     return {
         assumption
         for fact in found
-        if isinstance(fact, Crashed) and fact.verdict.never and _plain(fact.left) and _plain(fact.right)
+        if isinstance(fact, Demanded) and fact.verdict.never and _plain(fact.left) and _plain(fact.right)
         for assumption in behind(fact.operands, facts)
     }
 

@@ -14,6 +14,7 @@ from shapecheck.dims import Size, Verdict
 from shapecheck.engine.faults import Fault
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Assumption, Axis, OfOp, Shape, Site, Tensor, Value
+from shapecheck.ops.demands import Demand
 from shapecheck.ops.kinds import kind_of
 from shapecheck.source.program import Function, Program
 
@@ -79,24 +80,24 @@ class Broadcasted(Fact):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Crashed(Fact):
-    """torch will raise here, always (NEVER equal) or unless the verdict's condition holds (SOMETIMES).
+class Demanded(Fact):
+    """torch demands something of this call that cannot hold (the verdict is NEVER), or holds only where the verdict's
+    condition does: then it raises.
 
-    `kind`: "matmul" "broadcast" "view" "cat" "einsum" "loss" "dim" "index" "expand" "layer" "rank".
+    `op` is the op as sentences say it, `kind` what it is (bits of `shapecheck.ops.kinds`), `argument` torch's name of
+    the parameter that has to fit ("": the operands together). `left` is what there is, `right` what it must be;
+    `detail` says in words what they are, for messages.
     """
 
-    kind: str
     op: str
+    kind: int
+    demand: Demand
     operands: tuple[Tensor, ...]
     left: Size | None
     right: Size | None
     verdict: Verdict
     detail: str = ""
-
-    @property
-    def op_kind(self) -> int:
-        """What the op is, as bits of `shapecheck.ops.kinds`."""
-        return kind_of(self.op)
+    argument: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,8 +272,8 @@ __all__ = [
     "Broadcasted",
     "Called",
     "Contract",
-    "Crashed",
     "Declared",
+    "Demanded",
     "Fact",
     "Facts",
     "Frame",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import ALWAYS, Size, TooComplex, Verdict, as_quotient, as_symbol, compare, solve, symbol, symbols
-from shapecheck.engine.facts import Broadcasted, Crashed, Learned
+from shapecheck.engine.facts import Broadcasted, Demanded, Learned
 from shapecheck.engine.ranks import follows, operands_learn
 from shapecheck.engine.values import (
     Assumption,
@@ -25,6 +25,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.ops.demands import Demand
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Machine
@@ -299,19 +300,22 @@ class Learner:
 
     def crash(
         self,
-        kind: str,
+        demand: Demand,
         op: str,
         operands: Sequence[Tensor],
         left: Size | None,
         right: Size | None,
         verdict: Verdict,
         detail: str = "",
+        argument: str = "",
     ) -> None:
         self.m.state_fact(
-            Crashed(
+            Demanded(
                 site=self.m.site,
-                kind=kind,
                 op=op,
+                kind=self.m.op_kind,
+                demand=demand,
+                argument=argument,
                 operands=tuple(operands),
                 left=left,
                 right=right,

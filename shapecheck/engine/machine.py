@@ -184,6 +184,7 @@ class Machine:
         self.quiet = 0  # > 0: states no facts
         self.site = Site(path, _NOWHERE)
         self.op_name = ""
+        self.op_kind = 0  # what that op is, as bits of `shapecheck.ops.kinds`
         self.of_torch = False  # is the op that is run a function or method of torch, not an operator
         self.frame_parents: dict[int, tuple[int, ...]] = {}
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
@@ -490,7 +491,7 @@ class Machine:
         if not as_entry:
             self.stack.append(Frame(self.at(node), activation.id, name))
         self.activations.append(activation)
-        site, op_name = self.site, self.op_name
+        site, op_name, op_kind = self.site, self.op_name, self.op_kind
         spent, idle, ops = self.entry_steps, self.idle_steps, self.ops_run
         try:
             self.state.frames[activation.frame] = {}
@@ -501,7 +502,7 @@ class Machine:
             self.activations.pop()
             if not as_entry:
                 self.stack.pop()
-            self.site, self.op_name = site, op_name
+            self.site, self.op_name, self.op_kind = site, op_name, op_kind
             if ops == self.ops_run and not self.quiet and not self.of_init and self.entry_steps > spent:
                 self.idle_steps = idle + self.entry_steps - spent
 

@@ -82,8 +82,8 @@ def _run(
     if bound is None:
         return m.unknown()
     m.tick(10)
-    previous = (m.site, m.op_name)
-    m.site, m.op_name = m.at(node), spec.name
+    previous = (m.site, m.op_name, m.op_kind)
+    m.site, m.op_name, m.op_kind = m.at(node), spec.name, spec.kind
     m.of_torch = public.startswith(("torch.", "Tensor."))
     try:
         values: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def _run(
         m.state_fact(Called(site=m.site, spec=spec, name=public, args=values, result=result, given=given))
         return result
     finally:
-        m.site, m.op_name = previous
+        m.site, m.op_name, m.op_kind = previous
 
 
 def with_history(m: Machine, result: Value, op: OpSpec, args: dict[str, Any]) -> Value:

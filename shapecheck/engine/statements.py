@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapecheck.dims import as_symbol
+from shapecheck.dims import TooComplex, as_symbol
 from shapecheck.engine import branching
 from shapecheck.engine.contracts import before, on_assert, on_assign
 from shapecheck.engine.facts import Assigned, Stored
@@ -28,6 +28,8 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.ops import index
+from shapecheck.ops.kinds import WRITES
 from shapecheck.source.program import (
     Assert,
     Attr,
@@ -177,6 +179,7 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False) -> No
             keys = [item_value(m, i) for i in items]
             if isinstance(owner, Tensor):
                 m.state_fact(Stored(site=m.at(target), tensor=owner, items=tuple(keys), value=value))
+                _demand_of_store(m, target, owner, keys, value)
             changed = with_item(m, owner, keys, value)
             if changed is not owner:
                 assign(m, owner_expr, changed, quiet=True)
@@ -184,6 +187,18 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False) -> No
             _unpack(m, targets, value, quiet=quiet)
         case Star(value=inner):
             assign(m, inner, value, quiet=quiet)
+
+
+def _demand_of_store(m: Machine, target: Expr, owner: Tensor, keys: list[Value], value: Value) -> None:
+    """What torch demands of `owner[keys] = value`."""
+    previous = m.site, m.op_name, m.op_kind
+    m.site, m.op_name, m.op_kind = m.at(target), "assignment", WRITES
+    try:
+        index.stored(m.kit, m.state.tensor(owner), keys, m.resolve(value))
+    except TooComplex:
+        pass  # nothing is known of such sizes
+    finally:
+        m.site, m.op_name, m.op_kind = previous
 
 
 def _state_assigned(m: Machine, target: Expr, name: str, value: Value) -> None:

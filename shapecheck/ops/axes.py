@@ -23,6 +23,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.ops.demands import Demand
 from shapecheck.ops.kit import Kit
 
 # ------------------------------------------------------------------ arguments
@@ -233,18 +234,38 @@ def reach(kit: Kit, op: str, tensor: Tensor, *dims: int) -> Tensor | None:
 def wrong_dim(kit: Kit, op: str, tensor: Tensor, dim: int, extra: int = 0) -> None:
     """State that `dim` is out of range for this tensor."""
     rank = tensor.rank or 0
-    kit.crash("dim", op, (tensor,), dim, rank + extra, NEVER, f"dim {dim} of a tensor of rank {rank}")
+    kit.crash("dim", op, (tensor,), dim, rank + extra, NEVER, f"dim {dim} of a tensor of rank {rank}", "dim")
 
 
 # ----------------------------------------------------------------- agreements
 
 
-def require(kit: Kit, kind: str, op: str, operands: Sequence[Tensor], a: Size, b: Size, detail: str = "") -> bool:
+def require(
+    kit: Kit,
+    demand: Demand,
+    op: str,
+    operands: Sequence[Tensor],
+    a: Size,
+    b: Size,
+    detail: str = "",
+    argument: str = "",
+) -> bool:
     """torch needs a == b: learn it, or state the crash. False when they are never equal."""
     verdict = kit.agree(a, b)
     if verdict.never or (verdict.sometimes and not _unsettled(kit, a, b)):
-        kit.crash(kind, op, operands, a, b, verdict, detail)
+        kit.crash(demand, op, operands, a, b, verdict, detail, argument)
     return not verdict.never
+
+
+def within(kit: Kit, op: str, tensor: Tensor, axis: Axis, at: Size) -> None:
+    """torch needs a place of this axis: state where `at` lies past it, or before it."""
+    if isinstance(at, int) and isinstance(axis.size, int):
+        past = at >= axis.size or -at > axis.size
+    else:
+        over = at - axis.size
+        past = isinstance(over, int) and over >= 0
+    if past:
+        kit.crash("within", op, (tensor,), at, axis.size, NEVER, "the index", "index")
 
 
 def is_open(kit: Kit, size: Size) -> bool:
@@ -268,7 +289,7 @@ def same_axis(kit: Kit, a: Axis, b: Axis) -> Axis:
     return b if a.layout is None and b.layout is not None else a
 
 
-def same_shape(kit: Kit, kind: str, op: str, operands: Sequence[Tensor], a: Shape, b: Shape) -> Shape:
+def same_shape(kit: Kit, demand: Demand, op: str, operands: Sequence[Tensor], a: Shape, b: Shape) -> Shape:
     """torch needs equal shapes, without broadcasting: what is known of both."""
     if isinstance(a, Partial) and isinstance(b, Partial):
         return a if a.min_rank >= b.min_rank else b
@@ -280,7 +301,7 @@ def same_shape(kit: Kit, kind: str, op: str, operands: Sequence[Tensor], a: Shap
             rank_crash(kit, op, operands, len(known), other.min_rank)
             return known
         for x, y in [*zip(known, other.head), *zip(reversed(known), reversed(other.tail))]:
-            require(kit, kind, op, operands, x.size, y.size)
+            require(kit, demand, op, operands, x.size, y.size)
         owner = next((t for t in operands if t.shape is other), None)
         if owner is not None:
             kit.refine(owner, known)
@@ -289,7 +310,7 @@ def same_shape(kit: Kit, kind: str, op: str, operands: Sequence[Tensor], a: Shap
         rank_crash(kit, op, operands, len(a), len(b))
         return a
     for x, y in zip(a, b):
-        require(kit, kind, op, operands, x.size, y.size)
+        require(kit, demand, op, operands, x.size, y.size)
     return tuple(same_axis(kit, x, y) for x, y in zip(a, b))
 
 

@@ -97,13 +97,13 @@ def _bind_group(
     bound: dict[str, tuple[Axis, ...]],
 ) -> bool:  # fmt: skip
     if group in ((), ("1",)):
-        require(kit, "view", name, (tensor,), axis.size, 1, "the pattern has an axis of 1 here")
+        require(kit, "pattern", name, (tensor,), axis.size, 1, "an axis")
         return True
     if len(group) == 1:
         label = group[0]
         given = lengths.get(label)
         if given is not None:
-            require(kit, "view", name, (tensor,), axis.size, given, f"axis {label!r}")
+            require(kit, "pattern", name, (tensor,), axis.size, given, f"axis {label!r}")
         bound[label] = (axis,)
         return True
     sizes: list[Size | None] = [lengths.get(n) if not n.isdigit() else int(n) for n in group]
@@ -115,7 +115,7 @@ def _bind_group(
     if open_:
         rest = product([s for s in sizes if s is not None])
         if isinstance(axis.size, int) and isinstance(rest, int) and axis.size % (rest or 1):
-            kit.crash("view", name, (tensor,), axis.size, rest, NEVER, f"{axis.size} cannot be divided by {rest}")
+            kit.crash("divides", name, (tensor,), axis.size, rest, NEVER, f"{axis.size} cannot be divided by {rest}")
             return False
         sizes[open_[0]] = -1
     parts = reshaped(kit, name, Tensor((axis,)), sizes).axes or ()
@@ -207,7 +207,7 @@ def einsum(kit: Kit, *tensors_and_pattern: Value) -> Value:
     terms = [term.split() for term in left.split(",")]
     if len(terms) != len(given):
         kit.crash(
-            "einsum", "einsum", given, len(terms), len(given), NEVER, f"{len(terms)} terms for {len(given)} operands"
+            "terms", "einsum", given, len(terms), len(given), NEVER, f"{len(terms)} terms for {len(given)} operands"
         )
         return Tensor()
     return contracted(kit, "einsum", terms, right.split(), given)
@@ -239,7 +239,7 @@ def pack(kit: Kit, tensors: Value, pattern: Value) -> Value:
         if common is None:
             common = own
         for a, b in zip(common, own):
-            require(kit, "cat", "pack", given, a.size, b.size)
+            require(kit, "joined", "pack", given, a.size, b.size)
     assert common is not None
     shape = (*common[:at], kit.axis(packed, "pack"), *common[at:])
     return Items("tuple", (Tensor(shape, promote(*(t.dtype for t in given))), UNKNOWN))

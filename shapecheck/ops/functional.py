@@ -42,7 +42,7 @@ def batch_norm(kit: Kit, input: Value, running_mean: Value, running_var: Value, 
     for stored in (running_mean, running_var):
         axis = take(as_tensor(stored).shape, 0)
         if channels is not None and axis is not None and as_tensor(stored).rank == 1:
-            require(kit, "layer", "batch_norm", (x,), channels.size, axis.size, "running statistics")
+            require(kit, "made for", "batch_norm", (x,), channels.size, axis.size, "running statistics")
     return like(x)
 
 
@@ -69,7 +69,7 @@ def _conv(rank: int) -> OpFunction:
             rank_crash(kit, f"conv{rank}d", (x, w), len(x.axes), rank + 2)
             return Tensor(Partial(), x.dtype)
         if groups == 1 or kit.integer(groups) == 1:
-            require(kit, "layer", f"conv{rank}d", (x, w), x.axes[-rank - 1].size, w.axes[1].size, "channels")
+            require(kit, "made for", f"conv{rank}d", (x, w), x.axes[-rank - 1].size, w.axes[1].size, "channels")
         settings = [per_axis(kit, v, rank) for v in (stride, padding, dilation)]
         result = [
             kit.axis(windows(kit, axis.size, kernel.size, s, p, d), f"conv{rank}d")
@@ -78,7 +78,7 @@ def _conv(rank: int) -> OpFunction:
         for axis, made in zip(x.axes[-rank:], result):
             if isinstance(made.size, int) and made.size <= 0:
                 kit.crash(
-                    "layer", f"conv{rank}d", (x, w), made.size, axis.size, NEVER, "the kernel is larger than the input"
+                    "window", f"conv{rank}d", (x, w), made.size, axis.size, NEVER, "the kernel is larger than the input"
                 )
         return Tensor((*x.axes[: -rank - 1], w.axes[0], *result), x.dtype)
 
@@ -179,7 +179,7 @@ def pixel_shuffle(kit: Kit, input: Value, upscale_factor: Value) -> Value:
         return Tensor(Partial(), x.dtype)
     channels, height, width = x.axes[-3:]
     if isinstance(channels.size, int) and isinstance(factor, int) and channels.size % (factor * factor):
-        kit.crash("layer", "pixel_shuffle", (x,), channels.size, factor * factor, NEVER, "channels do not divide")
+        kit.crash("setting", "pixel_shuffle", (x,), channels.size, factor * factor, NEVER, "channels do not divide")
     return Tensor((*x.axes[:-3], kit.axis(channels.size // (factor * factor)), kit.axis(height.size * factor),
                    kit.axis(width.size * factor)), x.dtype)  # fmt: skip
 
@@ -199,7 +199,7 @@ def unfold(kit: Kit, input: Value, kernel_size: Value, dilation: Any = 1, paddin
     for axis, k, s, p, d in zip(x.axes[-2:], kernel, *settings):
         count = windows(kit, axis.size, k, s, p, d)
         if isinstance(count, int) and count <= 0:
-            kit.crash("layer", "unfold", (x,), k, axis.size, NEVER, "the window is larger than the input")
+            kit.crash("window", "unfold", (x,), k, axis.size, NEVER, "the window is larger than the input")
         places = places * count
     assert kernel[0] is not None
     assert kernel[1] is not None
@@ -216,8 +216,8 @@ def grid_sample(kit: Kit, input: Value, grid: Value, *settings: Any, **more: Any
     if len(x.axes) != len(places.axes) or len(x.axes) not in (4, 5):
         rank_crash(kit, "grid_sample", (x, places), len(x.axes), len(places.axes), "input and grid need rank 4 or 5")
         return Tensor(Partial(), x.dtype)
-    require(kit, "layer", "grid_sample", (x, places), x.axes[0].size, places.axes[0].size, "batch")
-    require(kit, "layer", "grid_sample", (x, places), places.axes[-1].size, len(x.axes) - 2, "coordinates")
+    require(kit, "made for", "grid_sample", (x, places), x.axes[0].size, places.axes[0].size, "batch")
+    require(kit, "made for", "grid_sample", (x, places), places.axes[-1].size, len(x.axes) - 2, "coordinates")
     return Tensor((*x.axes[:2], *places.axes[1:-1]), x.dtype)
 
 
@@ -244,7 +244,7 @@ def pad_sequence(
     for other in () if isinstance(given, Many) else given[1:]:
         if one.axes is not None and other.axes is not None:
             for a, b in zip(one.axes[1:], other.axes[1:]) if len(one.axes) == len(other.axes) else ():
-                require(kit, "cat", "pad_sequence", (one, other), a.size, b.size, "axes after the first")
+                require(kit, "joined", "pad_sequence", (one, other), a.size, b.size, "axes after the first")
     count: Size | None = given.length if isinstance(given, Many) else len(given)
     rows = kit.axis(kit.fresh("n") if count is None else count, "pad_sequence")
     longest = kit.axis(kit.fresh("s"), "longest sequence")

@@ -27,7 +27,7 @@ from shapecheck.engine.values import (
     Value,
 )  # fmt: skip
 from shapecheck.ops import layout
-from shapecheck.ops.axes import is_none, reach, require
+from shapecheck.ops.axes import as_tensor, is_none, reach, require, within
 from shapecheck.ops.counts import is_count
 from shapecheck.ops.kit import Kit
 
@@ -41,7 +41,7 @@ def index(kit: Kit, tensor: Tensor, items: Sequence[Value]) -> Tensor:
     given = [_normal(kit, item) for item in items]
     dots = [i for i, item in enumerate(given) if item == Lit(...)]
     if len(dots) > 1:
-        kit.crash("index", "index", (tensor,), None, None, NEVER, "an index can have only one ellipsis")
+        kit.crash("setting", "index", (tensor,), None, None, NEVER, "an index can have only one ellipsis")
         return Tensor(Partial(), tensor.dtype)
     front, back = (given[: dots[0]], given[dots[0] + 1 :]) if dots else (given, [])
     uses_front, uses_back = [_uses(i) for i in front], [_uses(i) for i in back]
@@ -53,9 +53,25 @@ def index(kit: Kit, tensor: Tensor, items: Sequence[Value]) -> Tensor:
     fill = len(tensor.shape) - at_front - at_back
     if fill < 0:
         text = f"{at_front + at_back} indices for a tensor of rank {tensor.rank}"
-        kit.crash("index", "index", (tensor,), at_front + at_back, tensor.rank, NEVER, text)
+        kit.crash("indices", "index", (tensor,), at_front + at_back, tensor.rank, NEVER, text)
         return Tensor(Partial(), tensor.dtype)
     return _known(kit, tensor, [*front, *[FULL] * fill, *back])
+
+
+def stored(kit: Kit, tensor: Tensor, items: Sequence[Value], value: Value) -> None:
+    """torch's demands of `tensor[items] = value`: the value must broadcast to the part that is written, as it is."""
+    part, given = index(kit, tensor, items), as_tensor(value)
+    if part.axes is None or given.axes is None:
+        return
+    more = max(len(given.axes) - len(part.axes), 0)
+    for axis in given.axes[:more]:  # leading axes of size 1 are taken off
+        if not require(
+            kit, "fits", "assignment", (given, part), axis.size, 1, "an axis in front of the value", "value"
+        ):
+            return
+    for own, theirs in zip(reversed(part.axes), reversed(given.axes[more:])):
+        if theirs.size != 1 and not kit.is_free(theirs.size):
+            require(kit, "fits", "assignment", (given, part), theirs.size, own.size, "the value", "value")
 
 
 def _normal(kit: Kit, item: Value) -> Value:
@@ -155,7 +171,7 @@ def _known(kit: Kit, tensor: Tensor, items: Sequence[Value]) -> Tensor:
                 content = content and _slice_content(kit, content, item)
                 at += 1
             case Num(size):
-                _check_bounds(kit, tensor, axes[at], size)
+                within(kit, "index", tensor, axes[at], size)
                 at += 1
             case Tensor(dtype="bool" | "byte"):
                 if not gathered:
@@ -183,23 +199,9 @@ def _known(kit: Kit, tensor: Tensor, items: Sequence[Value]) -> Tensor:
 
 def _mask(kit: Kit, tensor: Tensor, mask: Tensor, axes: Sequence[Axis]) -> Tensor:
     """A boolean mask must have the sizes of the axes it covers; how many it picks is not known."""
-    for own, covered in zip(mask.axes or (), axes):
-        require(kit, "index", "index", (tensor, mask), covered.size, own.size, "a mask has the size of what it masks")
+    for axis, (own, covered) in enumerate(zip(mask.axes or (), axes)):
+        require(kit, "mask", "index", (tensor, mask), own.size, covered.size, f"axis {axis}", "index")
     return Tensor((kit.axis(kit.fresh("n"), "boolean mask"),), "int")
-
-
-def _check_bounds(kit: Kit, tensor: Tensor, axis: Axis, at: Size) -> None:
-    if isinstance(at, int):
-        past = (
-            at >= axis.size
-            if at >= 0 and isinstance(axis.size, int)
-            else (isinstance(axis.size, int) and -at > axis.size)
-        )
-    else:
-        over = at - axis.size
-        past = isinstance(over, int) and over >= 0
-    if past:
-        kit.crash("index", "index", (tensor,), at, axis.size, NEVER, f"index past an axis of size {axis.size}")
 
 
 # --------------------------------------------------------------------- slices

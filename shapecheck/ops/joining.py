@@ -64,7 +64,7 @@ def joined(kit: Kit, given: Sequence[Tensor], at: int) -> Shape:
         return put(ranks, at, whole) if take(ranks, at) else Partial()
     rank = len(known[0].axes or ())
     if rank == 0:
-        kit.crash("cat", "cat", given, 0, 1, NEVER, "scalars cannot be joined")
+        kit.crash("rank", "cat", given, 0, 1, NEVER, "scalars cannot be joined")
         return Partial()
     if (index := position(known[0].shape, at)) is None:
         wrong_dim(kit, "cat", known[0], at)
@@ -72,7 +72,7 @@ def joined(kit: Kit, given: Sequence[Tensor], at: int) -> Shape:
     rows = [kit.rank(t, rank) for t in given]
     for row in rows:
         if row.rank != rank and row.rank is not None:
-            kit.crash("cat", "cat", given, rank, row.rank, NEVER, f"rank {rank} against rank {row.rank}")
+            kit.crash("rank", "cat", given, rank, row.rank, NEVER, f"rank {rank} against rank {row.rank}")
             return Partial()
     axes_of = [r.axes for r in rows if r.axes is not None]
     result: list[Axis] = []
@@ -83,7 +83,7 @@ def joined(kit: Kit, given: Sequence[Tensor], at: int) -> Shape:
             continue
         common = column[0]
         for axis in column[1:]:
-            require(kit, "cat", "cat", given, common.size, axis.size, f"axis {i}")
+            require(kit, "joined", "cat", given, common.size, axis.size, f"axis {i}")
             common = same_axis(kit, common, axis)
         result.append(common)
     return tuple(result)
@@ -172,10 +172,10 @@ def equal_shapes(kit: Kit, name: str, given: Sequence[Tensor]) -> Shape:
         if own is None:
             continue
         if len(own) != len(common):
-            kit.crash("cat", name, given, len(common), len(own), NEVER, f"rank {len(common)} against {len(own)}")
+            kit.crash("rank", name, given, len(common), len(own), NEVER, f"rank {len(common)} against {len(own)}")
             return Partial()
         for i, axis in enumerate(own):
-            require(kit, "cat", name, given, common[i].size, axis.size, f"axis {i}")
+            require(kit, "joined", name, given, common[i].size, axis.size, f"axis {i}")
             common[i] = same_axis(kit, common[i], axis)
     return tuple(common)
 
@@ -273,7 +273,7 @@ def chunk(kit: Kit, input: Value, chunks: Value, dim: Any = 0) -> Value:
         part = kit.axis(kit.fresh("n") if size is None else size, "chunk")
         return Many(piece(part), None if size is None else count, "tuple")
     if count <= 0:
-        kit.crash("dim", "chunk", (tensor,), count, 1, NEVER, "chunks must be positive")
+        kit.crash("setting", "chunk", (tensor,), count, 1, NEVER, "chunks must be positive", "chunks")
         return Many(Tensor(Partial(), tensor.dtype), None, "tuple")
     if isinstance(axis.size, int):
         width = -(-axis.size // count) or 1
@@ -321,7 +321,7 @@ def split(kit: Kit, input: Value, split_size: Value, dim: Any = 0) -> Value:
             total: Size = 0
             for width in known:
                 total = total + width
-            require(kit, "index", "split", (tensor,), axis.size, total, "the parts must add up to the axis")
+            require(kit, "sum", "split", (tensor,), total, axis.size, "the parts", "split_size")
             return _cut(kit, axis, known, piece)
         return Items("tuple", tuple(piece(kit.axis(kit.fresh("n") if w is None else w, "split")) for w in widths))
     one = kit.size(split_size)
@@ -331,7 +331,7 @@ def split(kit: Kit, input: Value, split_size: Value, dim: Any = 0) -> Value:
     if isinstance(width, int) and isinstance(axis.size, int):
         if width <= 0:
             if width < 0 or axis.size:
-                kit.crash("dim", "split", (tensor,), width, 1, NEVER, "split_size must be positive")
+                kit.crash("setting", "split", (tensor,), width, 1, NEVER, "split_size must be positive", "split_size")
             return Many(Tensor(Partial(), tensor.dtype), None, "tuple")
         last = [axis.size % width] * (axis.size % width > 0)
         return _cut(kit, axis, [width] * (axis.size // width) + last, piece)

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from shapecheck.dims import Size, Verdict
 from shapecheck.engine.values import Assumption, Axis, Items, Layer, Lit, Num, Shape, Tensor, Value
 from shapecheck.engine.values import Mapping as MappingValue
+from shapecheck.ops.demands import Demand
 from shapecheck.ops.kinds import key_of_layer, kind_of
 from shapecheck.ops.roles import find
 
@@ -73,19 +74,23 @@ class Kit(Protocol):
         """Sizes of `view(a, b)`, `view((a, b))`, `view(x.shape)`; None when their count is unknown."""
 
     def broadcast(self, op: str, *tensors: Tensor) -> Shape:
-        """The broadcast shape; states `Broadcasted`, and `Crashed("broadcast")` where it can't be done."""
+        """The broadcast shape; states `Broadcasted`, and `Demanded("broadcast")` where it can't be done."""
 
     def crash(
         self,
-        kind: str,
+        demand: Demand,
         op: str,
         operands: Sequence[Tensor],
         left: Size | None,
         right: Size | None,
         verdict: Verdict,
         detail: str = "",
+        argument: str = "",
     ) -> None:
-        """State that torch raises here."""
+        """State what torch demands here and does not get: never, or only where the verdict's condition holds.
+
+        `detail` says in words what is compared; `argument` names torch's parameter that has to fit.
+        """
 
     def axis(self, size: Size, why: str = "") -> Axis:
         """An axis of that size that came into being at the present call."""

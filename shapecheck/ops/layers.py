@@ -38,7 +38,7 @@ def linear(kit: Kit, layer: Layer, input: Value) -> Value:
     inside = kit.axis(setting(kit, layer, "in_features", "d"), "nn.Linear in_features")
     outside = kit.axis(setting(kit, layer, "out_features", "d"), "nn.Linear out_features")
     x = as_tensor(input)
-    return Tensor(project(kit, "linear", x, inside, outside, "layer"), x.dtype)
+    return Tensor(project(kit, "linear", x, inside, outside, "made for"), x.dtype)
 
 
 @layer("torch.nn.LazyLinear(out_features, bias=True, device=None, dtype=None)")
@@ -55,12 +55,12 @@ def bilinear(kit: Kit, layer: Layer, input1: Value, input2: Value) -> Value:
     for tensor, name in ((a, "in1_features"), (b, "in2_features")):
         last, size = take(tensor.shape, -1), kit.size(layer.arg(name))
         if last is not None and size is not None:
-            require(kit, "layer", "bilinear", (a, b), last.size, size)
+            require(kit, "made for", "bilinear", (a, b), last.size, size)
     if a.axes is not None and b.axes is not None:
         if len(a.axes) != len(b.axes):
             rank_crash(kit, "bilinear", (a, b), len(a.axes), len(b.axes), "both inputs need one rank")
         for x, y in zip(a.axes[:-1], b.axes[:-1]):
-            require(kit, "layer", "bilinear", (a, b), x.size, y.size, "leading axes")
+            require(kit, "made for", "bilinear", (a, b), x.size, y.size, "leading axes")
     return Tensor(put(a.shape, -1, outside) if a.shape else Partial(), a.dtype)
 
 
@@ -153,7 +153,7 @@ def _channel_norm(name: str, rank: int) -> OpFunction:
             return Tensor(Partial(), x.dtype)
         channels, size = take(x.shape, 1), kit.size(layer.arg("num_features"))
         if name != "InstanceNorm" and channels is not None and size is not None:
-            require(kit, "layer", name, (x,), channels.size, size, "num_features")
+            require(kit, "made for", name, (x,), channels.size, size, "num_features")
         return like(x)
 
     return norm
@@ -179,7 +179,7 @@ def normed(kit: Kit, x: Tensor, normalized_shape: Any) -> Tensor:
     for back, size in enumerate(reversed(sizes), 1):
         axis = take(x.shape, -back)
         if axis is not None and size is not None:
-            require(kit, "layer", "layer_norm", (x,), axis.size, size, "normalized_shape")
+            require(kit, "made for", "layer_norm", (x,), axis.size, size, "normalized_shape")
     return like(x)
 
 
@@ -188,7 +188,7 @@ def group_norm(kit: Kit, layer: Layer, input: Value) -> Value:
     x = as_tensor(input)
     channels, size = take(x.shape, 1), kit.size(layer.arg("num_channels"))
     if channels is not None and size is not None:
-        require(kit, "layer", "group_norm", (x,), channels.size, size, "num_channels")
+        require(kit, "made for", "group_norm", (x,), channels.size, size, "num_channels")
     return like(x)
 
 

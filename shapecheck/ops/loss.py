@@ -67,7 +67,7 @@ def _settings(name: str, args: Sequence[Any], more: dict[str, Any]) -> dict[str,
 
 def elementwise(kit: Kit, name: str, a: Tensor, b: Tensor, reduction: str | None, weight: Any = None) -> Tensor:
     if name in _EQUAL:
-        shape = same_shape(kit, "loss", name, (a, b), a.shape, b.shape)
+        shape = same_shape(kit, "target", name, (a, b), a.shape, b.shape)
     elif name == "soft_margin_loss":  # computed in place of the input
         fits_into(kit, name, a, b)
         shape = a.shape
@@ -162,7 +162,9 @@ def classes(kit: Kit, name: str, scores: Tensor, target: Tensor, weight: Any) ->
         return Partial()
     place = 0 if len(rows) == 1 else 1
     if isinstance(weight, Tensor) and weight.axes is not None and len(weight.axes) == 1:
-        require(kit, "loss", name, (scores, weight), rows[place].size, weight.axes[0].size, "one weight for each class")
+        require(
+            kit, "target", name, (scores, weight), rows[place].size, weight.axes[0].size, "one weight for each class"
+        )
     without = (*rows[:place], *rows[place + 1 :])
     if labels is None:
         _learn_target(kit, name, scores, target, without)
@@ -173,18 +175,18 @@ def classes(kit: Kit, name: str, scores: Tensor, target: Tensor, weight: Any) ->
             return without
         if target.dtype == "int":
             text = f"class indices need rank {len(without)}, probabilities a float dtype"
-            kit.crash("loss", name, (scores, target), len(without), len(labels), NEVER, text)
+            kit.crash("rank", name, (scores, target), len(without), len(labels), NEVER, text)
             return without
         for a, b in zip(rows, labels):  # class probabilities
-            require(kit, "loss", name, (scores, target), a.size, b.size, "probabilities have the shape of the scores")
+            require(kit, "target", name, (scores, target), a.size, b.size, "probabilities have the shape of the scores")
         return without
     if len(labels) != len(without):
         text = f"scores of rank {len(rows)} need class indices of rank {len(without)}, not {len(labels)}"
-        kit.crash("loss", name, (scores, target), len(rows), len(labels), NEVER, text)
+        kit.crash("rank", name, (scores, target), len(rows), len(labels), NEVER, text)
         return without
     result = []
     for a, b in zip(without, labels):
-        require(kit, "loss", name, (scores, target), a.size, b.size, "one label for each row of scores")
+        require(kit, "target", name, (scores, target), a.size, b.size, "one label for each row of scores")
         result.append(same_axis(kit, a, b))
     return tuple(result)
 
@@ -192,7 +194,7 @@ def classes(kit: Kit, name: str, scores: Tensor, target: Tensor, weight: Any) ->
 def _learn_target(kit: Kit, name: str, scores: Tensor, target: Tensor, without: tuple[Axis, ...]) -> None:
     """Integer labels of unknown shape are known by the scores; others may be probabilities."""
     if target.dtype == "int":
-        same_shape(kit, "loss", name, (scores, target), without, target.shape)
+        same_shape(kit, "target", name, (scores, target), without, target.shape)
 
 
 def _unknown_scores(kit: Kit, scores: Tensor, target: Tensor) -> Shape:
@@ -231,7 +233,7 @@ def _cosine_rows(kit: Kit, a: Tensor, b: Tensor, target: Tensor) -> Shape:
     if target.rank is None or a.rank is None or b.rank is None:
         return Partial()
     if target.rank > 1 or a.rank != target.rank + 1 or b.rank != target.rank + 1:
-        kit.crash("loss", name, (a, b, target), a.rank, target.rank, NEVER,
+        kit.crash("rank", name, (a, b, target), a.rank, target.rank, NEVER,
                   f"ranks {a.rank}, {b.rank} and target {target.rank}: two [N, D] and [N] are needed")  # fmt: skip
         return Partial()
     rows = kit.broadcast(name, a, b)
@@ -257,7 +259,7 @@ def margin_ranking_layer(kit: Kit, layer: Layer, input1: Value, input2: Value, t
 def _ranking(kit: Kit, a: Tensor, b: Tensor, target: Tensor) -> Shape:
     ranks = {t.rank for t in (a, b, target)}
     if len(ranks) > 1 and None not in ranks:
-        kit.crash("loss", "margin_ranking_loss", (a, b, target), a.rank, target.rank, NEVER, "all need one rank")
+        kit.crash("rank", "margin_ranking_loss", (a, b, target), a.rank, target.rank, NEVER, "all need one rank")
         return Partial()
     return kit.broadcast("margin_ranking_loss", a, b, target)
 
@@ -301,7 +303,7 @@ def _triplets(kit: Kit, a: Tensor, p: Tensor, n: Tensor) -> Shape:
     """All of one rank; broadcast, then the last axis is summed: `[N, D]` gives `[N]`."""
     ranks = {t.rank for t in (a, p, n)}
     if len(ranks) > 1 and None not in ranks:
-        kit.crash("loss", "triplet_margin_loss", (a, p, n), a.rank, p.rank, NEVER, "all need one rank")
+        kit.crash("rank", "triplet_margin_loss", (a, p, n), a.rank, p.rank, NEVER, "all need one rank")
         return Partial()
     near, far = kit.broadcast("triplet_margin_loss", a, p), kit.broadcast("triplet_margin_loss", a, n)
     shape = kit.broadcast("triplet_margin_loss", Tensor(near), Tensor(far))
@@ -371,7 +373,7 @@ def _multi_margin(kit: Kit, scores: Tensor, target: Tensor) -> Shape:
     labels = take(target.shape, 0)
     if scores.axes and labels is not None and target.rank == 1:
         rows = scores.axes[0].size if len(scores.axes) == 2 else 1
-        require(kit, "loss", name, (scores, target), rows, labels.size)
+        require(kit, "target", name, (scores, target), rows, labels.size)
     elif scores.rank == 2 and target.rank is not None:
         rank_crash(kit, name, (scores, target), target.rank, 1, "the target needs one label for each row")
     return target.shape if target.rank is not None else Partial()

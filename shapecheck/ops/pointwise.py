@@ -414,7 +414,7 @@ def fits_into(kit: Kit, name: str, tensor: Tensor, other: Tensor) -> None:
         return
     for own, theirs in zip(reversed(tensor.axes), reversed(other.axes)):
         if own.size == 1 and theirs.size != 1 and not kit.is_free(theirs.size):
-            kit.crash("expand", name, (tensor, other), own.size, theirs.size, kit.compare(own.size, theirs.size))
+            kit.crash("stretch", name, (tensor, other), own.size, theirs.size, kit.compare(own.size, theirs.size))
 
 
 @op(

@@ -25,6 +25,7 @@ from shapecheck.ops.axes import (
     text,
     wrong_dim,
 )  # fmt: skip
+from shapecheck.ops.demands import Demand
 from shapecheck.ops.kit import Kit, op
 from shapecheck.ops.layout import merge
 from shapecheck.ops.pointwise import fits_into
@@ -53,7 +54,7 @@ def _half_known(kit: Kit, name: str, a: Tensor, b: Tensor) -> Shape:
     last = take(a.shape, -1)
     inner = take(b.shape, -1 if b.rank == 1 else -2)
     if last is not None and inner is not None and (b.rank or 0) > 0:
-        require(kit, "matmul", name, (a, b), last.size, inner.size)
+        require(kit, "inner", name, (a, b), last.size, inner.size)
     if b.rank == 1:
         return put(a.shape, -1)
     if b.rank == 2 and b.axes is not None:
@@ -132,18 +133,18 @@ def linear(kit: Kit, input: Value, weight: Value, bias: Value | None = None) -> 
             rank_crash(kit, "linear", (x, w), len(w.axes), 2, "linear needs a weight of rank 2")
         return Tensor(Partial(), x.dtype)
     if isinstance(bias, Tensor) and bias.rank == 1 and bias.sizes != (1,):
-        require(kit, "matmul", "linear", (x, w, bias), w.axes[0].size, (bias.sizes or (1,))[0], "bias")
-    return Tensor(project(kit, "linear", x, w.axes[1], w.axes[0], "matmul"), x.dtype)
+        require(kit, "inner", "linear", (x, w, bias), w.axes[0].size, (bias.sizes or (1,))[0], "bias")
+    return Tensor(project(kit, "linear", x, w.axes[1], w.axes[0], "inner"), x.dtype)
 
 
-def project(kit: Kit, name: str, x: Tensor, inside: Axis, outside: Axis, kind: str) -> Shape:
+def project(kit: Kit, name: str, x: Tensor, inside: Axis, outside: Axis, demand: Demand) -> Shape:
     """`x` with its last axis, which must be `inside`, turned into `outside`."""
     if x.shape == ():
         rank_crash(kit, name, (x,), 0, 1, f"{name} needs at least one axis")
         return Partial()
     last = take(x.shape, -1)
     if last is not None:
-        require(kit, kind, name, (x,), last.size, inside.size)
+        require(kit, demand, name, (x,), last.size, inside.size)
     elif isinstance(x.shape, Partial) and not x.shape.head:
         x = kit.refine(x, Partial((), (inside,), x.shape.key))
     if take(x.shape, -1) is None:
@@ -177,7 +178,7 @@ def cross(kit: Kit, input: Value, other: Value, dim: Any = -1) -> Value:
     shape, at = kit.broadcast("cross", a, b), kit.integer(dim)
     axis = None if at is None else take(shape, at)
     if axis is not None:
-        require(kit, "dim", "cross", (a, b), axis.size, 3, "a cross product is of 3 numbers")
+        require(kit, "setting", "cross", (a, b), axis.size, 3, "a cross product is of 3 numbers")
     return Tensor(shape, a.dtype)
 
 
@@ -232,7 +233,7 @@ def tensordot(kit: Kit, a: Value, b: Value, dims: Any = 2, out: Any = None) -> V
         assert i is not None
         assert j is not None
         if left.axes[i].size != 1 and right.axes[j].size != 1:
-            require(kit, "matmul", "tensordot", (left, right), left.axes[i].size, right.axes[j].size)
+            require(kit, "inner", "tensordot", (left, right), left.axes[i].size, right.axes[j].size)
     rest = [x for i, x in enumerate(left.axes) if i not in here]
     rest += [x for j, x in enumerate(right.axes) if j not in there]
     return Tensor(tuple(rest), promote(left.dtype, right.dtype))
@@ -266,7 +267,7 @@ def einsum(kit: Kit, equation: Value, *operands: Value) -> Value:
     left, arrow, right = pattern.partition("->")
     terms = left.split(",")
     if len(terms) != len(given):
-        kit.crash("einsum", "einsum", given, len(terms), len(given), NEVER,
+        kit.crash("terms", "einsum", given, len(terms), len(given), NEVER,
                   f"{len(terms)} terms for {len(given)} operands")  # fmt: skip
         return Tensor()
     if not arrow:
@@ -293,7 +294,7 @@ def contracted(
             return Tensor()
     dtype = promote(*(t.dtype for t in given))
     if any(c != "..." and c not in bound and not any(c in t for t in terms) for c in output):
-        kit.crash("einsum", name, given, None, None, NEVER, "the result names an axis that no operand has")
+        kit.crash("terms", name, given, None, None, NEVER, "the result names an axis that no operand has")
         return Tensor(Partial(), dtype)
     between: Shape = ()
     if "..." in output or rest:
@@ -328,7 +329,7 @@ def _bind_term(
         rest.append(Partial())
     else:
         if len(axes) < len(term) - (at is not None) or (at is None and len(axes) > len(term)):
-            kit.crash("einsum", name, given, len(axes), len(term), NEVER,
+            kit.crash("terms", name, given, len(axes), len(term), NEVER,
                       f"{''.join(term)!r} for an operand of rank {len(axes)}")  # fmt: skip
             return False
         count = len(term) - at - 1 if at is not None else 0
@@ -339,14 +340,14 @@ def _bind_term(
     own: dict[str, Axis] = {}
     for letter, axis in pairs:
         if letter in own:  # a diagonal: its two sizes must be equal, also where one is 1
-            require(kit, "einsum", name, given, own[letter].size, axis.size, f"axis {letter!r} twice in one operand")
+            require(kit, "letter", name, given, own[letter].size, axis.size, f"axis {letter!r} twice in one operand")
             continue
         own[letter] = axis
         known = bound.get(letter)
         if known is None or known.size == 1:
             bound[letter] = axis
         elif axis.size != 1:
-            require(kit, "einsum", name, given, known.size, axis.size, f"axis {letter!r}")
+            require(kit, "letter", name, given, known.size, axis.size, f"axis {letter!r}")
             bound[letter] = same_axis(kit, known, axis)
     return True
 
@@ -360,7 +361,7 @@ def inner(kit: Kit, input: Value, other: Value) -> Value:
         return Tensor(Partial(), dtype)
     if not a.axes or not b.axes:
         return Tensor(a.axes or b.axes, dtype)
-    require(kit, "matmul", "inner", (a, b), a.axes[-1].size, b.axes[-1].size)
+    require(kit, "inner", "inner", (a, b), a.axes[-1].size, b.axes[-1].size)
     return Tensor((*a.axes[:-1], *b.axes[:-1]), dtype)
 
 

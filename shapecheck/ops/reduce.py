@@ -50,7 +50,7 @@ def reduced(kit: Kit, name: str, tensor: Tensor, dim: Any, keepdim: Any) -> Shap
     if isinstance(shape, tuple):
         where = {position(shape, d) for d in dims}
         if len(where) < len(dims):
-            kit.crash("dim", name, (tensor,), None, None, NEVER, "a dim is given twice")
+            kit.crash("setting", name, (tensor,), None, None, NEVER, "a dim is given twice")
         one = kit.axis(1, f"{name} with keepdim")
         left = [one if i in where else axis for i, axis in enumerate(shape) if keep or i not in where]
         return tuple(left)
@@ -212,7 +212,7 @@ def _glu(kit: Kit, input: Value, dim: Any = -1) -> Value:
     if at is None or axis is None:
         return Tensor(Partial(), tensor.dtype)
     if isinstance(axis.size, int) and axis.size % 2:
-        kit.crash("dim", "glu", (tensor,), axis.size, 2, NEVER, "glu halves the axis: its size must be even")
+        kit.crash("setting", "glu", (tensor,), axis.size, 2, NEVER, "glu halves the axis: its size must be even")
     return Tensor(put(tensor.shape, at, kit.axis(axis.size // 2, "half of glu's input")), tensor.dtype)
 
 

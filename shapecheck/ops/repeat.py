@@ -40,14 +40,14 @@ def expanded(kit: Kit, tensor: Tensor, wanted: Sequence[Size | None]) -> Tensor:
         )
     new = len(wanted) - len(tensor.axes)
     if new < 0:
-        kit.crash("expand", "expand", (tensor,), len(wanted), len(tensor.axes), NEVER, "fewer sizes than axes")
+        kit.crash("stretch", "expand", (tensor,), len(wanted), len(tensor.axes), NEVER, "fewer sizes than axes")
         return Tensor(Partial(), tensor.dtype)
     axes: list[Axis] = []
     for index, size in enumerate(wanted):
         own = tensor.axes[index - new] if index >= new else None
         if own is None:
             if size == -1:
-                kit.crash("expand", "expand", (tensor,), -1, None, NEVER, "-1 for an axis that is new")
+                kit.crash("stretch", "expand", (tensor,), -1, None, NEVER, "-1 for an axis that is new")
             axes.append(_copy(kit, kit.fresh("n") if size is None or size == -1 else size))
         elif size == -1 or (size is None and own.size != 1 and not kit.is_free(own.size)):
             axes.append(own)
@@ -60,7 +60,7 @@ def expanded(kit: Kit, tensor: Tensor, wanted: Sequence[Size | None]) -> Tensor:
         elif kit.is_free(own.size):
             axes.append(kit.axis(size, "expand"))
         else:
-            if not require(kit, "expand", "expand", (tensor,), own.size, size):
+            if not require(kit, "stretch", "expand", (tensor,), own.size, size):
                 axes.append(kit.axis(kit.fresh("n"), "expand"))  # one complaint is enough
                 continue
             axes.append(own if kit.is_free(size) else kit.axis(size, "expand"))
@@ -85,7 +85,7 @@ def repeat(kit: Kit, input: Value, *repeats: Value, **more: Any) -> Value:
         return Tensor(Partial() if counts is None else tuple(Axis(kit.fresh("n")) for _ in counts), tensor.dtype)
     axes = tensor.axes
     if len(counts) < len(axes):
-        kit.crash("expand", "repeat", (tensor,), len(counts), len(axes), NEVER, "fewer counts than axes")
+        kit.crash("stretch", "repeat", (tensor,), len(counts), len(axes), NEVER, "fewer counts than axes")
         return Tensor(Partial(), tensor.dtype)
     axes = (Axis(1),) * (len(counts) - len(axes)) + axes
     return Tensor(tuple(_copies(kit, c, a, outer=True) for c, a in zip(counts, axes)), tensor.dtype)
@@ -146,7 +146,7 @@ def repeat_interleave(
         text_ = "the counts are a number or a vector"
         kit.crash("rank", "repeat_interleave", (tensor, repeats), repeats.rank, 1, NEVER, text_)
     if isinstance(repeats, Tensor) and repeats.sizes is not None and len(repeats.sizes) == 1 and repeats.sizes != (1,):
-        require(kit, "index", "repeat_interleave", (tensor, repeats), axis.size, repeats.sizes[0], "one count each")
+        require(kit, "count", "repeat_interleave", (tensor, repeats), repeats.sizes[0], axis.size, "counts", "repeats")
     made = _copies(kit, count, axis, outer=False)
     total = kit.size(output_size)
     if count is None and total is not None:

@@ -56,7 +56,7 @@ def reshaped(kit: Kit, name: str, tensor: Tensor, sizes: Sequence[Size | None]) 
     """The tensor cut anew into these sizes; -1 at most once is solved for; None is a size that is not known."""
     wild = [i for i, s in enumerate(sizes) if s == -1]
     if len(wild) > 1:
-        kit.crash("view", name, (tensor,), None, None, NEVER, "only one size can be -1")
+        kit.crash("open size", name, (tensor,), None, None, NEVER, "only one size can be -1")
         return Tensor(Partial(), tensor.dtype)
     if tensor.axes is None or any(s is None for s in sizes):
         return Tensor(_guessless(kit, tensor, sizes), tensor.dtype)
@@ -70,7 +70,7 @@ def reshaped(kit: Kit, name: str, tensor: Tensor, sizes: Sequence[Size | None]) 
             return Tensor(tuple(kit.axis(s, name) for s in given), tensor.dtype)
     else:
         left, right = _cancel(kit, have, given)
-        if not require(kit, "view", name, (tensor,), product(left), product(right)):
+        if not require(kit, "elements", name, (tensor,), product(left), product(right)):
             return Tensor(tuple(kit.axis(s, name) for s in given), tensor.dtype)
     resolved = tuple(replace(a, size=kit.resolve(a.size)) for a in tensor.axes)
     axes = layout.recut(kit, resolved, [kit.resolve(s) for s in given], name)
@@ -117,7 +117,7 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
     if quotient is not None:
         return quotient
     if isinstance(total, int) and isinstance(rest, int):
-        kit.crash("view", name, (tensor,), total, rest, NEVER, f"{total} cannot be divided by {rest}")
+        kit.crash("divides", name, (tensor,), total, rest, NEVER, f"{total} cannot be divided by {rest}")
         return -1
     for i, free in enumerate(left):
         if kit.is_free(free):  # learn that it is a multiple: n = m * G
@@ -172,7 +172,7 @@ def flattened(kit: Kit, tensor: Tensor, start: int, end: int) -> Tensor:
         wrong_dim(kit, "flatten", tensor, start if first is None else end)
         return Tensor(Partial(), tensor.dtype)
     if first > last:
-        kit.crash("dim", "flatten", (tensor,), first, last, NEVER, "start_dim comes after end_dim")
+        kit.crash("setting", "flatten", (tensor,), first, last, NEVER, "start_dim comes after end_dim")
         return Tensor(Partial(), tensor.dtype)
     merged = layout.merge(kit, tensor.axes[first : last + 1], "flatten")
     return Tensor((*tensor.axes[:first], merged, *tensor.axes[last + 1 :]), tensor.dtype, content=tensor.content)
@@ -238,7 +238,7 @@ def permute(kit: Kit, input: Value, *dims: Value, **more: Any) -> Value:
         return Tensor(Partial(), tensor.dtype)
     where = [position(axes, d) for d in order]
     if len(axes) != len(order) or sorted(w for w in where if w is not None) != list(range(len(axes))):
-        kit.crash("dim", "permute", (tensor,), len(order), len(axes), NEVER, f"permute{order} of rank {len(axes)}")
+        kit.crash("setting", "permute", (tensor,), len(order), len(axes), NEVER, f"permute{order} of rank {len(axes)}")
         return Tensor(Partial(), tensor.dtype)
     return Tensor(tuple(axes[w] for w in where if w is not None), tensor.dtype)
 
@@ -296,7 +296,7 @@ def movedim(kit: Kit, input: Value, source: Value, destination: Value) -> Value:
         or len(set(here)) < len(here)
         or len(set(there)) < len(there)
     ):
-        kit.crash("dim", "movedim", (tensor,), len(here), len(there), NEVER, f"rank {len(axes)}")
+        kit.crash("setting", "movedim", (tensor,), len(here), len(there), NEVER, f"rank {len(axes)}")
         return Tensor(Partial(), tensor.dtype)
     result: list[Axis | None] = [None] * len(axes)
     for s, g in zip(here, there):
@@ -424,7 +424,7 @@ def unfold(kit: Kit, input: Value, dimension: Value, size: Value, step: Value) -
         count: Size = kit.fresh("n")
     else:
         if isinstance(width, int) and isinstance(axis.size, int) and width > axis.size:
-            kit.crash("dim", "unfold", (tensor,), width, axis.size, NEVER, "window larger than the axis")
+            kit.crash("setting", "unfold", (tensor,), width, axis.size, NEVER, "window larger than the axis")
         count = (axis.size - width) // stride + 1
     last = kit.axis(kit.fresh("n") if width is None else width, "unfold")
     shape = put(found.shape, at, kit.axis(count, "unfold"))

@@ -20,6 +20,7 @@ from shapecheck.ops.axes import (
     reach,
     require,
     take,
+    within,
 )  # fmt: skip
 from shapecheck.ops.kit import Kit, op
 from shapecheck.ops.reduce import along, reduced
@@ -56,7 +57,7 @@ def _index_fits(kit: Kit, name: str, tensor: Tensor, index: Tensor, dim: int | N
         over = chosen.size - own.size
         if i != skip and isinstance(over, int) and over > 0:
             verdict = kit.compare(own.size, chosen.size)
-            kit.crash("index", name, (tensor, index), own.size, chosen.size, verdict, "index larger than input")
+            kit.crash("fits", name, (tensor, index), chosen.size, own.size, verdict, "the index", "index")
 
 
 def _scatter(kit: Kit, name: str, input: Value, dim: Value, index: Value, source: Any) -> Value:
@@ -71,7 +72,7 @@ def _scatter(kit: Kit, name: str, input: Value, dim: Value, index: Value, source
             over = chosen.size - own.size
             if isinstance(over, int) and over > 0:
                 verdict = kit.compare(own.size, chosen.size)
-                kit.crash("index", name, (placed, source), own.size, chosen.size, verdict, "index larger than source")
+                kit.crash("fits", name, (placed, source), own.size, chosen.size, verdict, "the index", "index")
     return like(tensor)
 
 
@@ -134,7 +135,11 @@ def take_flat(kit: Kit, input: Value, index: Value) -> Value:
 
 @op("torch.select", "Tensor.select")
 def select(kit: Kit, input: Value, dim: Value, index: Value) -> Value:
-    return Tensor(reduced(kit, "select", as_tensor(input), dim, False), as_tensor(input).dtype)
+    tensor, at, place = as_tensor(input), kit.integer(dim), kit.size(index)
+    axis = None if at is None else take(tensor.shape, at)
+    if axis is not None and place is not None:
+        within(kit, "select", tensor, axis, place)
+    return Tensor(reduced(kit, "select", tensor, dim, False), tensor.dtype)
 
 
 @op("torch.narrow", "Tensor.narrow")
@@ -149,14 +154,35 @@ def narrow(kit: Kit, input: Value, dim: Value, start: Value, length: Value) -> V
         low = begin + axis.size if isinstance(begin, int) and begin < 0 else begin
         over = low + size - axis.size
         if isinstance(over, int) and over > 0:
-            kit.crash("index", "narrow", (tensor,), begin + size, axis.size, NEVER, "narrow past the axis")
+            kit.crash("within", "narrow", (tensor,), low + size, axis.size, NEVER, "start + length", "length")
     return Tensor(put(found.shape, at, kit.axis(kit.fresh("n") if size is None else size, "narrow")), tensor.dtype)
 
 
 @op("torch.index_add", "Tensor.index_add", "Tensor.index_add_", "torch.index_copy", "Tensor.index_copy",
     "Tensor.index_copy_", parameters="input, dim, index, source, *, alpha=1", name="index_add")  # fmt: skip
 def index_add(kit: Kit, input: Value, dim: Value, index: Value, source: Value, **more: Any) -> Value:
-    return like(along(kit, "index_add", as_tensor(input), dim))
+    tensor, chosen, given, at = as_tensor(input), as_tensor(index), as_tensor(source), kit.integer(dim)
+    if chosen.rank not in (0, 1, None):
+        rank_crash(kit, "index_add", (tensor, chosen), chosen.rank or 0, 1, "a vector of indices is needed")
+    elif at is not None and tensor.axes is not None and given.axes is not None:
+        _rows_fit(kit, tensor, chosen, given, at)
+    return like(along(kit, "index_add", tensor, dim))
+
+
+def _rows_fit(kit: Kit, tensor: Tensor, index: Tensor, source: Tensor, dim: int) -> None:
+    """torch needs an index for each row of `source`, whose other axes are those of the tensor."""
+    mine, theirs, place = tensor.axes or (), source.axes or (), position(tensor.shape, dim)
+    if len(mine) != len(theirs):
+        if source.rank or tensor.rank != 1:
+            rank_crash(kit, "index_add", (tensor, source), len(mine), len(theirs), "source has the axes of the tensor")
+        return
+    if place is None:
+        return
+    if index.axes is not None and len(index.axes) == 1:
+        require(kit, "count", "index_add", (source, index), index.axes[0].size, theirs[place].size, "indices", "index")
+    for axis, (own, given) in enumerate(zip(mine, theirs)):
+        if axis != place:
+            require(kit, "fits", "index_add", (source, tensor), given.size, own.size, f"axis {axis}", "source")
 
 
 @op("torch.index_fill", "Tensor.index_fill", "Tensor.index_fill_")
@@ -254,7 +280,7 @@ def searchsorted(kit: Kit, sorted_sequence: Value, input: Value, **more: Any) ->
         if len(rows.axes) != len(asked.axes):
             rank_crash(kit, "searchsorted", (rows, asked), len(rows.axes), len(asked.axes))
         for a, b in zip(rows.axes[:-1], asked.axes[:-1]):
-            require(kit, "index", "searchsorted", (rows, asked), a.size, b.size, "leading axes")
+            require(kit, "count", "searchsorted", (rows, asked), a.size, b.size, "leading axes")
     return like(asked, "int")
 
 
@@ -278,7 +304,7 @@ def topk(kit: Kit, input: Value, k: Value, dim: Any = -1, largest: Any = True, s
     if count is not None:
         over = count - axis.size
         if isinstance(over, int) and over > 0:
-            kit.crash("index", "topk", (tensor,), count, axis.size, NEVER, "k is larger than the axis")
+            kit.crash("within", "topk", (tensor,), count, axis.size, NEVER, "k", "k")
     shape = put(found.shape, at, kit.axis(kit.fresh("k") if count is None else count, "topk"))
     return named(values=Tensor(shape, tensor.dtype), indices=Tensor(shape, "int"))
 
@@ -325,7 +351,7 @@ def diagonal(kit: Kit, input: Value, offset: Any = 0, dim1: Any = 0, dim2: Any =
         return Tensor(Partial(), tensor.dtype)
     i, j = position(found.shape, a), position(found.shape, b)
     if i is None or j is None or i == j:
-        kit.crash("dim", "diagonal", (tensor,), a, b, NEVER, "diagonal needs two different axes")
+        kit.crash("setting", "diagonal", (tensor,), a, b, NEVER, "diagonal needs two different axes")
         return Tensor(Partial(), tensor.dtype)
     length = _diagonal_length(kit, found.axes[i], found.axes[j], shift)
     return Tensor((*(x for n, x in enumerate(found.axes) if n not in (i, j)), length), tensor.dtype)
@@ -366,7 +392,7 @@ def diag_embed(kit: Kit, input: Value, offset: Any = 0, dim1: Any = -2, dim2: An
     rank = len(tensor.axes) + 1
     i, j = (d + rank if d < 0 else d for d in (a, b))
     if not (0 <= i < rank and 0 <= j < rank) or i == j:
-        kit.crash("dim", "diag_embed", (tensor,), a, b, NEVER, "diag_embed needs two different axes")
+        kit.crash("setting", "diag_embed", (tensor,), a, b, NEVER, "diag_embed needs two different axes")
         return Tensor(Partial(), tensor.dtype)
     last = tensor.axes[-1] if shift == 0 else kit.axis(tensor.axes[-1].size + abs(shift), "diag_embed")
     rest = iter(tensor.axes[:-1])
@@ -380,7 +406,9 @@ def fill_diagonal_(kit: Kit, input: Value, fill_value: Value, wrap: Any = False)
         rank_crash(kit, "fill_diagonal", (tensor,), tensor.rank, 2, "fill_diagonal_ needs at least two axes")
     if tensor.axes is not None and len(tensor.axes) > 2:
         for axis in tensor.axes[1:]:
-            require(kit, "dim", "fill_diagonal", (tensor,), tensor.axes[0].size, axis.size, "a cube, beyond two axes")
+            require(
+                kit, "setting", "fill_diagonal", (tensor,), tensor.axes[0].size, axis.size, "a cube, beyond two axes"
+            )
     return like(tensor)
 
 

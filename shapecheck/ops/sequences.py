@@ -43,7 +43,7 @@ def _recurrent(kit: Kit, layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
         return unknown, unknown
     inside = kit.size(layer.arg("input_size"))
     if inside is not None:
-        require(kit, "layer", "rnn", (x,), x.axes[-1].size, inside, "input_size")
+        require(kit, "made for", "rnn", (x,), x.axes[-1].size, inside, "input_size")
     hidden, layers = setting(kit, layer, "hidden_size", "h"), setting(kit, layer, "num_layers", "l")
     ways = 2 if both else 1
     depth, state = kit.axis(ways * layers, "layers"), kit.axis(hidden, "hidden_size")
@@ -58,7 +58,7 @@ def gru_cell(kit: Kit, layer: Layer, input: Value, hx: Value = NONE) -> Value:
     inside = kit.axis(setting(kit, layer, "input_size", "d"))
     outside = kit.axis(setting(kit, layer, "hidden_size", "h"), "hidden_size")
     x = as_tensor(input)
-    return Tensor(project(kit, "rnn", x, inside, outside, "layer"), x.dtype)
+    return Tensor(project(kit, "rnn", x, inside, outside, "made for"), x.dtype)
 
 
 @layer("torch.nn.LSTMCell(input_size, hidden_size, bias=True, device=None, dtype=None)")
@@ -78,7 +78,7 @@ def multihead_attention(
     width = kit.size(layer.arg("embed_dim"))
     last = take(q.shape, -1)
     if last is not None and width is not None:
-        require(kit, "layer", "multihead_attention", (q,), last.size, width, "embed_dim")
+        require(kit, "made for", "multihead_attention", (q,), last.size, width, "embed_dim")
     wanted, average = flag(need_weights), flag(average_attn_weights)
     first = flag(layer.arg("batch_first"))
     _attention_fits(kit, q, k, as_tensor(value), first)
@@ -86,7 +86,7 @@ def multihead_attention(
         inside = width if is_none(layer.arg(own)) else kit.size(layer.arg(own))
         axis = take(tensor.shape, -1)
         if axis is not None and inside is not None:
-            require(kit, "layer", "multihead_attention", (q, k), axis.size, inside, own)
+            require(kit, "made for", "multihead_attention", (q, k), axis.size, inside, own)
     weights: Value = Tensor()
     if wanted is False:
         weights = NONE
@@ -109,10 +109,10 @@ def _attention_fits(kit: Kit, q: Tensor, k: Tensor, v: Tensor, batch_first: bool
         rank_crash(kit, "multihead_attention", given, len(q.axes), len(k.axes), "query, key and value need one rank")
         return
     for x, y in zip(k.axes[:-1], v.axes[:-1]):
-        require(kit, "layer", "multihead_attention", given, x.size, y.size, "key and value")
+        require(kit, "made for", "multihead_attention", given, x.size, y.size, "key and value")
     if len(q.axes) == 3 and batch_first is not None:
         batch = 0 if batch_first else 1
-        require(kit, "layer", "multihead_attention", given, q.axes[batch].size, k.axes[batch].size, "batch")
+        require(kit, "made for", "multihead_attention", given, q.axes[batch].size, k.axes[batch].size, "batch")
 
 
 _BLOCK = (
@@ -135,7 +135,7 @@ def _model_wide(kit: Kit, layer: Layer, value: Value) -> Tensor:
     x, width = as_tensor(value), kit.size(layer.arg("d_model"))
     last = take(x.shape, -1)
     if last is not None and width is not None:
-        require(kit, "layer", "transformer_layer", (x,), last.size, width, "d_model")
+        require(kit, "made for", "transformer_layer", (x,), last.size, width, "d_model")
     return like(x)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from shapecheck.dims import Size, spec
 from shapecheck.engine.values import Axis, Partial, Shape, Tensor
 from shapecheck.ops.axes import as_tensor, rank_crash, require, same_axis
+from shapecheck.ops.demands import Demand
 from shapecheck.ops.kit import Kit
 
 
@@ -46,7 +47,7 @@ def _fits(shape: Shape, rank: int | None, least: int) -> bool:
     return rank is None or shape.min_rank <= rank
 
 
-def apply(kit: Kit, name: str, line: str, values: Sequence[Any], kind: str = "matmul") -> tuple[Shape, ...]:
+def apply(kit: Kit, name: str, line: str, values: Sequence[Any], demand: Demand = "inner") -> tuple[Shape, ...]:
     """The output shapes of a line for these inputs. Unknown ones learn the rank that the only fitting overload has."""
     rows = overloads(line)
     tensors = [as_tensor(v) for v in values]
@@ -58,7 +59,7 @@ def apply(kit: Kit, name: str, line: str, values: Sequence[Any], kind: str = "ma
         return (Partial(),) * len(rows[0].outputs)
     if len(fitting) > 1 and any(isinstance(t.shape, Partial) for t in tensors):
         return tuple(_common(kit, fitting, tensors, n) for n in range(len(rows[0].outputs)))
-    return Binding(kit, name, kind, tensors).run(fitting[0], tensors)
+    return Binding(kit, name, demand, tensors).run(fitting[0], tensors)
 
 
 def _common(kit: Kit, rows: Sequence[Overload], tensors: Sequence[Tensor], output: int) -> Shape:
@@ -88,8 +89,8 @@ def _source(row: Overload, tensors: Sequence[Tensor], want: spec.Axis) -> tuple[
 class Binding:
     """The names of one overload and what they are bound to, while one call is looked at."""
 
-    def __init__(self, kit: Kit, name: str, kind: str, tensors: Sequence[Tensor]) -> None:
-        self.kit, self.name, self.kind, self.tensors = kit, name, kind, tensors
+    def __init__(self, kit: Kit, name: str, demand: Demand, tensors: Sequence[Tensor]) -> None:
+        self.kit, self.name, self.demand, self.tensors = kit, name, demand, tensors
         self.axes: dict[str, Axis] = {}
         self.many: dict[str, Shape] = {}
 
@@ -131,10 +132,10 @@ class Binding:
                 if known is None or (broadcast and known.size == 1):
                     self.axes[label] = axis
                 elif not (broadcast and axis.size == 1):
-                    require(self.kit, self.kind, self.name, self.tensors, known.size, axis.size)
+                    require(self.kit, self.demand, self.name, self.tensors, known.size, axis.size)
                     self.axes[label] = same_axis(self.kit, known, axis)
             case spec.Fixed(value):
-                require(self.kit, self.kind, self.name, self.tensors, axis.size, value)
+                require(self.kit, self.demand, self.name, self.tensors, axis.size, value)
 
     def _bind_many(self, want: spec.Axis, shape: Shape) -> None:
         if not isinstance(want, spec.Variadic):
@@ -149,7 +150,7 @@ class Binding:
                 rank_crash(self.kit, self.name, self.tensors, len(known), len(shape))
                 return
             for a, b in zip(known, shape):
-                require(self.kit, self.kind, self.name, self.tensors, a.size, b.size)
+                require(self.kit, self.demand, self.name, self.tensors, a.size, b.size)
             self.many[want.name] = tuple(same_axis(self.kit, a, b) for a, b in zip(known, shape))
         elif isinstance(known, Partial):
             self.many[want.name] = shape

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from shapecheck.engine.values import Axis, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import as_tensor, named, promote
+from shapecheck.ops.demands import Demand
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.signature import apply, overloads
 
@@ -17,7 +18,7 @@ class Row(NamedTuple):
     names: str
     parameters: str
     axes: str
-    kind: str = "matmul"
+    demand: Demand = "inner"
     dtype: str = ""  # "" the operands' own
     fields: str = ""  # several outputs: their names
 
@@ -83,7 +84,7 @@ def _function(row: Row, name: str) -> OpFunction:
             known = not isinstance(shape, Partial) or shape.min_rank or len(ranks) != 1 or len(next(iter(ranks))) != 1
             return shape if known else tuple(Axis(kit.fresh("n")) for _ in range(next(iter(ranks))[0]))
 
-        shapes = apply(kit, name, row.axes, values, row.kind)
+        shapes = apply(kit, name, row.axes, values, row.demand)
         dtype = row.dtype or promote(*(as_tensor(v).dtype for v in values))
         results = [Tensor(shape, dtype) for shape in map(ranked, shapes)]
         if row.fields:

@@ -61,7 +61,7 @@ def _convolution(rank: int, transposed: bool) -> OpFunction:
             return Tensor(Partial(), x.dtype)
         channels = kit.size(layer.arg("in_channels"))
         if channels is not None:
-            require(kit, "layer", name, (x,), axes[-rank - 1].size, channels, "in_channels")
+            require(kit, "made for", name, (x,), axes[-rank - 1].size, channels, "in_channels")
         kernel = per_axis(kit, layer.arg("kernel_size"), rank)
         stride = per_axis(kit, layer.arg("stride"), rank)
         padding = per_axis(kit, layer.arg("padding"), rank)
@@ -81,7 +81,7 @@ def _convolution(rank: int, transposed: bool) -> OpFunction:
                 p = 0 if text(layer.arg("padding")) == "valid" else p
                 size = windows(kit, axis.size, k, s, p, d)
                 if isinstance(size, int) and size <= 0:
-                    kit.crash("layer", name, (x,), k, axis.size, NEVER, "the kernel is larger than the input")
+                    kit.crash("window", name, (x,), k, axis.size, NEVER, "the kernel is larger than the input")
             result.append(axis if size == axis.size else kit.axis(size, name))
         return Tensor((*axes[: -rank - 1], outside, *result), x.dtype)
 
