@@ -155,3 +155,39 @@ def test_reveal_says_what_a_shape_rests_on() -> None:
     program = parse((HEAD + KEEPDIM.replace("return x - x", "y = x")).encode(), "case.py")
     shown = {n: why for row in reveal(program, Project(parse, (Unreadable,))).values() for n, _, why in row}
     assert any('assuming x is "(B, N, D)"' in line for line in shown["y"])
+
+
+def test_a_comment_that_later_code_refutes_is_out_of_date() -> None:
+    (only,) = found("""
+        def f(x):
+            b, n, d = x.shape
+            y = x * 2  # (b, n)
+            return y[:, :, 0]
+    """)
+    assert (only.code, only.severity) == ("SC701", Severity.INFO)
+    assert "out of date" in only.message
+    assert only.fix is not None
+    assert [edit.content for edit in only.fix.edits] == ["(b, n, d)"]
+
+
+def test_the_comment_above_is_corrected_where_it_stands() -> None:
+    (only,) = found("""
+        def f(x):
+            b, n, d = x.shape
+            # y: [b, n]
+            y = x.exp()
+            return y.permute(2, 1, 0)
+    """)
+    assert only.fix is not None
+    (edit,) = only.fix.edits
+    assert (edit.span.start.row, edit.content) == (7, "[b, n, d]")
+
+
+def test_a_comment_that_the_code_could_live_with_stays_a_warning() -> None:
+    (only,) = found("""
+        def f(x):
+            b, n, d = x.shape
+            y = x * 2  # (b, n)
+            return y
+    """)
+    assert (only.code, only.severity, only.fix) == ("SC701", Severity.WARNING, None)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import fields, replace
 
 from shapecheck.analysis.enclosing import function_of
-from shapecheck.engine.assumptions import behind
-from shapecheck.engine.facts import Beside, Fact, Facts
+from shapecheck.dims import symbols
+from shapecheck.engine.assumptions import Tried, as_written, behind
+from shapecheck.engine.facts import Beside, Contract, Fact, Facts
 from shapecheck.engine.history import tensors_in
 from shapecheck.engine.values import Assumption, Site, Tensor
-from shapecheck.findings.rule import LEVELS, Finding, Note, Severity
-from shapecheck.source.program import Function
+from shapecheck.findings.rule import LEVELS, Edit, Finding, Fix, Note, Severity
+from shapecheck.source.program import Bind, Function
 
 Found = tuple[Finding, Fact]
 _MOST_NAMED = 3
@@ -27,6 +28,45 @@ def settled(found: Iterable[Found], proven: Iterable[Finding], facts: Facts, *, 
             yield finding
         elif not strict and (assumptions := tuple(rests_on(fact, facts))[:_MOST_NAMED] or _around(fact, facts)):
             yield _assuming(finding, assumptions)
+
+
+def written_against(found: Iterable[Found]) -> Tried:
+    """The comments on statements that the findings hold against what the code computes."""
+    return frozenset((id(c.declared.site.node), c.subject) for _, fact in found if (c := _comment(fact)) is not None)
+
+
+def outdated(found: Iterable[Found], facts: Facts, refuted: Collection[Assumption]) -> Iterator[Found]:
+    """The findings; where the code that follows cannot live with a comment, the comment is merely out of date."""
+    for finding, fact in found:
+        c = _comment(fact)
+        if c is not None and as_written("comment", c.subject, c.declared.text, c.declared.site) in refuted:
+            finding = replace(
+                finding,
+                severity=Severity.INFO,
+                message=f"{finding.message}; the code below needs what it computes: the comment is out of date",
+                help="correct the comment",
+                fix=_corrected(c, facts),
+            )
+        yield finding, fact
+
+
+def _comment(fact: Fact) -> Contract | None:
+    c = fact.contract if isinstance(fact, Beside) else fact
+    told = isinstance(c, Contract) and c.declared.source == "comment" and isinstance(c.declared.site.node, Bind)
+    return c if told and isinstance(c, Contract) else None
+
+
+def _corrected(c: Contract, facts: Facts) -> Fix | None:
+    """The computed shape in the form of the written one, where all its sizes have names that the author gave."""
+    used = [symbols(axis.size) for axis in c.value.axes or ()]
+    if not used or any(name[:1] in "?$" and name not in facts.authored for names in used for name in names):
+        return None
+    names, text = facts.names(), c.declared.text
+    sizes = [names.axis(axis) for axis in c.value.axes or ()]
+    opened, closed = (text[0], text[-1]) if text[:1] in ("(", "[") else ("", "")
+    between = ", " if "," in text else " x " if " x " in text else " "
+    new = opened + between.join(sizes) + ("," * (len(sizes) == 1 and opened == "(")) + closed
+    return Fix("correct the comment", (Edit(c.declared.site, new, remark=text),), safe=True)
 
 
 def rests_on(fact: Fact, facts: Facts) -> Iterator[Assumption]:
@@ -79,4 +119,4 @@ def _told(assumptions: Iterable[Assumption]) -> str:
     return ", and ".join(parts)
 
 
-__all__ = ["rests_on", "settled"]
+__all__ = ["outdated", "rests_on", "settled", "written_against"]

@@ -18,17 +18,23 @@ from shapecheck.engine.values import Assumption, Partial, Site, Tensor
 WRITTEN = frozenset({"comment", "docstring"})  # what nobody checks; an annotation or an assertion may be checked
 
 
+Tried = frozenset[tuple[int, str]]
+
+
 @dataclass(slots=True)
 class Supposing:
-    """What one run takes for granted. `refuted` are written shapes that the code under them cannot have."""
+    """What one run takes for granted. `refuted` are written shapes that the code under them cannot have. `tried`:
+    comments, each by its statement and subject, that are believed against what the code computes, to see whether the
+    code could live with them."""
 
     active: bool = True
+    tried: Tried = frozenset()
     refuted: set[Assumption] = field(default_factory=set)
     taken: dict[Assumption, None] = field(default_factory=dict)
 
     def written(self, source: str, subject: str, text: str, site: Site) -> Assumption | None:
         """A comment or docstring says the shape of something that nothing else is known of; None: don't believe it."""
-        return self.take(Assumption(f'{subject} is "{text}"', site, source))
+        return self.take(as_written(source, subject, text, site))
 
     def refute(self, lies: set[Assumption]) -> bool:
         """The code cannot have these shapes: no more of them. Whether that changes anything."""
@@ -44,6 +50,10 @@ class Supposing:
             return None
         self.taken[assumption] = None
         return assumption
+
+
+def as_written(source: str, subject: str, text: str, site: Site) -> Assumption:
+    return Assumption(f'{subject} is "{text}"', site, source)
 
 
 def behind(tensors: Iterable[Tensor], facts: Facts) -> Iterator[Assumption]:

@@ -56,6 +56,11 @@ def declare(
         return value
     known: Sequence[spec.Axis] = [a for a in axes if a is not None]
     names = m.state.axes.setdefault(m.here.id, {})
+    if (id(site.node), subject) in m.supposing.tried and tensor.rank is not None and not written.variadic:
+        instead = Tensor(Partial(key=m.fresh()), tensor.dtype)
+        value = _adopt(m, known, written, instead, value, subject, source, site, claim)
+        if value is not instead:
+            return value
     if written.variadic:
         return _declare_variadic(m, known, written, tensor, value, subject, source, site, claim)
     if tensor.rank is None:

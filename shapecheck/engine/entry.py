@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from shapecheck.dims import as_symbol, symbol
-from shapecheck.engine.assumptions import refuted
+from shapecheck.engine.assumptions import Tried, refuted
 from shapecheck.engine.calls import bind_parameters, instantiate
 from shapecheck.engine.contracts import on_enter
 from shapecheck.engine.facts import Facts
@@ -67,19 +67,20 @@ RECURSION = 12_000
 RUNS = 3  # of one entry: the ranks that one run learned may let the next learn more
 
 
-def analyze(program: Program, project: Project, *, supposing: bool = True) -> Facts:
+def analyze(program: Program, project: Project, *, supposing: bool = True, tried: Tried = frozenset()) -> Facts:
     """All facts of one file. Reads other files of the project through `project`; runs nothing of any. Not `supposing`:
-    only those that need no assumption.
+    only those that need no assumption. `tried`: comments that are believed whatever the code computes; `Facts.refuted`
+    then has those that it cannot live with.
 
     Bounded: a file that asks for more steps than the budget allows keeps the facts found until then.
     """
-    machine = run(program, project, supposing=supposing)
+    machine = run(program, project, supposing=supposing, tried=tried)
     machine.facts.read = list(project.read)
     return machine.facts
 
 
-def run(program: Program, project: Project, *, supposing: bool = True) -> Machine:
-    m = Machine(project, program.path, supposing)
+def run(program: Program, project: Project, *, supposing: bool = True, tried: Tried = frozenset()) -> Machine:
+    m = Machine(project, program.path, supposing, tried)
     m.facts.program = program
     project.know(program)
     if sys.getrecursionlimit() < RECURSION:

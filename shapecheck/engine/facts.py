@@ -229,6 +229,7 @@ class Facts:
     later: dict[str, Shape] = field(default_factory=dict)
     like: dict[str, str] = field(default_factory=dict)  # key of `x * 2` -> that of x: if a tensor, of the same shape
     assumed: dict[Assumption, None] = field(default_factory=dict)  # all that was taken for granted
+    refuted: set[Assumption] = field(default_factory=set)  # written shapes that the code under them cannot have
     supposed: dict[str, Assumption] = field(default_factory=dict)  # symbol -> what says that there is such a size
     program: Program | None = None
     faults: dict[tuple[str, str, str], Fault] = field(default_factory=dict)  # bugs of ours, each once

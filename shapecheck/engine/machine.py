@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from shapecheck.dims import Size, TooComplex, as_symbol, symbol
-from shapecheck.engine.assumptions import Supposing
+from shapecheck.engine.assumptions import Supposing, Tried
 from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.engine.faults import Fault, bound_by
 from shapecheck.engine.learner import Learner
@@ -137,7 +137,7 @@ class Entry:
 class Machine:
     """All that one file's analysis shares: the project, the facts, the present state and activation."""
 
-    def __init__(self, project: Project, path: str, supposing: bool = True) -> None:
+    def __init__(self, project: Project, path: str, supposing: bool = True, tried: Tried = frozenset()) -> None:
         from shapecheck.engine.calls import call  # these files import this one
         from shapecheck.engine.expressions import evaluate
         from shapecheck.engine.statements import execute
@@ -146,7 +146,7 @@ class Machine:
         self.project = project
         self.path = path
         self.facts = Facts(path)
-        self.supposing = Supposing(supposing, taken=self.facts.assumed)
+        self.supposing = Supposing(supposing, tried, self.facts.refuted, self.facts.assumed)
         self.state = State()
         self.kit = Learner(self)
         self.oracle = Oracle()

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from shapecheck.engine.values import Site
 from shapecheck.findings.diagnostic import Diagnostic, Span, TextEdit, TextFix
@@ -32,11 +33,30 @@ def resolve(fix: Fix, path: str, span: Callable[[Site], Span], source: Source) -
         return None
     edits: list[TextEdit] = []
     for edit in fix.edits:
+        if edit.remark:
+            at = _remark(span(edit.site), edit.remark, source)
+            if at is None:
+                return None
+            edits.append(TextEdit(at, edit.text))
+            continue
         for change in smallest(_part(span(edit.site), source), list(_pieces(edit, span, source))):
             at = Span(path, source.location(change.start), source.location(change.end))
             edits.append(TextEdit(at, change.text))
     places = tuple(span(edit.site) for edit in fix.edits)
     return TextFix(fix.message, fix.safe, tuple(edits), fix.imports, places)
+
+
+def _remark(at: Span, text: str, source: Source) -> Span | None:
+    """Where the text stands in the comment behind a node, or in the lines of comment right above it."""
+    above = range(at.start.row - 1, 0, -1)
+    rows = [at.end.row, *takewhile(lambda row: source.lines[row - 1].lstrip().startswith("#"), above)]
+    for row in rows:
+        line = source.lines[row - 1]
+        begin = line.find("#", at.end.column - 1 if row == at.end.row else 0)
+        column = line.find(text, begin) if begin >= 0 else -1
+        if column >= 0:
+            return Span(at.path, Location(row, column + 1), Location(row, column + 1 + len(text)))
+    return None
 
 
 def _part(at: Span, source: Source) -> Part:

@@ -39,11 +39,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace the text of one node by `text`; `text` may quote sources with {name} from `parts` (name -> Site)."""
+    """Replace the text of one node by `text`; `text` may quote sources with {name} from `parts` (name -> Site).
+    `remark`: not the node, but this part of the comment behind it, or else of those above it."""
 
     site: Site
     text: str
     parts: tuple[tuple[str, Site], ...] = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ _FIX: dict[str, tuple[type, ...]] = {
     "safe": (bool,),
     "imports": (tuple, str),
 }
-_EDIT: dict[str, tuple[type, ...]] = {"site": (Site,), "text": (str,), "parts": (tuple,)}
+_EDIT: dict[str, tuple[type, ...]] = {"site": (Site,), "text": (str,), "parts": (tuple,), "remark": (str,)}
 
 
 def _fields(record: Any, wanted: dict[str, tuple[type, ...]]) -> None:

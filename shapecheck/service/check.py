@@ -126,7 +126,7 @@ class Check:
         facts = self._engine.analyze(program, self._project)
         problems = [_of_fault(program, fault) for fault in facts.faults.values()]
         broken: set[str] = set()
-        findings = self._settled(facts, list(_findings(facts, self._rules, problems, broken)))
+        findings = self._settled(program, facts, list(_findings(facts, self._rules, problems, broken)))
         places = Places(program, source, self._project)
 
         def refuse(finding: Finding, error: Exception) -> None:
@@ -143,14 +143,16 @@ class Check:
         rests_on = (*self._project.read, *self._project.sought)
         return Result(path, tuple(kept), tuple(dict.fromkeys(problems)), rests_on, places.used_elsewhere)
 
-    def _settled(self, facts: Facts, found: list[tuple[Finding, Fact]]) -> list[Finding]:
+    def _settled(self, program: Program, facts: Facts, found: list[tuple[Finding, Fact]]) -> list[Finding]:
         """What was found, with what has to be assumed for it: whatever a second run that supposes nothing lacks."""
-        from shapecheck.analysis.resting import settled
+        from shapecheck.analysis.resting import outdated, settled, written_against
 
+        if tried := written_against(found):
+            seen = self._engine.analyze(program, self._project, tried=tried)
+            found = list(outdated(found, facts, seen.refuted))
         if not found or not facts.assumed:
             return [finding for finding, _ in found]
-        assert facts.program is not None
-        bare = self._engine.analyze(facts.program, self._project, supposing=False)
+        bare = self._engine.analyze(program, self._project, supposing=False)
         proven = (finding for finding, _ in _findings(bare, self._rules, [], set()))
         return list(settled(found, proven, facts, strict=self._options.strict))
 
