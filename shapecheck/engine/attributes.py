@@ -323,7 +323,7 @@ def of_instance(m: Machine, ref: Ref, name: str) -> Value:
     if name in (MOVES | REGISTERS) and is_module_class(m, obj.cls):
         return Method(ref, name)
     value = Unknown(key=f"{obj.key}.{name}")
-    m.state.heap[ref.id] = obj.having(name, value)
+    m.state.heap[ref.id] = obj.noting(name, value)
     return m.resolve(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import TooComplex
@@ -16,6 +17,7 @@ from shapecheck.engine.modules import (
     is_module_class,
     mro,
 )
+from shapecheck.engine.results import blank, plain_call
 from shapecheck.engine.running import LOOSE, call_layer, run_op
 from shapecheck.engine.state import Instance
 from shapecheck.engine.values import (
@@ -278,6 +280,7 @@ def _numel(m: Machine, t: Tensor) -> Value:
 
 def call_closure(m: Machine, closure: Closure, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
     function = closure.node
+    own_args = args
     if closure.self_value is not None and isinstance(function, Function):
         args = [closure.self_value, *args]
     name = function.name if isinstance(function, Function) else "lambda"
@@ -292,8 +295,8 @@ def call_closure(m: Machine, closure: Closure, args: list[Value], kwargs: dict[s
 
             on_enter(m, function, frame, as_entry=False)
 
-    given = m.summaries.given(m, closure, args, kwargs) if isinstance(function, Function) else None
-    return m.enter(closure, node, name, fill, given=given)
+    ends = plain_call(m, closure, own_args, kwargs, node)
+    return m.enter(closure, node, name, fill) if ends is None else m.ended(function, ends)
 
 
 def bind_parameters(
@@ -339,14 +342,17 @@ def instantiate(m: Machine, cls: ClassVal, args: list[Value], kwargs: dict[str, 
         return Mapping(tuple(kwargs.items()), None) if "typing.TypedDict" in externals else m.unknown()
     if any(e.rsplit(".", 1)[-1].endswith("autograd.Function") for e in externals):
         return m.unknown()
-    ref = Ref(m.serial())
-    key = f"{cls.node.name}#{ref.id}"
-    m.state.heap[ref.id] = Instance(cls, {}, key)
     init = find_member(m, cls, "__init__")
     if init is not None and isinstance(init[1], Function):
-        closure = Closure(init[1], init[0].path, init[0].frame, ref, init[0], decorator_names(init[1]))
-        call_closure(m, closure, args, kwargs, node)
+        closure = Closure(init[1], init[0].path, init[0].frame, None, init[0], decorator_names(init[1]))
+        ends = plain_call(m, closure, args, kwargs, node, new=cls)
+        if ends is not None:
+            return m.ended(closure.node, ends)
+        ref = blank(m, cls)
+        call_closure(m, replace(closure, self_value=ref), args, kwargs, node)
         return ref
+    ref = blank(m, cls)
+    key = f"{cls.node.name}#{ref.id}"
     fields = record_fields(m, cls)
     if fields:
         attrs: dict[str, Value] = {}

@@ -324,9 +324,10 @@ def _annotated(m: Machine, ann: Ann, subject: str, value: Value, site: Site) -> 
 
 def aliases(m: Machine, path: str) -> dict[str, Expr]:
     """Names that a module's top level binds to an expression once: type aliases among them."""
-    found = m.alias_cache.get(path)
+    known = (m.own if path == m.path else m.shared.library).aliases
+    found = known.get(path)
     if found is None:
-        found = m.alias_cache[path] = {}
+        found = known[path] = {}
         program = m.project.program(path)
         for stmt in program.body if program is not None else ():
             if (

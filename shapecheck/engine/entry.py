@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from shapecheck.dims import as_symbol, symbol
 from shapecheck.engine.assumptions import Tried, refuted
-from shapecheck.engine.calls import bind_parameters, instantiate
+from shapecheck.engine.calls import bind_parameters, record_fields
 from shapecheck.engine.contracts import on_enter
 from shapecheck.engine.facts import Facts
 from shapecheck.engine.globals import run_top_level
@@ -14,7 +15,6 @@ from shapecheck.engine.learner import assumed_of
 from shapecheck.engine.machine import (
     STEPS_AT_TOP,
     STEPS_OF_INIT,
-    STEPS_PER_ARGUMENT,
     STEPS_PER_ENTRY,
     STEPS_PER_INIT,
     Activation,
@@ -25,9 +25,10 @@ from shapecheck.engine.machine import (
     PathEnds,
     Told,
 )
-from shapecheck.engine.modules import decorator_names, find_member, is_module_class
+from shapecheck.engine.modules import decorator_names, find_member, in_module, is_module_class
 from shapecheck.engine.overriding import overridden
-from shapecheck.engine.state import Instance, State
+from shapecheck.engine.results import blank, copied, instance_of, put
+from shapecheck.engine.state import State
 from shapecheck.engine.values import (
     NONE,
     Axis,
@@ -75,7 +76,7 @@ def analyze(program: Program, project: Project, *, supposing: bool = True, tried
     Bounded: a file that asks for more steps than the budget allows keeps the facts found until then.
     """
     machine = run(program, project, supposing=supposing, tried=tried)
-    machine.facts.read = list(project.read)
+    machine.facts.read = project.read_for(program.path)
     return machine.facts
 
 
@@ -85,13 +86,15 @@ def run(program: Program, project: Project, *, supposing: bool = True, tried: Tr
     project.know(program)
     if sys.getrecursionlimit() < RECURSION:
         sys.setrecursionlimit(RECURSION)
-    env = m.modules[program.path] = {}
+    env = m.own.envs[program.path] = {}
     try:
         m.entry_limit = STEPS_AT_TOP
         top = run_top_level(m, program, env, shallow=False)
         m.state = State(heap=top.heap)
     except RecursionError:
         m.state = State()
+    m.own.heap = dict(m.state.heap)
+    m.entry_steps = 0
     m.entry_limit = STEPS_PER_ENTRY
     own = entries(program.body, program.path)
     for function, cls in [*own, *inherited(m, own)]:
@@ -105,7 +108,7 @@ def run(program: Program, project: Project, *, supposing: bool = True, tried: Tr
 
 def inherited(m: Machine, own: list[tuple[Function, ClassVal | None]]) -> list[tuple[Function, ClassVal | None]]:
     """`forward` of a base class in another file, for each class of this one that fills in what it calls."""
-    classes = {id(cls.node): cls for function, cls in own if cls is not None and not function.name.startswith("__")}
+    classes = {cls.node: cls for function, cls in own if cls is not None and not function.name.startswith("__")}
     found: list[tuple[Function, ClassVal | None]] = []
     for cls in classes.values():
         for name in ("forward", "__call__"):
@@ -159,7 +162,8 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
         ended = _attempt(m, function, cls, told)
         if m.facts.assumed and m.supposing.refute(refuted(m.facts.items[mark:], m.facts)):
             m.state, told = base, {}
-            m.summaries.known.clear()
+            m.own.results.clear()
+            m.of_calls.clear()
             m.facts.forget(mark)
             continue
         runs -= 1
@@ -169,6 +173,8 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
             break
         m.facts.forget(mark)
         told |= learned
+    m.facts.items += m.of_calls
+    m.of_calls.clear()
 
 
 def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -> bool:
@@ -197,9 +203,6 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
         except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
             m.stack = []
             ended = False
-        if function.name == "__init__" and cls is not None and isinstance(receiver, Ref):
-            m.state.heap.setdefault(receiver.id, Instance(cls, {}, f"{cls.node.name}#{receiver.id}"))
-            m.receivers.setdefault(id(cls.node), (receiver, m.state.copy()))
     except (OutOfBudget, RecursionError, PathEnds):
         m.stack = []
         return False
@@ -282,22 +285,7 @@ def _of_class(m: Machine, p: Param, function: Function) -> Value | None:
         cls = m.resolve(m.eval(expr))
         if not isinstance(cls, ClassVal) or not is_module_class(m, cls):
             return None
-        ref = _bare_instance(m, cls)
-        if id(cls.node) in m.costly:
-            return ref
-        depth, spent, limit, oracle = (len(m.stack), len(m.activations)), m.entry_steps, m.entry_limit, m.oracle
-        m.entry_steps, m.entry_limit = 0, STEPS_PER_ARGUMENT
-        try:
-            made = _instance(m, cls, function, ref)
-            return made if isinstance(made, Ref) else ref
-        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
-            del m.stack[depth[0] :], m.activations[depth[1] :]
-            m.costly.add(id(cls.node))
-            m.oracle = oracle
-            m.state.heap.setdefault(ref.id, Instance(cls, {}, f"{cls.node.name}#{ref.id}"))
-            return ref
-        finally:
-            m.entry_steps, m.entry_limit = spent, limit
+        return copied(m, instance_of(m, cls, _unknown_init(cls)))
 
 
 def _hint(default: Value) -> str:
@@ -321,36 +309,29 @@ def _receiver(m: Machine, cls: ClassVal, function: Function) -> Value | None:
         return None
     if "classmethod" in names:
         return cls
-    with m.silently():
-        if function.name == "__init__":
-            return _bare_instance(m, cls)
-        known = m.receivers.get(id(cls.node))
-        if known is not None:  # its other methods asked before
-            m.state = known[1].copy()
-            return known[0]
+    if function.name == "__init__":
+        return blank(m, cls)
+    return put(m, instance_of(m, cls, _unknown_init(cls)))
+
+
+def _unknown_init(cls: ClassVal) -> Callable[[Machine, Ref], None]:
+    """Runs the `__init__` of a new instance with arguments of which nothing is known."""
+
+    def run(m: Machine, ref: Ref) -> None:
         m.entry_limit = STEPS_PER_INIT
-        ref = _bare_instance(m, cls)
-        try:
-            made = _instance(m, cls, function, ref)
-            ref = made if isinstance(made, Ref) else ref
-        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
-            m.stack = []
-            m.activations = m.activations[:1]
-            m.state.heap.setdefault(ref.id, Instance(cls, {}, f"{cls.node.name}#{ref.id}"))
-        finally:
-            m.entry_limit = STEPS_PER_ENTRY
-        m.receivers[id(cls.node)] = (ref, m.state.copy())
-    return ref
+        m.activations = [Activation(m.serial(), -1, cls.path, None)]
+        found = find_member(m, cls, "__init__")
+        if found is None or not isinstance(found[1], Function):
+            for name, default, owner in record_fields(m, cls):
+                if default is not None:
+                    value = in_module(m, owner.path, owner.frame, default)
+                    m.state.heap[ref.id] = m.state.heap[ref.id].having(name, value)
+            return
+        owner, init = found[0], found[1]
+        closure = Closure(init, owner.path, owner.frame, ref, owner, decorator_names(init))
+        _run_unknown(m, closure, init, [ref], cls.node)
 
-
-def _instance(m: Machine, cls: ClassVal, function: Function, ref: Ref | None = None) -> Value:
-    found = find_member(m, cls, "__init__")
-    if found is None or not isinstance(found[1], Function):
-        return instantiate(m, cls, [], {}, function)
-    owner, init = found[0], found[1]
-    ref = ref or _bare_instance(m, cls)
-    _run_unknown(m, Closure(init, owner.path, owner.frame, ref, owner, decorator_names(init)), init, [ref], function)
-    return ref
+    return run
 
 
 def _run_unknown(m: Machine, closure: Closure, function: Function, args: list[Value], node: Node) -> None:
@@ -365,9 +346,3 @@ def _run_unknown(m: Machine, closure: Closure, function: Function, args: list[Va
             m.entry.keys = {n: key for n, key in keys if m.state.tensor(Tensor(Partial(key=key))).rank is None}
 
     m.enter(closure, node, function.name, fill, as_entry=True)
-
-
-def _bare_instance(m: Machine, cls: ClassVal) -> Ref:
-    ref = Ref(m.serial())
-    m.state.heap[ref.id] = Instance(cls, {}, f"{cls.node.name}#{ref.id}")
-    return ref

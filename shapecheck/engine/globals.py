@@ -11,7 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from shapecheck.engine.modules import decorator_names
 from shapecheck.engine.state import State
-from shapecheck.engine.values import ClassVal, Closure, Extern, Items, Many, Mapping, ModuleVal, Ref, Unknown, Value
+from shapecheck.engine.values import (
+    Bound,
+    ClassVal,
+    Closure,
+    Extern,
+    Items,
+    Layer,
+    Many,
+    Mapping,
+    Method,
+    ModuleVal,
+    Num,
+    Ref,
+    Tensor,
+    Unknown,
+    Value,
+)
 from shapecheck.source.program import (
     Attr,
     Bind,
@@ -82,38 +98,84 @@ def lookup(m: Machine, name: str) -> Value:
 
 def module_global(m: Machine, path: str, name: str) -> Value | None:
     """The value of a module's global, or None when it has no such name."""
-    env = module_env(m, path)
+    k = m.knowing(path)
+    env = module_env(k, path)
     if env is None:
         return None
     if name not in env:
-        return _starred(m, env, name, frozenset({(path, name)}))
-    value = _made(m, env, name)
-    if isinstance(value, Imported):
-        value = resolve_import(m, value)
-        env[name] = value
-    _bring(m, value)
+        value: Any = _starred(k, env, name, frozenset({(path, name)}))
+    else:
+        value = _made(k, env, name)
+        if isinstance(value, Imported):
+            value = resolve_import(k, value)
+            env[name] = value
+    bring(m, value)
     return value  # type: ignore[no-any-return]
 
 
+def bring(m: Machine, value: Any) -> None:
+    """Objects that a top level made are there in every state, also in one that was there before."""
+    kind = type(value)
+    if kind in _HOLDING:
+        _bring(m, value)
+    elif kind is Unknown and m.adopted != len(m.shared.tables.authored) + len(m.shared.tables.hints):
+        m.adopt()
+
+
+_HOLDING = frozenset({Ref, Items, Many, Mapping, Layer, Bound, Method, Closure, Num, Tensor})
+
+
 def _bring(m: Machine, value: Any) -> None:
-    """Objects that another module's top level made are there in every state, also in one that was there before."""
-    if isinstance(value, (Ref, Items, Many, Mapping)):
-        for number, made in m.shared_heap.items():
-            m.state.heap.setdefault(number, made)
+    if m.adopted != len(m.shared.tables.authored) + len(m.shared.tables.hints):
+        m.adopt()
+    heap = m.state.heap
+    for number in refs_in(value):
+        if number not in heap:
+            made = m.own.heap.get(number) or m.shared.library.heap.get(number)
+            if made is not None:
+                heap[number] = made
+                for inner in made.attrs.values():
+                    if type(inner) in _HOLDING:
+                        _bring(m, inner)
+
+
+def refs_in(value: Any) -> Iterator[int]:
+    """The numbers of the objects that a value holds."""
+    match value:
+        case Ref(id=number):
+            yield number
+        case Items(items=items):
+            for item in items:
+                yield from refs_in(item)
+        case Many(item=item) | Method(owner=item):
+            yield from refs_in(item)
+        case Mapping(items=pairs, rest=rest):
+            for _, item in pairs:
+                yield from refs_in(item)
+            if rest is not None:
+                yield from refs_in(rest)
+        case Layer(args=pairs):
+            for _, item in pairs:
+                yield from refs_in(item)
+        case Bound(func=func, args=args, kwargs=kwargs):
+            for item in (func, *args, *(v for _, v in kwargs)):
+                yield from refs_in(item)
+        case Closure(self_value=Ref(id=number)):
+            yield number
 
 
 def module_env(m: Machine, path: str) -> dict[str, Any] | None:
-    """The globals of a module, as far as they were made. Cycles see what is bound so far."""
-    if path in m.modules:
-        env: dict[str, Any] = m.modules[path]
+    """The globals of a module, as far as they were made. Cycles see what is bound so far. `m` is who knows it."""
+    env = m.own.envs.get(path)
+    if env is not None:
         return env
-    if m.source_read > MAX_SOURCE:
+    if m.own.source_read > MAX_SOURCE:
         return None
     program = m.project.program(path)
     if program is None:
         return None
-    m.source_read += len(program.text)
-    env = m.modules[path] = {}
+    m.own.source_read += len(program.text)
+    env = m.own.envs[path] = {}
     _declare(m, program.body, env, path)
     plainly = {item.name for stmt in program.body if isinstance(stmt, Import) for item in stmt.names}
     for name, stmt in _bound_later(program).items():
@@ -210,16 +272,19 @@ def run_top_level(
 ) -> State:
     """Run a module's top level, or only one statement of it, filling `env`. Shallow: states no facts and enters no
     function."""
-    from shapecheck.engine.machine import Activation, OutOfBudget
+    from shapecheck.engine.machine import STEPS_AT_TOP, Activation, OutOfBudget
 
-    state, stack, entry, before, site = m.state, m.stack, m.entry_steps, m.last_serial, m.site
+    state, stack, site, oracle, activations = m.state, m.stack, m.site, m.oracle, m.activations
+    entry, limit, steps = m.entry_steps, m.entry_limit, m.steps
     frame = m.serial()
     m.state = State(frames={frame: env}, heap=dict(state.heap))
-    m.stack = []
+    m.stack, m.activations = [], list(activations)
+    if shallow:
+        m.entry_steps, m.steps, m.entry_limit = 0, 0, STEPS_AT_TOP
     m.activations.append(Activation(m.serial(), frame, program.path, None, live=None))
     m.shallow += shallow
     m.quiet += shallow
-    m.summaries.closed += 1
+    m.closed += 1
     try:
         if not shallow:
             _declare(m, program.body, env, program.path)
@@ -235,15 +300,16 @@ def run_top_level(
     except OutOfBudget:
         pass
     finally:
-        m.activations.pop()
         m.shallow -= shallow
         m.quiet -= shallow
-        m.summaries.closed -= 1
-        top, m.state, m.stack, m.entry_steps, m.site = m.state, state, stack, entry, site
-    m.summaries.share(before, m.last_serial, top.heap)
-    m.shared_heap.update((k, v) for k, v in top.heap.items() if k > before)
+        m.closed -= 1
+        top, m.state, m.stack, m.site, m.oracle, m.activations = m.state, state, stack, site, oracle, activations
+        m.entry_steps, m.entry_limit = entry, limit
+        if shallow:
+            m.steps = steps
     for k, v in top.heap.items():
-        m.state.heap.setdefault(k, v)
+        if k not in state.heap:
+            m.own.heap[k] = state.heap[k] = v
     return top
 
 
@@ -281,10 +347,12 @@ def bind_import(m: Machine, stmt: Import, env: dict[str, Any], path: str) -> Non
     if stmt.star is not None:
         module, level = stmt.star
         target = m.project.resolve(module, level, path)
-        if target is not None and target != path and path in m.modules:
-            known = m.modules[path].setdefault(_STARS, ())
+        k = m.knowing(path)
+        if target is not None and target != path and path in k.own.envs:
+            known = k.own.envs[path].setdefault(_STARS, ())
             if target not in known:
-                m.modules[path][_STARS] = (*known, target)
+                k.own.envs[path][_STARS] = (*known, target)
+            m.project.looked(path, target)
 
 
 def _starred(m: Machine, env: dict[str, Any], name: str, seen: frozenset[tuple[str, str]]) -> Value | None:
@@ -292,7 +360,7 @@ def _starred(m: Machine, env: dict[str, Any], name: str, seen: frozenset[tuple[s
     if name.startswith("_"):
         return None
     for target in env.get(_STARS, ()):
-        if target not in m.modules and not m.project.mentions(target, name):
+        if target not in m.shared.library.envs and not m.project.mentions(target, name, next(iter(seen))[0]):
             continue
         found = module_attr(m, target, name, seen, submodules=False)
         if found is not None:
@@ -316,6 +384,7 @@ def resolve_import(m: Machine, value: Any) -> Value:
         if value.level:
             return Unknown(key=f"{value.importer}:{value.module}.{value.attr}")
         return Extern(value.module if value.attr is None else f"{value.module}.{value.attr}")
+    m.project.looked(value.importer, target)
     if value.attr is None:
         return ModuleVal(target, value.module)
     found = module_attr(m, target, value.attr)
@@ -342,19 +411,25 @@ def module_attr(
     """`module.name`: a global of the module, or its submodule. Re-exports in a circle end in None."""
     if (path, name) in seen:
         return None
-    env = module_env(m, path)
+    k = m.knowing(path)
+    env = module_env(k, path)
     if env is not None and name in env and name != _STARS:
-        value = _made(m, env, name)
+        value = _made(k, env, name)
         if isinstance(value, Imported):
             target = m.project.resolve(value.module, value.level, value.importer)
             if target is not None and value.attr is not None and value.module.split(".")[0] not in _WELL_KNOWN:
-                found = module_attr(m, target, value.attr, seen | {(path, name)})
+                m.project.looked(value.importer, target)
+                found = module_attr(k, target, value.attr, seen | {(path, name)})
                 if found is not None:
+                    bring(m, found)
                     return found
-            return resolve_import(m, value) if (target, value.attr) != (path, name) else None
-        _bring(m, value)
+            return resolve_import(k, value) if (target, value.attr) != (path, name) else None
+        bring(m, value)
         return value  # type: ignore[no-any-return]
-    if env is not None and (found := _starred(m, env, name, seen | {(path, name)})) is not None:
+    if env is not None and (found := _starred(k, env, name, seen | {(path, name)})) is not None:
+        bring(m, found)
         return found
     sub = m.project.submodule(path, name) if submodules else None
+    if sub is not None:
+        m.project.looked(path, sub)
     return ModuleVal(sub, name) if sub is not None else None

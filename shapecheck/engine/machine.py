@@ -10,15 +10,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from shapecheck.dims import Size, TooComplex, as_symbol, symbol
 from shapecheck.engine.assumptions import Supposing, Tried
 from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.engine.faults import Fault, bound_by
 from shapecheck.engine.learner import Learner
-from shapecheck.engine.state import VARIES, Instance, State, alike, join_shape, join_state, join_value, same_world
-from shapecheck.engine.summaries import Ends, Given, Mark, Summaries
+from shapecheck.engine.library import Library, Shared, Tables
+from shapecheck.engine.state import VARIES, State, alike, join_shape, join_state, join_value, same_world
 from shapecheck.engine.values import (
     NONE,
     Assumption,
@@ -30,7 +30,6 @@ from shapecheck.engine.values import (
     Many,
     Mapping,
     Partial,
-    Ref,
     Site,
     Tensor,
     Unknown,
@@ -50,7 +49,6 @@ STEPS_PER_ENTRY = 10_000
 STEPS_AT_TOP = 24_000  # a script trains at its top level, all in one run
 STEPS_OF_INIT = 13_000  # of an `__init__`: all methods of its class stand on it
 STEPS_PER_INIT = 6_000  # of the `__init__` behind a method that is run on its own
-STEPS_PER_ARGUMENT = 2_000  # of the `__init__` behind a parameter that is an instance of a project class
 STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors
 
 
@@ -134,10 +132,24 @@ class Entry:
     ends: list[State] = field(default_factory=list)  # what is known at the end of each way through it
 
 
-class Machine:
-    """All that one file's analysis shares: the project, the facts, the present state and activation."""
+Ends = list[tuple[list[State], Value]]  # the different results of a call, each with the states that end in it
 
-    def __init__(self, project: Project, path: str, supposing: bool = True, tried: Tried = frozenset()) -> None:
+
+class Machine:
+    """All that one file's analysis shares: the project, the facts, the present state and activation.
+
+    `path` is the file under analysis, "" for what is made once for all files.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        path: str,
+        supposing: bool = True,
+        tried: Tried = frozenset(),
+        own: Library | None = None,
+        tables: Tables | None = None,
+    ) -> None:
         from shapecheck.engine.calls import call  # these files import this one
         from shapecheck.engine.expressions import evaluate
         from shapecheck.engine.statements import execute
@@ -145,29 +157,37 @@ class Machine:
         self._call, self._evaluate, self._execute = call, evaluate, execute
         self.project = project
         self.path = path
-        self.facts = Facts(path)
+        shared = project.kept.get(supposing)
+        if shared is None:
+            shared = project.kept[supposing] = Shared()
+        self.shared: Shared = shared
+        self.own = own or Library()
+        self.tables = tables or Tables()
+        self.serials = self.shared.serials
+        self.facts = Facts(
+            path,
+            authored=self.tables.authored,
+            hints=self.tables.hints,
+            counters=self.tables.counters,
+            supposed=self.tables.supposed,
+        )
+        self.of_calls: list[Fact] = []  # facts of plain calls, which are run once: they stand whoever asked first
         self.supposing = Supposing(supposing, tried, self.facts.refuted, self.facts.assumed)
         self.state = State()
         self.kit = Learner(self)
         self.oracle = Oracle()
         self.stack: list[Frame] = []
         self.activations: list[Activation] = []
-        self.modules: dict[str, dict[str, Any]] = {}
-        self.base_cache: dict[tuple[str, int], list[Value]] = {}
-        self.mro_cache: dict[tuple[str, int, int], list[Value]] = {}
         self.bases_open = 0  # classes whose bases are being found
-        self.body_cache: dict[int, dict[str, Stmt]] = {}
-        self.computed: dict[str, Size] = {}  # an unknown value's key -> the size that it is, if it is one
-        self.spoken: dict[Size, str] = {}  # a compound size -> the variable that the author put it in
-        self.read_cache: dict[int, tuple[frozenset[str], ...]] = {}
-        self.nesting_cache: dict[int, bool] = {}
-        self.inner_cache: dict[int, frozenset[str]] = {}
-        self.mention_cache: dict[int, frozenset[str]] = {}
-        self.kept_alive: list[object] = []  # blocks whose identity is a key above
-        self.alias_cache: dict[str, dict[str, Expr]] = {}
-        self.outer_cache: dict[int, frozenset[str]] = {}
-        self.hints = self.facts.hints
-        self.authored = self.facts.authored
+        self.computed = self.tables.computed
+        self.spoken = self.tables.spoken
+        self.hints = self.tables.hints
+        self.authored = self.tables.authored
+        self.adopted = 0  # how much is known that other modules' top levels remember
+        self.read_cache: dict[Stmt, tuple[frozenset[str], ...]] = {}  # by the first statement of a block
+        self.nesting_cache: dict[Node, bool] = {}
+        self.inner_cache: dict[Node, frozenset[str]] = {}
+        self.outer_cache: dict[Node, frozenset[str]] = {}
         self.steps = 0
         self.entry_steps = 0
         self.idle_steps = 0  # of those of the entry, spent in calls that met no tensor
@@ -176,10 +196,6 @@ class Machine:
         self.entry_limit = STEPS_PER_ENTRY
         self.ops_run = 0  # calls of torch, and of unknown things, that were stated
         self.entry = Entry()
-        self.summaries = Summaries()
-        self.receivers: dict[int, tuple[Ref, State]] = {}  # class -> its instance with unknown arguments, for entries
-        self.shared_heap: dict[int, Instance] = {}  # objects that the top levels of other modules made
-        self.costly: set[int] = set()  # classes whose instances cost too much to make as an argument
         self.entry_facts = 0  # how many facts there were when the present entry began
         self.quiet = 0  # > 0: states no facts
         self.site = Site(path, _NOWHERE)
@@ -188,9 +204,8 @@ class Machine:
         self.of_torch = False  # is the op that is run a function or method of torch, not an operator
         self.frame_parents: dict[int, tuple[int, ...]] = {}
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
-        self.last_serial = 1_000_000  # so that the texts of serial numbers sort as the numbers do
-        self.varying: set[str] = set()  # symbols that stand for one size or another
-        self.source_read = 0  # characters of other modules
+        self.varying = self.tables.varying
+        self.closed = 0  # > 0: the file's own top level runs, whose globals are not all there yet
 
     # ---------------------------------------------------------------- services
 
@@ -216,15 +231,14 @@ class Machine:
 
     def outer_names(self, function: Function) -> frozenset[str]:
         """Names that the function declares `global` or `nonlocal`."""
-        found = self.outer_cache.get(id(function))
+        found = self.outer_cache.get(function)
         if found is None:
-            found = self.outer_cache[id(function)] = frozenset(_outer_names(function.body))
+            found = self.outer_cache[function] = frozenset(_outer_names(function.body))
         return found
 
     def fresh(self, hint: str = "") -> str:
         """A new free symbol, or key of an unknown value."""
-        self.last_serial += 1
-        name = f"?{self.last_serial}"
+        name = f"?{self.serial()}"
         if hint == VARIES:
             self.varying.add(name)
         elif hint:
@@ -255,8 +269,8 @@ class Machine:
         return Unknown(hint, self.fresh())
 
     def serial(self) -> int:
-        self.last_serial += 1
-        return self.last_serial
+        self.serials.last += 1
+        return self.serials.last
 
     def tick(self, cost: int = 1) -> None:
         self.steps += cost
@@ -265,6 +279,47 @@ class Machine:
             raise OutOfBudget
         if self.entry_steps > STEPS_WITHOUT_TENSORS and len(self.facts.items) == self.entry_facts and not self.quiet:
             raise OutOfBudget
+
+    def knowing(self, path: str) -> Machine:
+        """The machine that knows the globals of that module: this one those of its own file, the reader all others."""
+        if path == self.path:
+            return self
+        reader = self.shared.reader
+        if reader is None:
+            reader = self.shared.reader = Machine(
+                self.project, "", self.supposing.active, own=self.shared.library, tables=self.shared.tables
+            )
+            reader.serials = self.shared.of_top_levels
+            reader.quiet = 1
+        reader.facts.faults = self.facts.faults
+        return reader  # type: ignore[no-any-return]
+
+    def adopt(self) -> None:
+        """Remember what other modules' top levels remember."""
+        mine, theirs = self.tables, self.shared.tables
+        self.adopted = len(theirs.authored) + len(theirs.hints)
+        if mine is not theirs:
+            mine.varying |= theirs.varying
+            for field_of in ("authored", "hints", "computed", "spoken", "counters", "supposed"):
+                known = getattr(mine, field_of)
+                for key, value in getattr(theirs, field_of).items():
+                    known.setdefault(key, value)
+
+    def library_of(self, cls: ClassVal) -> Library:
+        return self.own if cls.frame or cls.path == self.path else self.shared.library
+
+    def child(self, *, loud: bool) -> Machine:
+        """A machine for one call that is run on its own: as part of this file's analysis, or once for all files."""
+        if not loud:
+            child = Machine(self.project, "", self.supposing.active)
+            child.quiet = 1
+            child.facts.faults = self.facts.faults
+            return child
+        child = Machine(self.project, self.path, self.supposing.active, own=self.own, tables=self.tables)
+        child.supposing = self.supposing
+        child.facts.later, child.facts.like = self.facts.later, self.facts.like
+        child.facts.program, child.facts.faults = self.facts.program, self.facts.faults
+        return child
 
     @property
     def here(self) -> Activation:
@@ -342,32 +397,25 @@ class Machine:
 
     def read_inside(self, function: Function | Lambda) -> frozenset[str]:
         """Names that functions nested in this one read: they may run at any time."""
-        found = self.inner_cache.get(id(function))
+        found = self.inner_cache.get(function)
         if found is None:
             inner = [n for n in walk(function) if isinstance(n, (Function, Lambda)) and n is not function]
             found = frozenset(n.id for f in inner for n in walk(f) if isinstance(n, Name))
-            self.inner_cache[id(function)] = found
-        return found
-
-    def mentioned(self, node: Node) -> frozenset[str]:
-        """Every name that a definition mentions."""
-        found = self.mention_cache.get(id(node))
-        if found is None:
-            found = self.mention_cache[id(node)] = frozenset(n.id for n in walk(node) if isinstance(n, Name))
-            self.kept_alive.append(node)
+            self.inner_cache[function] = found
         return found
 
     def read_after(self, body: Sequence[Stmt]) -> tuple[frozenset[str], ...]:
         """For each statement of a block: the names that the statements behind it mention."""
-        found = self.read_cache.get(id(body))
+        if not body:
+            return ()
+        found = self.read_cache.get(body[0])
         if found is None:
             rows: list[frozenset[str]] = []
             later: frozenset[str] = frozenset()
             for stmt in reversed(body):
                 rows.append(later)
                 later |= frozenset(n.id for n in walk(stmt) if isinstance(n, Name))
-            found = self.read_cache[id(body)] = tuple(reversed(rows))
-            self.kept_alive.append(body)
+            found = self.read_cache[body[0]] = tuple(reversed(rows))
         return found
 
     def run_statement(self, stmt: Stmt, state: State) -> list[Outcome]:
@@ -376,7 +424,7 @@ class Machine:
         outcomes: list[Outcome] = []
         pending: list[tuple[int, ...]] = [()]
         mark = len(self.facts.items)
-        ended: dict[tuple[object, ...], list[tuple[list[State], Value]]] = {}
+        ended: dict[tuple[object, ...], Ends] = {}
         try:
             while pending:
                 self.oracle = Oracle(pending.pop(), ended=ended)
@@ -449,34 +497,29 @@ class Machine:
     # -------------------------------------------------------------------- calls
 
     def enter(
-        self,
-        closure: Closure,
-        node: Node,
-        name: str,
-        bind: Callable[[int], None],
-        *,
-        as_entry: bool = False,
-        given: Given | None = None,
+        self, closure: Closure, node: Node, name: str, bind: Callable[[int], None], *, as_entry: bool = False
     ) -> Value:
         """Run a project function's body on the present state and come back with its value.
 
-        `bind` fills the new frame. Several different results are a choice of the calling statement. A call that was
-        run before (`given` tells) is not run again: what it found is said of this one.
+        `bind` fills the new frame. Several different results are a choice of the calling statement.
         """
         if (
             self.shallow
             or len(self.stack) >= MAX_DEPTH
             or sum(a.function is closure.node for a in self.activations) > 1
         ):
-            self.summaries.refused += 1
             return self.unknown()
-        if given is not None:
-            summary = self.summaries.find(self, given)
-            if summary is not None:
-                self.tick(1 + len(summary.facts or ()) // 2)
-                return self._ended(closure.node, lambda: self.summaries.repeat(self, summary, given, node, name))
-        mark = None if given is None else self.summaries.mark(self, given, node)
-        self.summaries.entered.append((id(closure.node), len(self.stack)))
+        with self.activated(closure, node, name, bind, as_entry=as_entry) as activation:
+            function = closure.node
+            if isinstance(function, Lambda):
+                return self.eval(function.body)
+            return self.ended(function, lambda: self.ends_of(function, activation))
+
+    @contextmanager
+    def activated(
+        self, closure: Closure, node: Node, name: str, bind: Callable[[int], None], *, as_entry: bool = False
+    ) -> Iterator[Activation]:
+        """A run of a function's body, with its frame in place."""
         activation = Activation(
             self.serial(),
             self.serial(),
@@ -497,7 +540,7 @@ class Machine:
             self.state.frames[activation.frame] = {}
             self.state.axes[activation.id] = {}
             bind(activation.frame)
-            return self._body(closure, activation, mark)
+            yield activation
         finally:
             self.activations.pop()
             if not as_entry:
@@ -506,23 +549,33 @@ class Machine:
             if ops == self.ops_run and not self.quiet and not self.of_init and self.entry_steps > spent:
                 self.idle_steps = idle + self.entry_steps - spent
 
-    def _body(self, closure: Closure, activation: Activation, mark: Mark | None) -> Value:
+    def run_alone(
+        self, closure: Closure, args: list[Value], kwargs: dict[str, Value], node: Node, caller: str
+    ) -> list[tuple[State, Value]]:
+        """The ends of a call that is run for itself, from the present state: each way's state and value. `caller` is
+        the file in which the call stands."""
+        from shapecheck.engine.calls import bind_parameters
+        from shapecheck.engine.contracts import on_enter
+
         function = closure.node
-        if isinstance(function, Lambda):
-            return self.eval(function.body)
-        if mark is not None and mark.taken != (len(self.oracle.taken), self.oracle.calls):
-            mark = None  # a default value was a choice of the calling statement
+        assert isinstance(function, Function)
+        self.activations = [Activation(self.serial(), -1, path, None) for path in (self.path, caller)]
+        if self.quiet:
+            self.stack = [Frame(self.site, 0, "")]  # nobody looks at the ways through it: fewer are told apart
+        if closure.self_value is not None:
+            args = [closure.self_value, *args]
 
-        def run() -> Ends:
-            ends = self._ends(function, activation)
-            return ends if mark is None else self.summaries.record(self, mark, activation.id, ends)
+        def fill(frame: int) -> None:
+            self.state.scope(frame).update(bind_parameters(self, closure, args, kwargs, node))
+            on_enter(self, function, frame, as_entry=False)
 
-        return self._ended(function, run)
+        with self.activated(closure, node, function.name, fill) as activation:
+            return [(self.joined(states), value) for states, value in self.ends_of(function, activation)]
 
-    def _ended(self, function: Function | Lambda, run: Callable[[], Ends]) -> Value:
+    def ended(self, function: Function | Lambda, run: Callable[[], Ends]) -> Value:
         """The value of a call, on the state in which it ended: one of the ways in which `run` says that it may end."""
         oracle = self.oracle
-        at = (id(function), oracle.calls, *(choice for choice, _ in oracle.taken))
+        at = (function, oracle.calls, *(choice for choice, _ in oracle.taken))
         oracle.calls += 1
         groups = oracle.ended.get(at)
         if groups is None:
@@ -539,7 +592,7 @@ class Machine:
         self.state = self.joined([s.copy() for s in states])
         return value
 
-    def _ends(self, function: Function, activation: Activation) -> Ends:
+    def ends_of(self, function: Function, activation: Activation) -> Ends:
         """Run a body: the different results, each with the states that end in it. None at all: every way raises."""
         from shapecheck.engine.contracts import on_return
 
@@ -600,10 +653,10 @@ class Machine:
             state.frames.pop(activation.frame, None)
 
     def has_inner(self, function: Function | Lambda) -> bool:
-        found = self.nesting_cache.get(id(function))
+        found = self.nesting_cache.get(function)
         if found is None:
             found = any(isinstance(n, (Function, Lambda)) for n in walk(function) if n is not function)
-            self.nesting_cache[id(function)] = found
+            self.nesting_cache[function] = found
         return found
 
     def scopes_of(self, frame: int) -> tuple[int, ...]:

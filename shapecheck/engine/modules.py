@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapecheck.engine.values import ClassVal, Extern, Value
+from shapecheck.engine.state import State
+from shapecheck.engine.values import ClassVal, Extern, Unknown, Value
 from shapecheck.source.program import Bind, Branch, Class, Expr, Function, Name, Stmt
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ def decorator_names(node: Function | Class) -> tuple[str, ...]:
 
 def bases(m: Machine, cls: ClassVal) -> list[Value]:
     """The values of the base classes."""
-    key = (cls.path, id(cls.node))
-    if key in m.base_cache:
-        return m.base_cache[key]
-    m.base_cache[key] = []  # a class that inherits from itself ends here
+    known = m.library_of(cls).bases
+    if cls in known:
+        return known[cls]
+    known[cls] = []  # a class that inherits from itself ends here
     out: list[Value] = []
     m.bases_open += 1
     try:
@@ -71,7 +72,7 @@ def bases(m: Machine, cls: ClassVal) -> list[Value]:
                 out.append(in_module(m, cls.path, cls.frame, arg.value))
     finally:
         m.bases_open -= 1
-    m.base_cache[key] = out
+    known[cls] = out
     return out
 
 
@@ -79,6 +80,8 @@ def in_module(m: Machine, path: str, frame: int, expr: Expr) -> Value:
     """Evaluate an expression as if it stood at the top level of that module (or in that frame)."""
     from shapecheck.engine.machine import Activation
 
+    if not frame and path != m.path:
+        return _of_module(m, path, expr)
     with m.silently():
         m.activations.append(Activation(m.serial(), frame or -1, path, None, outer_frames=m.scopes_of(frame)))
         try:
@@ -87,10 +90,37 @@ def in_module(m: Machine, path: str, frame: int, expr: Expr) -> Value:
             m.activations.pop()
 
 
+def _of_module(m: Machine, path: str, expr: Expr) -> Value:
+    """What stands at the top level of an imported module is evaluated once: a default, a class attribute, a base."""
+    from shapecheck.engine.globals import bring
+    from shapecheck.engine.machine import STEPS_PER_INIT, Activation, Oracle, OutOfBudget, PathEnds
+
+    known = m.shared.library.evaluated
+    value = known.get(expr)
+    if value is None:
+        k = m.knowing(path)
+        known[expr] = Unknown(key=k.fresh())  # where it needs itself
+        kept = (k.state, k.stack, k.activations, k.oracle, k.site, k.entry_steps, k.steps, k.entry_limit)
+        k.state, k.stack, k.oracle = State(), [], Oracle()
+        k.activations = [Activation(k.serial(), -1, path, None)]
+        k.entry_steps, k.steps, k.entry_limit = 0, 0, STEPS_PER_INIT
+        try:
+            value = k.resolve(k.eval(expr))
+        except (OutOfBudget, PathEnds, RecursionError):
+            value = known[expr]
+        finally:
+            made = k.state.heap
+            k.state, k.stack, k.activations, k.oracle, k.site, k.entry_steps, k.steps, k.entry_limit = kept
+        k.own.heap.update((n, o) for n, o in made.items() if n not in k.own.heap)
+        known[expr] = value
+    bring(m, value)
+    return value
+
+
 def mro(m: Machine, cls: ClassVal) -> list[Value]:
     """The class and its bases, depth first, left to right, each once; external ones as `Extern`."""
-    key = (cls.path, id(cls.node), cls.frame)
-    known = m.mro_cache.get(key)
+    lines = m.library_of(cls).lines
+    known = lines.get(cls)
     if known is not None:
         return known
     opened = m.bases_open
@@ -104,25 +134,31 @@ def mro(m: Machine, cls: ClassVal) -> list[Value]:
         if isinstance(c, ClassVal):
             pending = bases(m, c) + pending
     if not opened:  # else a class around this one is about to learn its bases
-        m.mro_cache[key] = out
+        lines[cls] = out
     return out
 
 
 def find_member(m: Machine, cls: ClassVal, name: str, after: ClassVal | None = None) -> tuple[ClassVal, Stmt] | None:
     """The statement that binds `name` in the class or the nearest base; `after` starts behind that class (super)."""
+    library = m.library_of(cls)
+    if after is None and (cls, name) in library.members:
+        return library.members[cls, name]
     skipping = after is not None
+    found = None
     for c in mro(m, cls):
         if skipping:
             skipping = c != after
             continue
         if isinstance(c, ClassVal):
-            key = id(c.node)
-            body = m.body_cache.get(key)
+            body = library.bodies.get(c.node)
             if body is None:
-                body = m.body_cache[key] = class_body(c)
+                body = library.bodies[c.node] = class_body(c)
             if name in body:
-                return c, body[name]
-    return None
+                found = c, body[name]
+                break
+    if after is None and cls in library.lines:
+        library.members[cls, name] = found
+    return found
 
 
 def external_bases(m: Machine, cls: ClassVal) -> list[str]:

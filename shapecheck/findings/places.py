@@ -156,9 +156,8 @@ class Places:
 
     def _trees(self, path: str) -> list[Positions]:
         self.source(path)
-        programs = [self._program] if path == self._path else []
-        programs += filter(None, [self._project.program(path)] if path in self._project.read else [])
-        return [spans(program) for program in programs]  # two when the file is imported by what it imports
+        program = self._program if path == self._path else self._project.program(path)
+        return [] if program is None else [spans(program)]
 
 
 def _by_cause(found: Sequence[tuple[Finding, Span]]) -> list[list[tuple[Finding, Span]]]:

@@ -109,9 +109,11 @@ class Check:
             at = None if error.line is None else Location(error.line, error.column or 1)
             return Result(path, problems=(Problem(path, error.reason, at),))
         except TimeUp:
+            self._project.forget()  # it may be half made
             message = f"not checked: no end after {self._options.limit:g} seconds (--time-limit)"
             return Result(path, problems=(Problem(path, message),))
         except Exception as error:
+            self._project.forget()
             interrupt.check()  # Ctrl-C may have come out as something else
             return Result(path, problems=(internal_error(path, error),))
 
@@ -121,8 +123,7 @@ class Check:
 
         if _asks_to_be_skipped(source):
             return Result(path)
-        self._project.read, self._project.sought = [], {}
-        program = self._lower.parse(source, path)
+        program = self._project.known(path, source) or self._lower.parse(source, path)
         facts = self._engine.analyze(program, self._project)
         problems = [_of_fault(program, fault) for fault in facts.faults.values()]
         broken: set[str] = set()
@@ -140,7 +141,7 @@ class Check:
             ran = {(r.code, r.name) for r in self._rules if r.code not in broken and not matches(r.code, r.name, off)}
             kept += places.vain(ran, self._known)
         kept.sort(key=lambda d: d.order)
-        rests_on = (*self._project.read, *self._project.sought)
+        rests_on = tuple(self._project.read_for(path))
         return Result(path, tuple(kept), tuple(dict.fromkeys(problems)), rests_on, places.used_elsewhere)
 
     def _settled(self, program: Program, facts: Facts, found: list[tuple[Finding, Fact]]) -> list[Finding]:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from shapecheck.source.program import Program
 
 Parser = Callable[[bytes, str], Program]
 
 MAX_BYTES = 1_000_000  # an imported module larger than this is left unread
-MAX_PROGRAMS = 300  # parsed modules kept in memory
+MAX_TEXT = 12_000_000  # characters of parsed modules kept in memory
 INSTALLED = ("site-packages", "dist-packages")
 MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
@@ -79,15 +79,17 @@ def _own_package(root: str, path: str) -> list[str]:
 
 
 class Project:
-    """Reads modules for the interpreter. For the cache's key, `read` lists every path it opened, and `sought` those
-    that it looked for in vain, or only looked at."""
+    """Reads modules for the interpreter, each once, and knows for the cache's key which file led to which others:
+    opened, looked for in vain, or only looked at."""
 
     def __init__(self, parse: Parser, quiet: tuple[type[Exception], ...] = ()) -> None:
         self._parse = parse
         self._quiet = quiet  # what `parse` raises for a file that can't be read: then the import stays unknown
-        self._programs: OrderedDict[str, Program | None] = OrderedDict()
-        self.read: list[str] = []
-        self.sought: dict[str, None] = {}
+        self._programs: dict[str, Program | None] = {}
+        self._looks: dict[str, dict[str, None]] = {}  # file -> those that its names led to
+        self._bytes: dict[str, bytes] = {}
+        self._size = 0
+        self.kept: dict[Any, Any] = {}  # what others made of the programs; gone when any of them changes
 
     def resolve(self, module: str, level: int, importer: str) -> str | None:
         """The file that `import module` (or `from <level dots>module import`) in `importer` means, or None."""
@@ -96,11 +98,11 @@ class Project:
             base = os.path.dirname(os.path.abspath(importer))
             for _ in range(level - 1):
                 base = os.path.dirname(base)
-            return self._module_file(base, parts)
+            return self._module_file(base, parts, importer)
         for root in roots_of(importer):
             if os.path.basename(root) in INSTALLED and parts[:1] != _own_package(root, importer):
                 continue
-            found = self._module_file(root, parts)
+            found = self._module_file(root, parts, importer)
             if found:
                 return found
         return None
@@ -109,47 +111,80 @@ class Project:
         """The file of `name` inside the package whose `__init__.py` is `package_file`."""
         if os.path.basename(package_file) != "__init__.py":
             return None
-        return self._module_file(os.path.dirname(package_file), [name])
+        return self._module_file(os.path.dirname(package_file), [name], package_file)
 
-    def _module_file(self, base: str, parts: list[str]) -> str | None:
+    def _module_file(self, base: str, parts: list[str], importer: str) -> str | None:
         target = os.path.join(base, *parts)
         if parts and _is_file(target + ".py"):
             return target + ".py"
         init = os.path.join(target, "__init__.py")
         if parts:
-            self.sought[target + ".py"] = None
+            self.looked(importer, target + ".py")
         if _is_file(init):
             return init
-        self.sought[init] = None
+        self.looked(importer, init)
         return None
 
-    def mentions(self, path: str, name: str) -> bool:
+    def mentions(self, path: str, name: str, importer: str) -> bool:
         """Could the file at `path` give that name to `from path import *`? A look at the text, without reading it."""
-        self.sought[path] = None
+        self.looked(importer, path)
         words = _words(path)
         return words is None or name in words
 
+    def known(self, path: str, source: bytes) -> Program | None:
+        """The program of the file, where it was read already and had these bytes."""
+        return self._programs.get(path) if self._bytes.get(path) == source else None
+
     def know(self, program: Program) -> None:
         """The file under analysis itself: imports that lead back to it need not read it again."""
-        self._programs[program.path] = program
+        known = self._programs.get(program.path)
+        if known is program:
+            return
+        if self._size > MAX_TEXT or self._programs.get(program.path) is not None:
+            self.forget()
+        self._keep(program.path, program)
+
+    def forget(self) -> None:
+        """All that was read, and what was made of it."""
+        self._programs.clear()
+        self._bytes.clear()
+        self._looks.clear()
+        self.kept.clear()
+        self._size = 0
+
+    def _keep(self, path: str, program: Program | None) -> None:
+        self._programs[path] = program
+        self._size += 0 if program is None else len(program.text)
 
     def program(self, path: str) -> Program | None:
         """The program of that file; None where it can't be read (its own lint run says why)."""
-        if path in self._programs:
-            self._programs.move_to_end(path)
-        else:
-            self._programs[path] = self._load(path)
-            if len(self._programs) > MAX_PROGRAMS:
-                self._programs.popitem(last=False)
-        if path not in self.read:
-            self.read.append(path)
+        if path not in self._programs:
+            self._keep(path, self._load(path))
         return self._programs[path]
+
+    def looked(self, importer: str, path: str) -> None:
+        """A name in the one file led to the other."""
+        self._looks.setdefault(importer, {})[path] = None
+
+    def read_for(self, path: str) -> list[str]:
+        """Every file that what is known of this one may rest on."""
+        found: dict[str, None] = {}
+        pending = [path]
+        while pending:
+            for other in self._looks.get(pending.pop(), ()):
+                if other not in found:
+                    found[other] = None
+                    pending.append(other)
+        return list(found)
 
     def _load(self, path: str) -> Program | None:
         try:
             if os.path.getsize(path) > MAX_BYTES:
                 return None
-            return self._parse(Path(path).read_bytes(), path)
+            source = Path(path).read_bytes()
+            program = self._parse(source, path)
+            self._bytes[path] = source
+            return program
         except OSError:
             return None
         except self._quiet:
