@@ -11,7 +11,7 @@ from shapecheck.analysis.crossing import (
     uses,
 )
 from shapecheck.analysis.labels import operand_sites
-from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, operands
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, call_of, operands
 from shapecheck.dims import compare
 from shapecheck.engine.facts import Called, Facts, Overridden
 from shapecheck.engine.naming import Names
@@ -236,10 +236,7 @@ def _made_by(tensor: Tensor, kind: int, facts: Facts) -> Called | None:
     made = base(tensor, IN_PLACE_ORDER).made
     if made is None or not made.kind & kind:
         return None
-    for f in facts.of(Called):
-        if isinstance(f.result, Tensor) and f.result.made is made:
-            return f
-    return None
+    return call_of(made, facts)
 
 
 def _finding(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.columns import Told, flattened_column, identity, is_column, told_by, unscaled
+from shapecheck.analysis.columns import Told, flattened_column, is_column, told_by, unscaled
 from shapecheck.analysis.crossing import (
     called_by,
     column_on_purpose,
@@ -16,14 +16,14 @@ from shapecheck.analysis.crossing import (
     outer,
     picked_from,
 )
-from shapecheck.analysis.labels import operand_sites
-from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame
+from shapecheck.analysis.labels import operand_sites, written_operands
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, same
 from shapecheck.dims import Size, compare
 from shapecheck.engine.facts import Broadcasted, Called, Facts
 from shapecheck.engine.values import Partial, Site, Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.ops.kinds import ARITHMETIC, BLENDS, BOUNDS, CHAINS, COMPARES, ELEMENTWISE_LOSS, EQUALS, LINEAR
-from shapecheck.source.program import Index, Name, Op, Slice
+from shapecheck.ops.kinds import ARITHMETIC, BLENDS, BOUNDS, CAST, CHAINS, COMPARES, ELEMENTWISE_LOSS, EQUALS, LINEAR
+from shapecheck.source.program import Index, Name, Slice
 
 META = Rule(
     "SC102",
@@ -171,7 +171,7 @@ def check_flattened(fact: Called, facts: Facts) -> Iterator[Finding]:
         source = flattened_column(row)
         if source is None or not is_column(column) or column_on_purpose(column) or column.rank not in (None, 2):
             continue
-        if _known_rows(column, row) or identity(column) == identity(source) or _of_one_tensor(column, source):
+        if _known_rows(column, row) or same(column, source, CAST) or _of_one_tensor(column, source):
             continue
         assert row.axes is not None
         if row.axes[0].size == 1 or meets_matrix(fact.result, facts):
@@ -273,9 +273,9 @@ def check_picked_column(fact: Called, facts: Facts) -> Iterator[Finding]:
 def _compared_with_row(name: str, fact: Called, facts: Facts) -> bool:
     """Is the variable compared, in this function, with a tensor of rank 1?"""
     for f in facts.of(Called):
-        if not f.kind & EQUALS or f.activation != fact.activation or not isinstance(f.site.node, Op):
+        if not f.kind & EQUALS or f.activation != fact.activation:
             continue
-        if any(isinstance(o, Name) and o.id == name for o in f.site.node.operands):
+        if any(isinstance(o, Name) and o.id == name for o in written_operands(f.site.node)):
             sides = (f.args.get("input"), f.args.get("other"))
             if any(isinstance(s, Tensor) and s.rank == 1 for s in sides):
                 return True

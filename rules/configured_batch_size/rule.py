@@ -50,7 +50,7 @@ def check_meeting(fact: Learned, facts: Facts) -> Iterator[Finding]:
         notes=() if made is None else (Note(f"here the data must have {size} rows", fact.site),),
         condition=f"every batch has exactly {name} examples, the last one too",
         help="take the size from the tensor itself, `x.size(0)`",
-        cause=(id(function_of(facts.program, fact.site.node)), symbol) if fix is None else (),
+        cause=(id(function_of(fact.site.node, facts)), symbol) if fix is None else (),
         fix=fix,
     )
 
@@ -162,7 +162,7 @@ def check_view(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"this view of {names.shape(x)} takes the configured {name} for the number of rows",
         condition=f"every batch has exactly {name} examples, the last one too",
         help="take the size from the tensor itself, `x.size(0)`",
-        cause=(id(function_of(facts.program, fact.site.node)), first),
+        cause=(id(function_of(fact.site.node, facts)), first),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.gradients import enclosing, flow, wants_none
+from shapecheck.analysis.enclosing import function_of
+from shapecheck.analysis.gradients import flow, wants_none
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Site, Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
@@ -51,11 +52,11 @@ def check_pairs(fact: Called, facts: Facts) -> Iterator[Finding]:
     """Likewise all pairs of gathered tensors, in a function that goes on to a loss."""
     if not fact.kind & ALL_PAIRS:
         return
-    own = enclosing(_in_this_file(fact, facts).node, facts)
+    own = function_of(_in_this_file(fact, facts).node, facts)
     if own is None:
         return
     for f in facts.of(Called):
-        if f.kind & LOSS and f.site.path == facts.path and enclosing(f.site.node, facts) is own:
+        if f.kind & LOSS and f.site.path == facts.path and function_of(f.site.node, facts) is own:
             yield from _cut_off(fact, f, facts)
             return
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from shapecheck.analysis.axes import is_implicit
 from shapecheck.analysis.batch import uses
 from shapecheck.analysis.enclosing import function_of
-from shapecheck.analysis.origin import ancestors, base, operands
+from shapecheck.analysis.origin import ancestors, base, operands, same
 from shapecheck.analysis.roles import is_features
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Axis, Partial, Site, Tensor, Unknown
@@ -143,7 +143,7 @@ def check_agreement(fact: Called, facts: Facts) -> Iterator[Finding]:
         if (
             not other.kind & (EXTREMES | PICKS)
             or other.activation != fact.activation
-            or not _same(other.args.get("input"), x)
+            or not same(other.args.get("input"), x)
         ):
             continue
         picked = other.dim()
@@ -173,18 +173,6 @@ def _more_than_two(fact: Called, x: Tensor, facts: Facts) -> bool:
             if use.kind & (EXTREMES | AVERAGES) and "dim" not in use.given:
                 return True
     return False
-
-
-def _same(a: object, b: Tensor) -> bool:
-    if isinstance(a, Unknown):
-        return isinstance(b.shape, Partial) and a.key is not None and a.key == b.shape.key
-    if not isinstance(a, Tensor):
-        return False
-    if a.made is not None or b.made is not None:
-        return a.made is b.made
-    if not isinstance(a.shape, Partial) or not isinstance(b.shape, Partial):
-        return False
-    return a.shape.key is not None and a.shape.key == b.shape.key
 
 
 # ------------------------------------------------------------- argmax without dim
@@ -234,7 +222,7 @@ def check_mean(fact: Called, facts: Facts) -> Iterator[Finding]:
     product = total.made.args["input"]
     if not dim or not isinstance(mask, Tensor) or not isinstance(product, Tensor) or product.made is None:
         return
-    if count.made.site.path != facts.path or not any(_one(t, base(mask)) for t in ancestors(product, 12)):
+    if count.made.site.path != facts.path or not any(same(t, base(mask)) for t in ancestors(product, 12)):
         return
     front = _rows_of(mask, product)
     if front is None:
@@ -258,15 +246,6 @@ def _rows_of(mask: Tensor, product: Tensor) -> Axis | None:
         return kept[0] if len(kept) > 1 and mask.axes[0] is kept[0] else None
     full = [t for t in operands(product.made) if t.rank == 3] if product.made is not None else []
     return full[0].axes[0] if full and full[0].axes is not None else None
-
-
-def _one(a: Tensor, b: Tensor) -> bool:
-    """The same tensor: made by one call, or the same unknown thing or parameter."""
-    if a.made is not None or b.made is not None:
-        return a.made is b.made
-    if isinstance(a.shape, Partial) and isinstance(b.shape, Partial):
-        return a.shape.key is not None and a.shape.key == b.shape.key
-    return a.axes is not None and a.axes == b.axes and [id(x) for x in a.axes] == [id(x) for x in b.axes or ()]
 
 
 # ------------------------------------------------------------- helpers
@@ -304,7 +283,7 @@ def _of_any_rank(x: Tensor, facts: Facts) -> bool:
     layer = x.made.site.node if x.made is not None else None
     if not isinstance(layer, Call) or len(layer.args) != 1 or not isinstance(given := layer.args[0].value, Name):
         return False
-    function = function_of(facts.program, layer)
+    function = function_of(layer, facts)
     return function is not None and any(p.name == given.id for p in function.params)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shapecheck.analysis.crossing import confirmed, contradicted, launders, product_operands, unmoved
 from shapecheck.analysis.labels import operand_sites
-from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, call_of
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Finding, Label, Note, Rule, Severity
@@ -64,10 +64,7 @@ def _product(given: Tensor, facts: Facts) -> Called | None:
     made = base(given, IN_PLACE_ORDER).made
     if made is None or not made.kind & ALL_PAIRS:
         return None
-    for f in facts.of(Called):
-        if isinstance(f.result, Tensor) and f.result.made is made:
-            return f
-    return None
+    return call_of(made, facts)
 
 
 def _wrong_rows(low: Tensor, high: Tensor, result: Tensor, view: Called) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.columns import identity
 from shapecheck.analysis.labels import operand_sites
-from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, operands
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, operands, same
 from shapecheck.engine.facts import Broadcasted, Called, Facts
 from shapecheck.engine.values import Axis, Items, Made, Num, Partial, Site, Tensor, as_int
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.ops.kinds import ARITHMETIC, PICKS, PRODUCT, REDUCTION, TRUTHS
+from shapecheck.ops.kinds import ARITHMETIC, CAST, PICKS, PRODUCT, REDUCTION, TRUTHS
 from shapecheck.source.program import Call, Node, walk
 
 META = Rule(
@@ -52,7 +51,7 @@ def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
         source, dims = made.tensor("input"), _last(made.arg("dim"))
         if made.keeps_dim() is not False or source is None or not dims:
             continue
-        if identity(source) is None or identity(source) != identity(whole) or whole.shape.min_rank <= dims:
+        if not same(source, whole, CAST) or whole.shape.min_rank <= dims:
             continue
         names = facts.names()
         large = names.shape(whole)
@@ -97,7 +96,7 @@ def check_misplaced(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
         if source is None or source.axes is None or dim is None or place is None or not part.axes:
             continue
         rank = len(source.axes)
-        if identity(source) is None or identity(source) != identity(whole) or len(part.axes) != rank or rank < 2:
+        if not same(source, whole, CAST) or len(part.axes) != rank or rank < 2:
             continue
         if made.keeps_dim() is not False or dim % rank == place % rank:
             continue

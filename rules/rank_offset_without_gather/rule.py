@@ -248,12 +248,12 @@ def _only_where_gathered(fact: Called, gather: Site, facts: Facts) -> bool:
         return False
     calls = [frame.site for f in facts.of(Called) if f.site.node is gather.node for frame in f.stack] or [gather]
     around = [
-        (function_of(program, call.node), {(g.branch, g.arm) for g in guards_of(program, call.node)})
+        (function_of(call.node, facts), {(g.branch, g.arm) for g in guards_of(program, call.node)})
         for call in {id(c.node): c for c in calls}.values()
     ]
     for f in facts.of(Assigned):
         if isinstance(f.value, Num) and rank_names(f.value.size) and f.site.path == facts.path:
-            function, own = function_of(program, f.site.node), guards_of(program, f.site.node)
+            function, own = function_of(f.site.node, facts), guards_of(program, f.site.node)
             stands = {(g.branch, g.arm) for g in own}
             if any(needed and needed <= stands for place, needed in around if place is function and place is not None):
                 return True

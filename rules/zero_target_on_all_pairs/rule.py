@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.analysis.blocks import Pairs, first_blocks
-from shapecheck.analysis.columns import identity
-from shapecheck.analysis.origin import base, blame
+from shapecheck.analysis.origin import NEUTRAL, base, blame, identity
 from shapecheck.analysis.targets import labelled, multiple
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Affine, Partial, Tensor
@@ -72,5 +71,5 @@ def _learned(right: Tensor) -> bool:
 
 def _of_the_batch(blocks: tuple[Pairs, ...]) -> bool:
     """Are the columns of each block the rows of another, as with two views of one batch?"""
-    rows = {identity(base(pairs.left)) for pairs in blocks}
-    return len(blocks) > 1 and all(identity(base(pairs.right)) in rows for pairs in blocks)
+    rows = {identity(pairs.left, NEUTRAL) for pairs in blocks}
+    return len(blocks) > 1 and all(identity(pairs.right, NEUTRAL) in rows for pairs in blocks)

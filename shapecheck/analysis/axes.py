@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shapecheck.analysis.origin import same
 from shapecheck.dims import Size, TooComplex, compare
 from shapecheck.engine.facts import Called
-from shapecheck.engine.values import Axis, Items, Layer, Lit, Made, Many, Num, Partial, SliceVal, Tensor, Unknown
+from shapecheck.engine.values import Axis, Items, Layer, Lit, Made, Many, Num, SliceVal, Tensor
 from shapecheck.ops.kinds import (
     BOUNDS,
     CAST,
@@ -87,26 +88,11 @@ def norm_dim(tensor: Tensor) -> int | None:
         if not isinstance(length, Tensor) or length.made is None:
             return None
         if length.made.kind & LENGTH:
-            return length.made.dim() if length.made.keeps_dim() and _is_same(length.made.arg("input"), given) else None
+            return length.made.dim() if length.made.keeps_dim() and same(length.made.arg("input"), given) else None
         if not length.made.kind & (SHIFTS | BOUNDS | STRETCHES):
             return None
         length = length.made.args.get("input")
     return None
-
-
-def _is_same(a: object, b: object) -> bool:
-    """One tensor: made by one call, or one unknown thing under one key."""
-    made = [v.made if isinstance(v, Tensor) else None for v in (a, b)]
-    if made != [None, None]:
-        return made[0] is made[1]
-    keys = [v.key if isinstance(v, Unknown) else _key(v) for v in (a, b)]
-    if keys != [None, None]:
-        return keys[0] == keys[1]
-    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.sizes == b.sizes
-
-
-def _key(value: object) -> str | None:
-    return value.shape.key if isinstance(value, Tensor) and isinstance(value.shape, Partial) else None
 
 
 def _first(made: Made) -> Tensor | None:

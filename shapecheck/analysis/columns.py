@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapecheck.analysis.origin import IN_PLACE_ORDER, base, operands
+from shapecheck.analysis.origin import IN_PLACE_ORDER, base, identity, operands
 from shapecheck.engine.facts import Called, Facts, Met
 from shapecheck.engine.values import Items, Lit, Made, Num, Partial, SliceVal, Tensor, Unknown, Value
 from shapecheck.ops.kinds import ARITHMETIC, BOUNDS, CAST, DROPS_AXIS, ELEMENTWISE_LOSS, RESHAPES, SCALES
@@ -72,31 +72,17 @@ def told_by(loss: Called, facts: Facts) -> Iterator[Told]:
         if step is None or not isinstance(plain, (Tensor, Unknown)):
             continue
         drops, source = step
-        this, that = identity(source), identity(plain)
+        this, that = identity(source, CAST), identity(plain, CAST)
         if this is None or that is None or this == that or _ranks_differ_otherwise(source, plain, drops):
             continue
         seen: set[int] = set()
         for met in facts.of(Met):
             if met.activation != loss.activation or id(met.site.node) in seen or _apart(met, loss):
                 continue
-            pair = tuple(map(identity, met.operands))
+            pair = tuple(identity(v, CAST) for v in met.operands)
             if pair in ((this, that), (that, this)):
                 seen.add(id(met.site.node))
                 yield Told(loss, met, drops, pair.index(this))
-
-
-def identity(value: Value) -> object:
-    """What makes two values one thing but for casts: the call that made it, or the key of what is not known."""
-    match value:
-        case Tensor():
-            first = base(value, CAST)
-            if first.made is not None:
-                return id(first.made)
-            return first.shape.key if isinstance(first.shape, Partial) else None
-        case Unknown(key=key):
-            return key
-        case _:
-            return None
 
 
 def _reshaped(value: object) -> tuple[bool, Tensor] | None:
@@ -159,4 +145,4 @@ def _apart(a: Met, b: Called) -> bool:
     return any(taken.get(test, arm) != arm for test, arm in a.path)
 
 
-__all__ = ["Told", "flattened_column", "identity", "is_column", "told_by", "unscaled"]
+__all__ = ["Told", "flattened_column", "is_column", "told_by", "unscaled"]

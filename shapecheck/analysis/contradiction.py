@@ -213,7 +213,7 @@ def _cause(fact: Contract, facts: Facts) -> tuple[object, ...]:
     if fact.axis is None or fact.value.axes is None or fact.declared.variadic:
         return ()
     return (
-        id(function_of(facts.program, fact.site.node)),
+        id(function_of(fact.site.node, facts)),
         fact.declared.axes[fact.axis],
         str(fact.value.axes[fact.axis].size),
     )

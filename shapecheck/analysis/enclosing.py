@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from shapecheck.source.program import Branch, Expr, Function, IfExp, Node, Op, Program, children, walk
+from shapecheck.engine.facts import Facts
+from shapecheck.source.program import Branch, Expr, Function, IfExp, Node, Op, Program, children
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +18,24 @@ class Guard:
     test: Expr
 
 
-def function_of(program: Program | None, node: Node) -> Function | None:
-    """The innermost function that `node` stands in, if it is of this program."""
-    around = [f for f in walk(program) if isinstance(f, Function) and _holds(f, node)] if program is not None else []
-    return around[-1] if around else None
+def function_of(node: Node, facts: Facts) -> Function | None:
+    """The innermost function of this file that `node` stands in; a function stands in itself."""
+    return facts.once(_functions).get(id(node))
 
 
-def _holds(function: Function, node: Node) -> bool:
-    return any(inner is node for inner in walk(function))
+def _functions(facts: Facts) -> dict[int, Function]:
+    found: dict[int, Function] = {}
+
+    def enter(node: Node, function: Function | None) -> None:
+        function = node if isinstance(node, Function) else function
+        if function is not None:
+            found[id(node)] = function
+        for child in children(node):
+            enter(child, function)
+
+    for stmt in facts.program.body if facts.program is not None else ():
+        enter(stmt, None)
+    return found
 
 
 def guards_of(program: Program, node: Node) -> tuple[Guard, ...]:

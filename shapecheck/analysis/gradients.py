@@ -96,27 +96,6 @@ def _applies(frame: Frame) -> bool:
     )
 
 
-def enclosing(node: Node, facts: Facts) -> Function | None:
-    """The function of this file around a node."""
-    return facts.once(_functions).get(id(node))
-
-
-def _functions(facts: Facts) -> dict[int, Function]:
-    found: dict[int, Function] = {}
-    for stmt in facts.program.body if facts.program is not None else ():
-        _enter(stmt, None, found)
-    return found
-
-
-def _enter(node: Node, function: Function | None, found: dict[int, Function]) -> None:
-    if isinstance(node, Function):
-        function = node
-    if function is not None:
-        found[id(node)] = function
-    for child in children(node):
-        _enter(child, function, found)
-
-
 def wants_none(node: Node, facts: Facts) -> bool:
     """Does the place only judge: under no_grad, or in a function whose name says so?"""
     return facts.program is not None and any(_only_judges(n) for n in _around(facts.program.body, node))
@@ -150,4 +129,4 @@ def _around(body: tuple[Node, ...], node: Node) -> list[Node]:
     return []
 
 
-__all__ = ["Flow", "enclosing", "flow", "wants_none"]
+__all__ = ["Flow", "flow", "wants_none"]

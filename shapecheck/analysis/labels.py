@@ -25,7 +25,7 @@ def operand_labels(site: Site, tensors: Sequence[Tensor], facts: Facts, names: N
 def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[tuple[Site, Tensor] | None]:
     """For each tensor the expression in `site`'s call or operator that stands for it, and the form of the tensor that
     it stands for; None where that can't be told. Operands of an operator stand in order where none can be told."""
-    written = list(_written(site.node))
+    written = list(written_operands(site.node))
     given = facts.once(_given_to)
     found: list[tuple[Site, Tensor] | None] = []
     for tensor in tensors:
@@ -53,7 +53,7 @@ def _given_to(facts: Facts) -> dict[str, list[Made]]:
     return given
 
 
-def _written(node: Node) -> Iterator[Expr]:
+def written_operands(node: Node) -> Iterator[Expr]:
     """The operands as the code writes them."""
     match node:
         case Call(func=func, args=args):

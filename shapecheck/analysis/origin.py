@@ -6,9 +6,9 @@ arguments. Nothing here has an opinion.
 
 from __future__ import annotations
 
-from shapecheck.engine.facts import Fact, Facts
+from shapecheck.engine.facts import Called, Fact, Facts
 from shapecheck.engine.history import ancestors, operands
-from shapecheck.engine.values import Site, Tensor
+from shapecheck.engine.values import OfOp, Partial, Site, Tensor, Unknown
 from shapecheck.ops.kinds import ARITHMETIC, CAST, MOVES_AXES, STANDARDISES, UNARY, UNIT
 
 # what hands on its first argument's rows: shape up to order of axes, and meaning, stay
@@ -29,6 +29,44 @@ def base(tensor: Tensor, through: int = NEUTRAL) -> Tensor:
             return tensor
         tensor = first[0]
     return tensor
+
+
+def identity(value: object, through: int = 0) -> object:
+    """What makes two values one: the call that made it, or the key of what is not known; None where neither tells.
+    `through`: the kinds of op (`CAST`) that leave a tensor the same one."""
+    match value:
+        case Tensor():
+            first = base(value, through)
+            if first.made is not None:
+                return id(first.made)
+            return first.shape.key if isinstance(first.shape, Partial) else None
+        case Unknown(key=key):
+            return key
+        case _:
+            return None
+
+
+def same(a: object, b: object, through: int = 0) -> bool:
+    """One tensor: made by one call, one unknown thing, or one parameter."""
+    one, other = identity(a, through), identity(b, through)
+    if one is not None or other is not None:
+        return one == other
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor) or not a.axes or not b.axes:
+        return False
+    return len(a.axes) == len(b.axes) and all(x is y for x, y in zip(a.axes, b.axes))
+
+
+def call_of(made: OfOp | None, facts: Facts) -> Called | None:
+    """The call whose result remembers it as its maker."""
+    return None if made is None else facts.once(_calls).get(id(made))
+
+
+def _calls(facts: Facts) -> dict[int, Called]:
+    found: dict[int, Called] = {}
+    for fact in facts.of(Called):
+        if isinstance(fact.result, Tensor) and fact.result.made is not None:
+            found.setdefault(id(fact.result.made), fact)
+    return found
 
 
 def lifted(site: Site, fact: Fact, facts: Facts) -> Site:
@@ -71,4 +109,15 @@ def blame(fact: Fact, values: list[Tensor], path: str) -> Site:
     return site
 
 
-__all__ = ["IN_PLACE_ORDER", "NEUTRAL", "ancestors", "base", "blame", "lifted", "operands"]
+__all__ = [
+    "IN_PLACE_ORDER",
+    "NEUTRAL",
+    "ancestors",
+    "base",
+    "blame",
+    "call_of",
+    "identity",
+    "lifted",
+    "operands",
+    "same",
+]

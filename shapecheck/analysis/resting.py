@@ -77,14 +77,14 @@ def rests_on(fact: Fact, facts: Facts) -> Iterator[Assumption]:
 
 def _around(fact: Fact, facts: Facts) -> tuple[Assumption, ...]:
     """All that was assumed in the functions that led to the fact, where its own values tell of nothing."""
-    ways = {id(function_of(facts.program, site.node)) for site in (fact.site, *(frame.site for frame in fact.stack))}
+    ways = {id(function_of(site.node, facts)) for site in (fact.site, *(frame.site for frame in fact.stack))}
     found = tuple(a for a in facts.assumed if id(_function_at(a, facts)) in ways)
     return found if len(found) <= _MOST_NAMED else ()
 
 
 def _function_at(assumption: Assumption, facts: Facts) -> Function | None:
     node = assumption.site.node
-    return node if isinstance(node, Function) else function_of(facts.program, node)
+    return node if isinstance(node, Function) else function_of(node, facts)
 
 
 def _tensors_of(fact: Fact) -> Iterator[Tensor]:

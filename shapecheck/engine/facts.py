@@ -53,9 +53,8 @@ class Called(Fact, OfOp):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Met(Fact):
-    """An arithmetic operator got two operands, one of which at least has no known rank: `op` as the code writes it."""
+    """Two operands met in + - * or /, one of which at least has no known rank."""
 
-    op: str
     operands: tuple[Value, ...]
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, nonnegative, positive, symbols
 from shapecheck.engine import attributes, branching
-from shapecheck.engine.facts import Met
 from shapecheck.engine.state import join_value
 from shapecheck.engine.values import (
     FALSE,
@@ -111,10 +110,10 @@ def _boolean(m: Machine, expr: Op) -> Value:
 def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
     """A binary, unary or comparison operator on values."""
     from shapecheck.engine.calls import call
-    from shapecheck.engine.running import run_op
+    from shapecheck.engine.running import met, run_op
 
-    if op in _MEETING and len(values) == 2 and _rank_open(values):
-        m.state_fact(Met(site=m.at(expr), op=op, operands=tuple(values)))
+    if op in _MEETING and len(values) == 2:
+        met(m, values, expr)
     if any(isinstance(v, Tensor) for v in values):
         values = [helpers.settled(m.kit, v) for v in values]
         # an unknown operand may be a number or a tensor: only a tensor of unknown shape covers both
@@ -156,12 +155,6 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
 
 
 _MEETING = frozenset("+-*/")
-
-
-def _rank_open(values: list[Value]) -> bool:
-    """May both be tensors, of which one at least has no known rank?"""
-    open_ = [(isinstance(v, Tensor) and v.rank is None) or v == Unknown("", getattr(v, "key", None)) for v in values]
-    return any(open_) and all(o or (isinstance(v, Tensor) and v.rank) for o, v in zip(open_, values))
 
 
 def _operand(v: Value) -> Value:

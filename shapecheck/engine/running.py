@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import TooComplex
 from shapecheck.engine.attributes import as_tensor
-from shapecheck.engine.facts import Called
+from shapecheck.engine.facts import Called, Met
 from shapecheck.engine.machine import OutOfBudget, PathEnds
 from shapecheck.engine.values import (
     Bound,
@@ -40,6 +40,8 @@ from shapecheck.ops.kinds import (
     MOVES_AXES,
     REPEATS,
     RESHAPES,
+    SCALES,
+    SHIFTS,
     SPLITS,
     STACKS,
     TURNS_ROUND,
@@ -91,6 +93,8 @@ def _run(
             v = bound.arguments.get(p.name)
             values[p.name] = _prepared(m, v, p) if p.name in bound.arguments else v
         bound.arguments.update(values)
+        if spec.kind & (SHIFTS | SCALES) and not public.startswith("operator."):
+            met(m, [values["input"], values["other"]], node)
         try:
             result = spec.function(m.kit, *bound.args, **bound.kwargs)
         except TooComplex:
@@ -112,6 +116,18 @@ def _run(
         return result
     finally:
         m.site, m.op_name, m.op_kind = previous
+
+
+def met(m: Machine, values: list[Value], node: Node) -> None:
+    """State that two operands meet, of which one at least has no known rank."""
+    if _rank_open(values):
+        m.state_fact(Met(site=m.at(node), operands=tuple(values)))
+
+
+def _rank_open(values: list[Value]) -> bool:
+    """May both be tensors, of which one at least has no known rank?"""
+    open_ = [(isinstance(v, Tensor) and v.rank is None) or v == Unknown("", getattr(v, "key", None)) for v in values]
+    return any(open_) and all(o or (isinstance(v, Tensor) and v.rank) for o, v in zip(open_, values))
 
 
 def with_history(m: Machine, result: Value, op: OpSpec, args: dict[str, Any]) -> Value:
