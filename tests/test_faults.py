@@ -102,3 +102,37 @@ def test_control_flow_of_the_engine_is_no_fault(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(machine, "STEPS_PER_ENTRY", 40)
     result = lint(tmp_path, "def f(x):\n    None.shape\n" + "    x = x + torch.flip(x, [0])\n" * 40)
     assert result.problems == ()
+
+
+def test_a_finding_stands_in_any_of_many_modules(tmp_path: Path) -> None:
+    count = 320
+    for number in range(count):
+        (tmp_path / f"m{number}.py").write_text(f"import torch\ndef f{number}(x):\n    return torch.zeros(4, 5) @ x\n")
+    imports = "".join(f"from m{number} import f{number}\n" for number in range(count))
+    callers = "".join(f"def g{number}():\n    f{number}(torch.zeros(2, 3))\n" for number in range(count))
+    result = lint(tmp_path, imports + callers)
+    assert result.problems == ()
+    assert [code for _, code in rows(result)] == ["SC901"] * count
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "from m{next} import v as w\nv = w + 1\n",
+        "from m{next} import *\n",
+        "from m{next} import C as B\nclass C(B):\n    pass\n",
+        "import m{next} as n\nv = n.v.view(2)\nC = n.C\n",
+        "from m{next} import f as g\ndef f(x):\n    return g(x)\n",
+    ],
+)
+def test_a_long_chain_of_modules_ends_in_no_fault(tmp_path: Path, link: str) -> None:
+    count = 1200
+    for number in range(count):
+        (tmp_path / f"m{number}.py").write_text("import torch\n" + link.format(next=number + 1))
+    (tmp_path / f"m{count}.py").write_text(
+        "import torch\nv = torch.zeros(2)\nclass C:\n    pass\ndef f(x):\n    return x\n"
+    )
+    body = f"import m0\ndef g(x):\n    m0.v + m0.C(x)\n    m0.f(x)\n    return {CRASH}\n"
+    result = lint(tmp_path, body)
+    assert result.problems == ()
+    assert rows(result) == [(8, "SC901")]

@@ -12,7 +12,7 @@ META = Rule(
     "SC907",
     "bad-dim",
     Severity.ERROR,
-    "a dim or a number of indices that the tensor does not have, so torch raises",
+    "a dim, a number of indices or a setting that the tensor does not take, so torch raises",
 )
 
 
@@ -30,6 +30,9 @@ def check(fact: Demanded, facts: Facts) -> Iterator[Finding]:
     elif fact.demand == "indices":
         message = f"{fact.left} indices for {given}, which has {fact.right} {'axis' if fact.right == 1 else 'axes'}"
         help = "take indices off, or add the axis with unsqueeze first"
+    elif fact.demand == "setting":
+        message = f"{fact.op}{' of ' + given if given else ''} cannot be done: {fact.detail}"
+        help = "give it a value that it takes"
     else:
         message = f"{fact.op} of {given} cannot be done: {fact.detail or f'it needs {ranks} not there'}"
         help = "give it the rank that it takes"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shapecheck.analysis.crashes import kept_an_axis
+from shapecheck.analysis.crashes import kept_an_axis, maybe_computed
 from shapecheck.analysis.enclosing import function_of
 from shapecheck.analysis.expected import proves_nothing
 from shapecheck.analysis.origin import ancestors
@@ -21,7 +21,7 @@ def contradicted(fact: Contract, facts: Facts) -> bool:
     """Whether no way through the code makes the written shape true, by rank first, then by size."""
     if fact.verdict.always or place(fact, facts) is None or proves_nothing(fact, facts):
         return False
-    if fact.verdict.sometimes and not (_exchanged(fact, facts) or _declared(fact)):
+    if fact.verdict.sometimes and not (_exchanged(fact, facts) or _declared(fact, facts)):
         return False
     if fact.verdict.never and (_an_example(fact) or _another_meaning(fact)):
         return False
@@ -93,7 +93,7 @@ def _from(fact: Contract) -> list[int]:
 
 
 def _worse(fact: Contract, facts: Facts) -> bool:
-    return fact.verdict.never or _exchanged(fact, facts) or _declared(fact)
+    return fact.verdict.never or _exchanged(fact, facts) or _declared(fact, facts)
 
 
 def _exchanged(fact: Contract, facts: Facts) -> bool:
@@ -107,14 +107,15 @@ def _exchanged(fact: Contract, facts: Facts) -> bool:
     return all(name is not None and facts.authored.get(name, name) == text for name, text in named)
 
 
-def _declared(fact: Contract) -> bool:
+def _declared(fact: Contract, facts: Facts) -> bool:
     """Are both sizes made of names that annotations gave them?"""
-    if fact.axis is None or fact.value.axes is None or fact.declared.variadic or fact.verdict.always:
+    axis = fact.have
+    if fact.axis is None or axis is None or fact.verdict.always or fact.declared.source != "annotation":
         return False
-    written, have = fact.declared.sizes[fact.axis], fact.value.axes[fact.axis].size
-    if written is None or fact.declared.source != "annotation":
+    written = fact.declared.sizes[fact.axis]
+    if written is None or maybe_computed((written, axis.size), facts):
         return False
-    used = symbols(written) | symbols(have)
+    used = symbols(written) | symbols(axis.size)
     return bool(used) and not any(n.startswith(("$", "?")) for n in used)
 
 
@@ -124,12 +125,15 @@ def _another_meaning(fact: Contract) -> bool:
     `# B T C` where T is 4 and the axis 16: some other variable counts this one. `x: (B, seq_len)` where seq_len is
     given as `max(length, position) + 1`: no axis is that long.
     """
-    if fact.axis is None or fact.value.axes is None or fact.declared.source == "assert" or fact.declared.variadic:
+    axis = fact.have
+    if fact.axis is None or axis is None or fact.declared.source == "assert":
         return False
     name = fact.declared.axes[fact.axis]
-    written, have = fact.declared.sizes[fact.axis], fact.value.axes[fact.axis].size
+    written, have = fact.declared.sizes[fact.axis], axis.size
     if isinstance(written, Dim):
         return name.isidentifier() and has_compound(written)
+    if fact.declared.source == "annotation":  # a checker at run time takes names for what axes were called by them
+        return False
     return isinstance(written, int) and isinstance(have, int) and len(name) == 1 and name.isalpha()
 
 
@@ -188,8 +192,8 @@ def finding(rule: Rule, fact: Contract, facts: Facts, names: Names) -> Finding:
     if fact.axis is None:
         wanted = len(fact.declared.axes)
         message += f": {_count(fact)} where {wanted} {'is' if wanted == 1 else 'are'} written"
-    elif not fact.declared.variadic and fact.value.axes is not None:
-        message += f": axis {fact.axis} is {names.axis(fact.value.axes[fact.axis])}"
+    elif (axis := fact.have) is not None:
+        message += f": axis {fact.axis} is {names.axis(axis)}"
     notes = []
     made = fact.value.made
     if made is not None and made.site.node is not site.node:
@@ -210,12 +214,13 @@ def _cause(fact: Contract, facts: Facts) -> tuple[object, ...]:
     """What one who wrote this got wrong: a parameter's shape, or, within one function, what an axis name stands for."""
     if _about_parameter(fact):
         return (id(fact.declared.site.node), fact.subject)
-    if fact.axis is None or fact.value.axes is None or fact.declared.variadic:
+    axis = fact.have
+    if fact.axis is None or axis is None:
         return ()
     return (
         id(function_of(fact.site.node, facts)),
         fact.declared.axes[fact.axis],
-        str(fact.value.axes[fact.axis].size),
+        str(axis.size),
     )
 
 

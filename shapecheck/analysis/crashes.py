@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from shapecheck.analysis.expected import expected
 from shapecheck.analysis.labels import operand_labels
 from shapecheck.analysis.origin import ancestors, base, blame
-from shapecheck.dims import Dim, has_compound, symbols
+from shapecheck.dims import Dim, Size, as_symbol, has_compound, symbols
 from shapecheck.engine.facts import Called, Contract, Demanded, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Items, Num, Site, Tensor, Unknown
@@ -40,7 +40,7 @@ def subject(fact: Demanded) -> str:
 def proven(fact: Demanded, facts: Facts) -> bool:
     """Whether torch raises on every way through this place that we know of: for all sizes, or between sizes that the
     author named in annotations. A number that may be a tensor, and code that expects the error, prove nothing."""
-    if not (fact.verdict.never or (fact.verdict.sometimes and _declared(fact))):
+    if not (fact.verdict.never or (fact.verdict.sometimes and _declared(fact, facts))):
         return False
     if any(t.rank == 0 and t.made is None for t in fact.operands):
         return False
@@ -55,13 +55,19 @@ def proven(fact: Demanded, facts: Facts) -> bool:
     )
 
 
-def _declared(fact: Demanded) -> bool:
+def _declared(fact: Demanded, facts: Facts) -> bool:
     """Are both sizes made of names that an annotation gave them? (One may be 1.) A slice `x[:n]` has n or fewer rows:
     sizes with min, max or a quotient in them prove nothing."""
     sizes = [size for size in (fact.left, fact.right) if size is not None and size != 1]
-    if any(isinstance(size, Dim) and has_compound(size) for size in sizes):
+    if any(isinstance(size, Dim) and has_compound(size) for size in sizes) or maybe_computed(sizes, facts):
         return False
     return bool(sizes) and all(symbols(s) and not any(n.startswith(("$", "?")) for n in symbols(s)) for s in sizes)
+
+
+def maybe_computed(sizes: Sequence[Size], facts: Facts) -> bool:
+    """Is one of the names an `int` of the code, and a size more than a name? `dim` may be `heads * head_dim`."""
+    settled = any(not symbols(size).isdisjoint(facts.settled) for size in sizes)
+    return settled and any(as_symbol(size) is None for size in sizes)
 
 
 def other_ways(fact: Demanded, facts: Facts) -> bool:

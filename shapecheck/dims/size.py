@@ -260,12 +260,23 @@ def as_symbol(size: Size) -> str | None:
 
 def as_quotient(size: Size) -> tuple[Size, Size] | None:
     """(numerator, denominator) of a size that is one floor division and nothing else, else None."""
+    factor = _only_factor(size)
+    return (factor.a, factor.b) if isinstance(factor, FloorDiv) else None
+
+
+def divisors(size: Size) -> frozenset[int]:
+    """The numbers by which a part of the size is divided, with or without what is left over."""
+    if isinstance(size, int):
+        return frozenset()
+    found = (f.b for m, _ in size.terms for f, _ in m if isinstance(f, (FloorDiv, Mod)))
+    return frozenset(b for b in found if isinstance(b, int) and b > 0)
+
+
+def _only_factor(size: Size) -> Factor | None:
     if isinstance(size, Dim) and len(size.terms) == 1:
         monomial, coefficient = size.terms[0]
-        if coefficient == 1 and len(monomial) == 1:
-            factor, power = monomial[0]
-            if power == 1 and isinstance(factor, FloorDiv):
-                return factor.a, factor.b
+        if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1:
+            return monomial[0][0]
     return None
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING
 
+from shapecheck.dims import NEVER
 from shapecheck.engine.globals import module_attr
 from shapecheck.engine.modules import decorator_names, external_bases, find_member, is_module_class
 from shapecheck.engine.values import (
@@ -413,3 +415,14 @@ def _of_layer(m: Machine, layer: Layer, name: str) -> Value:
     if layer.name in distributions.CONSTRUCTORS and name in distributions.ATTRIBUTES:
         return distributions.member(m.kit, resolved(m, layer), name)
     return Unknown(key=f"{layer.key or layer.name}.{name}") if layer.key else Method(layer, name)
+
+
+def one_number(m: Machine, tensor: Tensor, taking: str) -> None:
+    """Python asks the tensor for its only element: state the crash where it has none, or several."""
+    sizes = m.state.tensor(tensor).sizes
+    if sizes is None or not all(isinstance(size, int) for size in sizes):
+        return
+    count = prod(size for size in sizes if isinstance(size, int))
+    if count != 1:
+        detail = f"it has {count} elements, and {taking}() takes one"
+        m.kit.crash("setting", taking, (tensor,), count, 1, NEVER, detail)

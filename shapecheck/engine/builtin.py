@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import Size, TooComplex, maximum, minimum
 from shapecheck.engine import attributes, branching
-from shapecheck.engine.attributes import as_tensor, attribute
+from shapecheck.engine.attributes import as_tensor, attribute, one_number
 from shapecheck.engine.iterating import members_of
 from shapecheck.engine.modules import mro
 from shapecheck.engine.values import (
@@ -208,6 +208,8 @@ def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], 
         case "hasattr" if len(args) == 2 and isinstance(args[1], Lit):
             return _hasattr(m, first, str(args[1].value))
         case "int" if args:
+            if isinstance(first, Tensor):
+                one_number(m, first, "int")
             size = m.kit.size(first)
             if isinstance(first, Unknown) and first.key is not None:
                 if first.hint == "float" and first.key in m.computed:
@@ -218,12 +220,16 @@ def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], 
                 return Num(int(first.value))
             return Num(size) if size is not None and not isinstance(first, Unknown) else Unknown("int", m.fresh())
         case "float" if args:
+            if isinstance(first, Tensor):
+                one_number(m, first, "float")
             return (
                 Lit(float(first.size))
                 if isinstance(first, Num) and isinstance(first.size, int)
                 else Unknown("float", m.fresh())
             )
         case "bool" if args:
+            if isinstance(first, Tensor):
+                one_number(m, first, "bool")
             known_truth = branching.value_truth(m, first)
             return Unknown("bool", m.fresh()) if known_truth is None else (TRUE if known_truth else FALSE)
         case "str" | "repr" | "format" | "input":

@@ -241,6 +241,7 @@ def call_tensor_method(
         case "numel" | "nelement":
             return _numel(m, owner)
         case "item":
+            attributes.one_number(m, owner, "item")
             if owner.content is not None and owner.content.stride == 0 and owner.dtype in ("int", "byte"):
                 return Num(owner.content.offset)
             return _element(m, owner)

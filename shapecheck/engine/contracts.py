@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from shapecheck.dims import NEVER, Size
 from shapecheck.engine.attributes import as_tensor
-from shapecheck.engine.declaring import axis_text, compare_axes, declare, size_of
+from shapecheck.engine.declaring import axis_text, compare_axes, declare, note_given, size_of
 from shapecheck.engine.facts import Beside, Contract, Declared, Signature, Signed
 from shapecheck.engine.modules import find_member
 from shapecheck.engine.values import (
@@ -209,6 +209,8 @@ def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> N
     """Parameters: what their annotations, comments and the docstring say. Runs with the new frame in place."""
     scope = m.state.scope(frame)  # nothing below makes another state
     claim = bool(m.stack)
+    if function.name == "__init__":
+        note_given(m, function)
     if as_entry:
         _state_signature(m, function)
     for p in function.params:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, Verdict, as_symbol, maximum, minimum, spec, symbol
+from shapecheck.dims import (
+    ALWAYS,
+    NEVER,
+    Size,
+    TooComplex,
+    Verdict,
+    as_symbol,
+    maximum,
+    minimum,
+    positive,
+    spec,
+    substitute,
+    symbol,
+    symbols,
+)
 from shapecheck.engine.assumptions import WRITTEN
 from shapecheck.engine.attributes import as_tensor
 from shapecheck.engine.facts import Contract, Declared
@@ -15,17 +29,21 @@ from shapecheck.engine.learner import is_free_name
 from shapecheck.engine.values import (
     Axis,
     Lit,
+    Mapping,
     Num,
     Origin,
     Partial,
+    Ref,
     Shape,
     Site,
     Tensor,
+    Unknown,
     Value,
 )
 from shapecheck.intent import (
     Written,
 )
+from shapecheck.source.program import Const, Function, Name
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Machine
@@ -40,6 +58,66 @@ def axis_text(text: str) -> spec.Axis | None:
     return parsed[0] if len(parsed) == 1 else None
 
 
+def settle(m: Machine, axes: Sequence[spec.Axis]) -> None:
+    """Annotations that call an axis as an `int` parameter of the function, or of its object's `__init__`, mean its
+    value. All such parameters are then sizes with names, two of which are no more equal than two names of axes."""
+    if m.stack:
+        return
+    used = {name for axis in axes for name in _names_in(axis)}
+    names = m.state.axes.setdefault(m.here.id, {})
+    owner, function = m.here.self_value, m.here.function
+    own = int_parameters(m, function) if isinstance(function, Function) else {}
+    made = _given_to(m, owner) if isinstance(owner, Ref) else {}
+    for group in (own, {n: v for n, v in made.items() if n not in own}):
+        if used.isdisjoint(group):
+            continue
+        for name, value in group.items():
+            if name in names or not isinstance(value, Unknown) or value.key is None:
+                continue
+            if m.size(symbol("$" + value.key)) == symbol("$" + value.key):
+                m.state.sizes["$" + value.key] = symbol(name)
+                m.facts.settled.add(name)
+            names[name] = m.size(symbol("$" + value.key))
+
+
+def int_parameters(m: Machine, function: Function) -> dict[str, Value]:
+    """Those of the function that runs which are annotated `int`, with their values."""
+    scope = m.state.frames.get(m.here.frame, {})
+    return {
+        p.name: m.resolve(scope[p.name])
+        for p in function.params
+        if p.name in scope and isinstance(p.annotation, (Name, Const)) and _is_int(p.annotation)
+    }
+
+
+_GIVEN = "(given)"  # no attribute can be called so
+
+
+def note_given(m: Machine, init: Function) -> None:
+    """An object remembers the `int` parameters that its `__init__` was given."""
+    owner = m.here.self_value
+    if isinstance(owner, Ref) and owner.id in m.state.heap and (found := int_parameters(m, init)):
+        m.state.heap[owner.id] = m.state.heap[owner.id].having(_GIVEN, Mapping(tuple(found.items())))
+
+
+def _given_to(m: Machine, owner: Ref) -> dict[str, Value]:
+    obj = m.state.heap.get(owner.id)
+    given = None if obj is None else obj.attrs.get(_GIVEN)
+    return {name: m.resolve(value) for name, value in given.items} if isinstance(given, Mapping) else {}
+
+
+def _is_int(annotation: Name | Const) -> bool:
+    return (annotation.id if isinstance(annotation, Name) else annotation.value) == "int"
+
+
+def _names_in(axis: spec.Axis) -> Iterator[str]:
+    match axis:
+        case spec.Named(name=name):
+            yield name
+        case spec.Expr(tree=tree):
+            yield from spec.tree_names(tree)
+
+
 def declare(
     m: Machine, written: Written, value: Value, subject: str, source: str, site: Site, *, claim: bool = False
 ) -> Value:
@@ -50,11 +128,13 @@ def declare(
     tensor = as_tensor(value)
     if tensor is None or isinstance(value, Lit):
         return value
-    tensor = m.state.tensor(tensor)
     axes = [axis_text(a) for a in written.axes]
     if any(a is None for a in axes):
         return value
     known: Sequence[spec.Axis] = [a for a in axes if a is not None]
+    if source == "annotation":
+        settle(m, known)
+    tensor = m.state.tensor(tensor)
     names = m.state.axes.setdefault(m.here.id, {})
     if (id(site.node), subject) in m.supposing.tried and tensor.rank is not None and not written.variadic:
         instead = Tensor(Partial(key=m.fresh()), tensor.dtype)
@@ -101,7 +181,12 @@ def _declare_variadic(
         texts = tuple(written.axes[:at] + written.axes[at + 1 :])
         compare_axes(m, tensor, sizes, texts, written.text, subject, source, site, True, at)
         return value
-    if not written.certain or not isinstance(tensor.shape, Partial) or tensor.shape.min_rank:
+    if not written.certain or not isinstance(tensor.shape, Partial):
+        return value
+    if tensor.shape.min_rank:
+        sizes = [size_of(m, a, names) for a in (*head, *tail)]
+        texts = tuple(written.axes[:at] + written.axes[at + 1 :])
+        compare_axes(m, tensor, sizes, texts, written.text, subject, source, site, True, at)
         return value
     origin = _believed(m, written, subject, source, site, claim)
     if origin is None:
@@ -168,7 +253,7 @@ def _bind_name(m: Machine, axis: spec.Axis, size: Size, names: dict[str, Size], 
     if isinstance(axis, spec.Named) and axis.name not in names and _variable(m, axis.name) is None:
         names[axis.name] = size
         bare = as_symbol(m.size(size))
-        if bare is not None and is_free_name(bare):
+        if bare is not None and is_free_name(bare) and not m.stack:  # in a callee the name means the callee's axis
             m.authored.setdefault(bare, axis.name)
 
 
@@ -178,7 +263,7 @@ def _named(m: Machine, axis: spec.Axis, names: dict[str, Size], origin: Origin) 
     if size is not None:
         return size
     if isinstance(axis, spec.Named):
-        if origin.text == "annotation":
+        if origin.text == "annotation" and not m.stack:  # the names of a callee are its own
             names[axis.name] = made = symbol(axis.name)
             return made
         key = m.fresh()
@@ -274,18 +359,26 @@ def compare_axes(
     if axes is None:
         partial = tensor.shape
         assert isinstance(partial, Partial)
-        if not variadic and max(len(partial.head), len(partial.tail)) > len(sizes):
-            _state(m, tensor, sizes, texts, text, subject, source, site, NEVER, None, variadic)
-        return
-    if (len(axes) != len(sizes)) if not variadic else (len(axes) < len(sizes)):
+        if not variadic:
+            if max(len(partial.head), len(partial.tail)) > len(sizes):
+                _state(m, tensor, sizes, texts, text, subject, source, site, NEVER, None, variadic)
+            return
+        behind = len(sizes) - at
+        pairs = [(i, axis) for i, axis in enumerate(partial.head[:at])]
+        pairs += [(i, partial.tail[i]) for i in range(-min(behind, len(partial.tail)), 0)]
+    elif (len(axes) != len(sizes)) if not variadic else (len(axes) < len(sizes)):
         _state(m, tensor, sizes, texts, text, subject, source, site, NEVER, None, variadic)
         return
-    have = axes if not variadic else (*axes[:at], *axes[len(axes) - (len(sizes) - at) :])
+    elif variadic:
+        pairs = [*((i, axes[i]) for i in range(at)), *((i, axes[i]) for i in range(at - len(sizes), 0))]
+    else:
+        pairs = list(enumerate(axes))
     outcome: tuple[Verdict, int | None] = (ALWAYS, None)
-    for i, (size, axis) in enumerate(zip(sizes, have)):
+    for i, axis in pairs:
+        size = sizes[i]
         if size is None:
             continue
-        verdict = m.kit.compare(axis.size, size)
+        verdict = _compared(m, axis.size, size)
         believed = source not in WRITTEN or m.supposing.active
         if verdict.sometimes and believed and tensor.made is None and _is_nameless(m, axis.size):
             verdict = m.kit.agree(axis.size, size)  # an argument of which nothing but its rank was known
@@ -293,7 +386,22 @@ def compare_axes(
             outcome = (verdict, i)
         if verdict.never:
             break
-    _state(m, tensor, sizes, texts, text, subject, source, site, *outcome, variadic)
+    if pairs or axes is not None:
+        _state(m, tensor, sizes, texts, text, subject, source, site, *outcome, variadic)
+
+
+def _compared(m: Machine, have: Size, written: Size) -> Verdict:
+    """Whoever writes "T-2" says that T is 2 or more: where that makes the two equal, they are."""
+    verdict = m.kit.compare(have, written)
+    if not verdict.sometimes or as_symbol(written) is not None:
+        return verdict
+    for name in symbols(written):
+        taken = symbol(name) - written
+        if name not in symbols(taken) and positive(taken):
+            larger = {name: symbol(name) + taken - 1}
+            if m.kit.compare(substitute(have, larger), substitute(written, larger)).always:
+                return ALWAYS
+    return verdict
 
 
 def _is_nameless(m: Machine, size: Size) -> bool:

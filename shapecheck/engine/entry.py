@@ -21,8 +21,6 @@ from shapecheck.engine.machine import (
     Entry,
     Machine,
     Oracle,
-    OutOfBudget,
-    PathEnds,
     Told,
 )
 from shapecheck.engine.modules import decorator_names, find_member, in_module, is_module_class
@@ -91,7 +89,8 @@ def run(program: Program, project: Project, *, supposing: bool = True, tried: Tr
         m.entry_limit = STEPS_AT_TOP
         top = run_top_level(m, program, env, shallow=False)
         m.state = State(heap=top.heap)
-    except RecursionError:
+    except Exception as error:
+        m.broken_off(error, "the top level")
         m.state = State()
     m.own.heap = dict(m.state.heap)
     m.entry_steps = 0
@@ -126,7 +125,8 @@ def _state_overridden(m: Machine, init: Function, cls: ClassVal) -> None:
     try:
         for fact in overridden(m, init, cls):
             m.state_fact(fact)
-    except (OutOfBudget, RecursionError, PathEnds):
+    except Exception as error:
+        m.broken_off(error, f"the defaults of {cls.node.name}")
         m.stack = []
     finally:
         m.state, m.activations = base, []
@@ -200,10 +200,12 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
         ended = True
         try:
             _run_unknown(m, closure, function, args, function)
-        except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
+        except Exception as error:  # what was set until then stands
+            m.broken_off(error, f"function {function.name}")
             m.stack = []
             ended = False
-    except (OutOfBudget, RecursionError, PathEnds):
+    except Exception as error:
+        m.broken_off(error, f"function {function.name}")
         m.stack = []
         return False
     finally:

@@ -190,7 +190,18 @@ class Contract(Fact):
     declared: Declared
     value: Tensor
     verdict: Verdict
-    axis: int | None = None  # the first axis that disagrees; None when the ranks do
+    # the first axis that disagrees, counted from the end where it stands behind a "..."; None when the ranks do
+    axis: int | None = None
+
+    @property
+    def have(self) -> Axis | None:
+        """The axis that disagrees, as the code computes it; `declared.sizes[axis]` is what is written."""
+        if self.axis is None:
+            return None
+        shape = self.value.shape
+        if isinstance(shape, tuple):
+            return shape[self.axis]
+        return shape.tail[self.axis] if self.axis < 0 else shape.head[self.axis]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,6 +233,7 @@ class Facts:
     read: list[str] = field(default_factory=list)  # every project file that was looked at
     authored: dict[str, str] = field(default_factory=dict)  # symbol -> the name that the author gave it
     hints: dict[str, str] = field(default_factory=dict)  # symbol -> a letter that fits
+    settled: set[str] = field(default_factory=set)  # symbols of annotations that are `int` parameters of the code too
     counters: dict[str, tuple[Size, Size]] = field(default_factory=dict)  # loop variable -> (first, count)
     # key of an unknown shape -> what the rest of the function taught of it, for whoever shows shapes; rules judge
     # each line by what was known when it ran

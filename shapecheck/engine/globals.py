@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 _BUILTINS = frozenset(dir(builtins))
 _STARS = "*"  # the key in a module's globals under which its `from x import *` stand
 MAX_SOURCE = 1_000_000  # characters of other modules that one file's run reads; what is imported beyond stays unknown
+MAX_CHAIN = 200  # modules whose globals wait for each other's; what lies behind stays unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,8 @@ def _made(m: Machine, env: dict[str, Any], name: str) -> Any:
     value = env[name]
     if not isinstance(value, Later):
         return value
+    if len(m.activations) > MAX_CHAIN:
+        return Unknown(key=f"{value.path}:{name}")
     program = m.project.program(value.path)
     env[name] = Unknown(key=f"{value.path}:{name}")  # for a definition that needs itself
     if program is not None:
@@ -409,7 +412,7 @@ def module_attr(
     m: Machine, path: str, name: str, seen: frozenset[tuple[str, str]] = frozenset(), *, submodules: bool = True
 ) -> Value | None:
     """`module.name`: a global of the module, or its submodule. Re-exports in a circle end in None."""
-    if (path, name) in seen:
+    if (path, name) in seen or len(seen) > MAX_CHAIN:
         return None
     k = m.knowing(path)
     env = module_env(k, path)

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from shapecheck.dims import ALWAYS, Size, TooComplex, Verdict, as_quotient, as_symbol, compare, solve, symbol, symbols
+from shapecheck.dims import (
+    ALWAYS,
+    Size,
+    TooComplex,
+    Verdict,
+    as_quotient,
+    as_symbol,
+    compare,
+    divisors,
+    solve,
+    substitute,
+    symbol,
+    symbols,
+)
 from shapecheck.engine.facts import Broadcasted, Demanded, Learned
 from shapecheck.engine.ranks import follows, operands_learn
 from shapecheck.engine.values import (
@@ -63,16 +77,31 @@ class Learner:
         return name is not None and is_free_name(name)
 
     def compare(self, a: Size, b: Size) -> Verdict:
-        return compare(self.resolve(a), self.resolve(b))
+        return self._compared(self.resolve(a), self.resolve(b))
+
+    def _compared(self, a: Size, b: Size) -> Verdict:
+        """`2*(D//2)` is D where an earlier op has raised for an odd D."""
+        verdict = compare(a, b)
+        multiples = self.m.state.multiples
+        if verdict.sometimes and multiples:
+            known = {n: symbol(n) * multiples[n] for n in symbols(a) | symbols(b) if n in multiples}
+            if known and compare(substitute(a, known), substitute(b, known)).always:
+                return ALWAYS
+        return verdict
 
     def agree(self, a: Size, b: Size) -> Verdict:
         a, b = self.resolve(a), self.resolve(b)
         if a == b:
             return ALWAYS
-        verdict = compare(a, b)
-        if verdict.never:
+        verdict = self._compared(a, b)
+        if not verdict.sometimes:
             return verdict
-        for accept in (is_free_name, is_settable_name):
+        settled = self.m.facts.settled
+        bare = as_symbol(a) is not None and as_symbol(b) is not None
+        accepted: list[Callable[[str], bool]] = [is_free_name, is_settable_name]
+        if settled and not bare:  # `dim` may be `heads * head_dim` for all that their names say
+            accepted.append(settled.__contains__)
+        for accept in accepted:
             try:
                 found = solve(a, b, prefer=accept, only_preferred=True)
             except TooComplex:
@@ -82,7 +111,19 @@ class Learner:
                 self.m.state.sizes[name] = size
                 self.m.state_fact(Learned(site=self.m.site, symbol=name, size=size, op=self.m.op_name))
                 return ALWAYS
+        names = symbols(a) | symbols(b)
+        for divisor in divisors(a) | divisors(b) if len(names) == 1 else ():
+            (name,) = names
+            known = {name: symbol(name) * divisor}
+            if compare(substitute(a, known), substitute(b, known)).always:
+                self._is_multiple(symbol(name), divisor)  # from here on: torch raises elsewhere
+                break
         return verdict
+
+    def _is_multiple(self, size: Size, divisor: int) -> None:
+        name = as_symbol(size)
+        if name is not None and divisor > 0:
+            self.m.state.multiples[name] = lcm(divisor, self.m.state.multiples.get(name, 1))
 
     def _keep_name(self, name: str, size: Size) -> tuple[str, Size]:
         """Of two free symbols that are one, the one that the author named stays, else the older one."""
@@ -100,7 +141,11 @@ class Learner:
             return size
         n, b = self.resolve(parts[0]), self.resolve(parts[1])
         name = as_symbol(n)
-        if name is None or not is_free_name(name) or name in symbols(b):
+        if name is None or name in symbols(b):
+            return size
+        if not is_free_name(name):
+            if isinstance(b, int):
+                self._is_multiple(n, b)
             return size
         quotient = symbol(self.m.fresh(self.m.spoken.get(size, "G")))
         self.m.state.sizes[name] = b * quotient

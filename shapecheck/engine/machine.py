@@ -319,6 +319,7 @@ class Machine:
         child.supposing = self.supposing
         child.facts.later, child.facts.like = self.facts.later, self.facts.like
         child.facts.program, child.facts.faults = self.facts.program, self.facts.faults
+        child.facts.settled = self.facts.settled
         return child
 
     @property
@@ -344,6 +345,11 @@ class Machine:
         """A bug of ours: what was asked for is unknown, the rest goes on, and the report says so once."""
         found = Fault.of(error, doing, self.site)
         self.facts.faults.setdefault((found.doing, found.error, found.place), found)
+
+    def broken_off(self, error: Exception, doing: str) -> None:
+        """A run came to no end: out of budget, all ways raise, or by a bug of ours."""
+        if not isinstance(error, (OutOfBudget, PathEnds, TooComplex)):
+            self.fault(error, doing)
 
     def unsay(self, mark: int) -> None:
         """Take back the names given since `mark`: shown alone they would pass for all that a line can give."""

@@ -416,15 +416,14 @@ def _known(
 
 
 def _make(m: Machine, loud: bool, run: Callable[[Machine, Result], list[tuple[State, Value]]]) -> Result:
-    from shapecheck.engine.machine import OutOfBudget, PathEnds
-
     child = m.child(loud=loud)
     child.site = m.site
     result = Result(child.serials.last, tables=child.tables)
     child.state = State(heap=dict(m.own.heap) if loud else {})
     try:
         ends = run(child, result)
-    except (OutOfBudget, RecursionError, PathEnds):  # what was set until then stands
+    except Exception as error:  # what was set until then stands
+        child.broken_off(error, "a call")
         m.shared.unfinished += 1
         ends = [(child.state, Ref(result.receiver) if result.receiver else child.unknown())]
     if result.before is not None:

@@ -73,6 +73,7 @@ class State:
     narrowed: dict[str, Value] = field(default_factory=dict)  # key of an unknown value -> what a test showed it to be
     path: dict[str, bool] = field(default_factory=dict)  # text of a test -> the branch taken
     axes: dict[int, dict[str, Size]] = field(default_factory=dict)  # activation -> axis names used in its comments
+    multiples: dict[str, int] = field(default_factory=dict)  # symbol -> what divides it, since torch raises elsewhere
     _own: set[int] = field(default_factory=set)  # frames that no other state shares
 
     def copy(self) -> State:
@@ -85,6 +86,7 @@ class State:
             self.narrowed.copy(),
             self.path.copy(),
             {k: v.copy() for k, v in self.axes.items()},
+            self.multiples.copy(),
         )
 
     def scope(self, frame: int) -> dict[str, Value]:
@@ -339,6 +341,7 @@ def join_state(a: State, b: State, fresh: Fresh) -> State:
     out.shapes = _common(a.shapes, b.shapes)
     out.narrowed = _common(a.narrowed, b.narrowed)
     out.path = _common(a.path, b.path)
+    out.multiples = _common(a.multiples, b.multiples)
     for act in a.axes.keys() & b.axes.keys():
         out.axes[act] = _common(a.axes[act], b.axes[act])
     return out

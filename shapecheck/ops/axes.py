@@ -26,6 +26,8 @@ from shapecheck.engine.values import (
 from shapecheck.ops.demands import Demand
 from shapecheck.ops.kit import Kit
 
+MAX_RANK = 64  # no tensor of torch's has more axes
+
 # ------------------------------------------------------------------ arguments
 
 
@@ -222,6 +224,9 @@ def reach(kit: Kit, op: str, tensor: Tensor, *dims: int) -> Tensor | None:
             if position(shape, dim) is None and not (not shape and dim in (0, -1)):
                 wrong_dim(kit, op, tensor, dim)
                 return None
+        elif not -MAX_RANK <= dim < MAX_RANK:
+            refuse(kit, op, (tensor,), f"it is over dim {dim}, and no tensor has so many axes", dim, MAX_RANK)
+            return None
         elif dim >= len(shape.head) and not shape.tail:
             extra = tuple(Axis(kit.fresh("n")) for _ in range(dim + 1 - len(shape.head)))
             tensor = kit.refine(tensor, Partial((*shape.head, *extra), (), shape.key))
@@ -316,6 +321,21 @@ def same_shape(kit: Kit, demand: Demand, op: str, operands: Sequence[Tensor], a:
 
 def rank_crash(kit: Kit, op: str, operands: Sequence[Tensor], left: int, right: int, detail: str = "") -> None:
     kit.crash("rank", op, operands, left, right, NEVER, detail or f"rank {left} against rank {right}")
+
+
+def refuse(
+    kit: Kit, op: str, operands: Sequence[Tensor], detail: str, left: Size | None = None, right: Size | None = None
+) -> None:
+    """State that torch raises whatever else is given: an argument is none that the op takes. `detail` says which."""
+    kit.crash("setting", op, operands, left, right, NEVER, detail)
+
+
+def not_positive(kit: Kit, op: str, x: Tensor, name: str, value: Size | None, least: int = 1) -> bool:
+    """Is the argument a number below `least`? Then torch raises, which is stated."""
+    if isinstance(value, int) and value < least:
+        refuse(kit, op, (x,), f"{name} is {value}, and must be {least} or more", value, least)
+        return True
+    return False
 
 
 def product(sizes: Sequence[Size]) -> Size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 
 from shapecheck.dims import Size
@@ -23,7 +23,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )  # fmt: skip
-from shapecheck.ops.axes import as_tensor, dtype_of, is_none, like, members, numel, reach, take
+from shapecheck.ops.axes import as_tensor, dtype_of, is_none, like, members, numel, reach, refuse, take
 from shapecheck.ops.kit import Kit, OpFunction, op
 
 
@@ -160,10 +160,13 @@ def arange(kit: Kit, start: Value, end: Value = NONE, step: Any = 1, *, dtype: A
         start, end = Num(0), start
     low, high, stride = kit.size(start), kit.size(end), kit.size(step)
     family = dtype_of(dtype, _number_family(kit, start, end, step))
+    if stride == 0 or step == Lit(0.0):
+        refuse(kit, "arange", (), "the step is 0", 0)
+        return Tensor((kit.axis(kit.fresh("n"), "torch.arange"),), family)
     if low is None or high is None or stride is None:
         given = [v.value if isinstance(v, Lit) else kit.integer(v) for v in (start, end, step)]
         literal = [float(v) for v in given if isinstance(v, int | float)]
-        if len(literal) == 3 and literal[2]:
+        if len(literal) == 3 and literal[2] and all(map(isfinite, literal)):
             steps = ceil((literal[1] - literal[0]) / literal[2])
             return Tensor((kit.axis(max(steps, 0), "torch.arange"),), family)
         return Tensor((kit.axis(kit.fresh("n"), "torch.arange"),), family)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HEADED = "what the layer is given has a batch in front"
+CUT = "the axis that is cut in parts is a multiple of their number"
 MATRIX = "what .T turns has 2 axes"
 
 

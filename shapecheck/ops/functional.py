@@ -6,10 +6,21 @@ from typing import Any
 
 from shapecheck.dims import NEVER, Size
 from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Many, Partial, Tensor, Value
-from shapecheck.ops.axes import as_tensor, flag, is_none, like, many_tensors, members, rank_crash, require, take
+from shapecheck.ops.axes import (
+    as_tensor,
+    flag,
+    is_none,
+    like,
+    many_tensors,
+    members,
+    not_positive,
+    rank_crash,
+    require,
+    take,
+)
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.layers import looked_up, normed
-from shapecheck.ops.windows import adapted, per_axis, windows
+from shapecheck.ops.windows import adapted, per_axis, pooled, windows, with_indices
 
 
 @op("torch.nn.functional.embedding", parameters="input, weight, padding_idx=None, max_norm=None, norm_type=2.0, "
@@ -33,7 +44,7 @@ def layer_norm(kit: Kit, input: Value, normalized_shape: Value, *rest: Any, **mo
     "training=False, momentum=0.1, eps=1e-05")  # fmt: skip
 def batch_norm(kit: Kit, input: Value, running_mean: Value, running_var: Value, *rest: Any) -> Value:
     x = as_tensor(input)
-    if x.rank is not None and x.rank < 2:
+    if x.rank is not None and x.rank < 2 and all(a.size != 0 for a in x.axes or ()):
         rank_crash(kit, "batch_norm", (x,), x.rank, 2, "batch_norm needs an axis of channels")
     for stored in (running_mean, running_var):
         if not is_none(stored) and as_tensor(stored).rank not in (1, None):
@@ -72,45 +83,40 @@ def _conv(rank: int) -> OpFunction:
             require(kit, "made for", f"conv{rank}d", (x, w), x.axes[-rank - 1].size, w.axes[1].size, "channels")
         settings = [per_axis(kit, v, rank) for v in (stride, padding, dilation)]
         result = [
-            kit.axis(windows(kit, axis.size, kernel.size, s, p, d), f"conv{rank}d")
+            kit.axis(windows(kit, f"conv{rank}d", x, axis.size, kernel.size, s, p, d), f"conv{rank}d")
             for axis, kernel, s, p, d in zip(x.axes[-rank:], w.axes[2:], *settings)
         ]
-        for axis, made in zip(x.axes[-rank:], result):
-            if isinstance(made.size, int) and made.size <= 0:
-                kit.crash(
-                    "window", f"conv{rank}d", (x, w), made.size, axis.size, NEVER, "the kernel is larger than the input"
-                )
         return Tensor((*x.axes[: -rank - 1], w.axes[0], *result), x.dtype)
 
     return convolve
 
 
-def _pool(rank: int, average: bool) -> OpFunction:
+def _max_pool(rank: int) -> OpFunction:
     def pool(
-        kit: Kit, input: Value, kernel_size: Value, stride: Any = None, padding: Any = 0, *rest: Any,
-        ceil_mode: Any = False, dilation: Any = 1, **more: Any,
+        kit: Kit, input: Value, kernel_size: Value, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+        ceil_mode: Any = False, return_indices: Any = False,
     ) -> Value:  # fmt: skip
         x = as_tensor(input)
-        if x.axes is not None and len(x.axes) not in (rank + 1, rank + 2):
-            rank_crash(kit, f"pool{rank}d", (x,), len(x.axes), rank + 2, f"pooling needs rank {rank + 1} or {rank + 2}")
-            return Tensor(Partial(), x.dtype)
-        if x.axes is None or rest or flag(more.get("return_indices")):
-            return Tensor(Partial(), x.dtype)
-        step = kernel_size if is_none(stride) else stride
-        settings = [per_axis(kit, v, rank) for v in (kernel_size, step, padding, dilation)]
-        ceil = flag(ceil_mode)
-        result = [
-            kit.axis(kit.fresh("n") if ceil is None else windows(kit, axis.size, k, s, p, d, ceil), "pooling")
-            for axis, k, s, p, d in zip(x.axes[-rank:], *settings)
-        ]
-        return Tensor((*x.axes[:-rank], *result), x.dtype)
+        made = pooled(kit, f"max_pool{rank}d", x, rank, kernel_size, stride, padding, dilation, ceil_mode)
+        return with_indices(made, return_indices)
 
     return pool
 
 
-def _adaptive(rank: int) -> OpFunction:
+def _avg_pool(rank: int) -> OpFunction:
+    def pool(
+        kit: Kit, input: Value, kernel_size: Value, stride: Any = None, padding: Any = 0, ceil_mode: Any = False,
+        *rest: Any,
+    ) -> Value:  # fmt: skip
+        return pooled(kit, f"avg_pool{rank}d", as_tensor(input), rank, kernel_size, stride, padding, 1, ceil_mode)
+
+    return pool
+
+
+def _adaptive(rank: int, largest: bool) -> OpFunction:
     def pool(kit: Kit, input: Value, output_size: Value, return_indices: Any = False) -> Value:
-        return adapted(kit, as_tensor(input), output_size, rank)
+        made = adapted(kit, as_tensor(input), output_size, rank)
+        return with_indices(made, return_indices) if largest else made
 
     return pool
 
@@ -119,12 +125,16 @@ def _register() -> None:
     for rank in (1, 2, 3):
         op(f"torch.nn.functional.conv{rank}d", f"torch.conv{rank}d", name=f"conv{rank}d",
            parameters="input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1")(_conv(rank))  # fmt: skip
+        place = "torch" if rank == 1 else "torch._C._nn"  # where torch keeps the other spelling
+        op(f"torch.nn.functional.max_pool{rank}d", f"torch.max_pool{rank}d", name=f"max_pool{rank}d",
+           parameters="input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, "
+           "return_indices=False")(_max_pool(rank))  # fmt: skip
+        op(f"torch.nn.functional.avg_pool{rank}d", f"{place}.avg_pool{rank}d", name=f"avg_pool{rank}d",
+           parameters="input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
+           "divisor_override=None")(_avg_pool(rank))  # fmt: skip
         for kind in ("avg", "max"):
-            op(f"torch.nn.functional.{kind}_pool{rank}d", name=f"{kind}_pool{rank}d",
-               parameters="input, kernel_size, stride=None, padding=0, *rest, **more")(
-                _pool(rank, kind == "avg"))  # fmt: skip
             op(f"torch.nn.functional.adaptive_{kind}_pool{rank}d", name=f"adaptive_{kind}_pool{rank}d",
-               parameters="input, output_size, return_indices=False")(_adaptive(rank))  # fmt: skip
+               parameters="input, output_size, return_indices=False")(_adaptive(rank, kind == "max"))  # fmt: skip
 
 
 _register()
@@ -178,6 +188,8 @@ def pixel_shuffle(kit: Kit, input: Value, upscale_factor: Value) -> Value:
     if x.axes is None or len(x.axes) < 3 or factor is None:
         return Tensor(Partial(), x.dtype)
     channels, height, width = x.axes[-3:]
+    if not_positive(kit, "pixel_shuffle", x, "upscale_factor", factor):
+        return Tensor(Partial(), x.dtype)
     if isinstance(channels.size, int) and isinstance(factor, int) and channels.size % (factor * factor):
         kit.crash("setting", "pixel_shuffle", (x,), channels.size, factor * factor, NEVER, "channels do not divide")
     return Tensor((*x.axes[:-3], kit.axis(channels.size // (factor * factor)), kit.axis(height.size * factor),
@@ -197,9 +209,7 @@ def unfold(kit: Kit, input: Value, kernel_size: Value, dilation: Any = 1, paddin
         return Tensor(Partial(), x.dtype)
     places: Size = 1
     for axis, k, s, p, d in zip(x.axes[-2:], kernel, *settings):
-        count = windows(kit, axis.size, k, s, p, d)
-        if isinstance(count, int) and count <= 0:
-            kit.crash("window", "unfold", (x,), k, axis.size, NEVER, "the window is larger than the input")
+        count = windows(kit, "unfold", x, axis.size, k, s, p, d)
         places = places * count
     assert kernel[0] is not None
     assert kernel[1] is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 from shapecheck.dims import NEVER, Size, as_symbol, exact_div
 from shapecheck.engine.values import Axis, Items, Joined, Many, Merged, Partial, Shape, Tensor, Value
-from shapecheck.ops import layout
+from shapecheck.ops import customs, layout
 from shapecheck.ops.axes import (
     as_tensor,
     insert,
@@ -277,13 +277,29 @@ def chunk(kit: Kit, input: Value, chunks: Value, dim: Any = 0) -> Value:
         return Many(Tensor(Partial(), tensor.dtype), None, "tuple")
     if isinstance(axis.size, int):
         width = -(-axis.size // count) or 1
-        return _cut(kit, axis, [width] * (axis.size // width) + [axis.size % width] * (axis.size % width > 0), piece)
+        whole, rest = divmod(axis.size, width)
+        if whole > _MANY:
+            return Many(piece(kit.axis(kit.fresh("n") if rest else width, "chunk")), whole + (rest > 0), "tuple")
+        return _cut(kit, axis, [width] * whole + [rest] * (rest > 0), piece)
     equal = pieces(kit, axis, count)
+    if equal is None:
+        equal = _in_equal_parts(kit, axis, count)
     if equal is None:
         if count > 2:  # torch may give fewer
             return Many(piece(kit.axis(kit.fresh("n"), "chunk")), None, "tuple")
         equal = tuple(kit.axis(kit.fresh("n"), "chunk") for _ in range(count))  # the last may be smaller
     return Items("tuple", tuple(map(piece, equal)))
+
+
+def _in_equal_parts(kit: Kit, axis: Axis, count: int) -> tuple[Axis, ...] | None:
+    """Whoever cuts an axis that has a name in halves can: D is a multiple of 2."""
+    if as_symbol(kit.resolve(axis.size)) is None or kit.is_free(axis.size):
+        return None
+    custom = kit.assume(customs.CUT)
+    if custom is None:
+        return None
+    part = kit.axis(kit.divides(axis.size // count), "chunk")
+    return (replace(part, origin=part.origin and replace(part.origin, assumption=custom)),) * count
 
 
 def _cut(kit: Kit, axis: Axis, widths: Sequence[Size], piece: Any) -> Value:
@@ -333,10 +349,12 @@ def split(kit: Kit, input: Value, split_size: Value, dim: Any = 0) -> Value:
             if width < 0 or axis.size:
                 kit.crash("setting", "split", (tensor,), width, 1, NEVER, "split_size must be positive", "split_size")
             return Many(Tensor(Partial(), tensor.dtype), None, "tuple")
-        last = [axis.size % width] * (axis.size % width > 0)
-        return _cut(kit, axis, [width] * (axis.size // width) + last, piece)
+        whole, rest = divmod(axis.size, width)
+        if whole > _MANY:
+            return Many(piece(kit.axis(kit.fresh("n") if rest else width, "split")), whole + (rest > 0), "tuple")
+        return _cut(kit, axis, [width] * whole + [rest] * (rest > 0), piece)
     count = exact_div(axis.size, width)
-    if isinstance(count, int):
+    if isinstance(count, int) and 0 <= count <= _MANY:
         return _cut(kit, axis, [width] * count, piece)
     if count is None:
         return Many(piece(kit.axis(kit.fresh("n"), "split")), None, "tuple")
@@ -365,6 +383,8 @@ def tensor_split(kit: Kit, input: Value, indices_or_sections: Value, dim: Any = 
     cuts, count = integers(kit, indices_or_sections), kit.integer(indices_or_sections)
     if count is not None and isinstance(axis.size, int) and count > 0:
         base, extra = divmod(axis.size, count)
+        if count > _MANY:
+            return Many(piece(kit.axis(kit.fresh("n") if extra else base, "tensor_split")), count, "tuple")
         return _cut(kit, axis, [base + 1] * extra + [base] * (count - extra), piece)
     if count is not None and count > 0 and (equal := pieces(kit, axis, count)):
         return Items("tuple", tuple(map(piece, equal)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
-from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Partial, Shape, Tensor, Value
+from shapecheck.engine.values import FALSE, NONE, TRUE, UNKNOWN, Axis, Items, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import (
     as_tensor,
     dtype_of,
@@ -126,7 +126,7 @@ def _spread(name: str) -> OpFunction:
     def spread(
         kit: Kit, input: Value, dim: Any = None, unbiased: Any = True, keepdim: Any = False, **more: Any
     ) -> Value:
-        if isinstance(flag(dim), bool) and not isinstance(dim, int) and kit.integer(dim) is None:
+        if dim in (TRUE, FALSE):
             dim = None  # x.std(False) is x.std(unbiased=False)
         return Tensor(reduced(kit, name, as_tensor(input), dim, keepdim), "float")
 
@@ -325,4 +325,5 @@ def cov(kit: Kit, input: Value, *settings: Any, **more: Any) -> Value:
     if len(axes) > 2:
         kit.crash("rank", "cov", (as_tensor(input),), len(axes), 2, NEVER, "cov needs rows of observations")
         return Tensor(Partial(), "float")
-    return Tensor((axes[0], axes[0]) if len(axes) == 2 else (), "float")
+    alone = len(axes) < 2 or axes[0].size == 1  # torch squeezes the covariance of one variable
+    return Tensor(() if alone else (axes[0], axes[0]), "float")

@@ -16,6 +16,7 @@ from shapecheck.ops.axes import (
     is_none,
     like,
     members,
+    not_positive,
     position,
     product,
     put,
@@ -91,10 +92,10 @@ def _guessless(kit: Kit, tensor: Tensor, sizes: Sequence[Size | None]) -> tuple[
 
 
 def _cancel(kit: Kit, have: Sequence[Size], given: Sequence[Size]) -> tuple[list[Size], list[Size]]:
-    """Both lists without the sizes that they share."""
+    """Both lists without the sizes that they share. A 0 stays: it makes nothing of all others."""
     left, right = [s for s in have if s != 1], []
     for size in given:
-        match = next((i for i, s in enumerate(left) if layout.equal(kit, s, size)), None)
+        match = next((i for i, s in enumerate(left) if s != 0 and layout.equal(kit, s, size)), None)
         if match is not None:
             del left[match]
         elif size != 1:
@@ -113,6 +114,9 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
     if not right:
         return product(left)
     total, rest = product(left), product(right)
+    if rest == 0:
+        kit.crash("open size", name, (tensor,), None, None, NEVER, "-1 could be any size beside a size of 0")
+        return -1
     quotient = exact_div(total, rest)
     if quotient is not None:
         return quotient
@@ -138,7 +142,7 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
         # `p.view(q.size(0), n, -1)`: rows are cut by another tensor's rows, the other axes stay whole
         if kit.agree(have[0], rest).always:
             return product(kept)
-    return total // rest
+    return kit.divides(total // rest)
 
 
 @op("torch.flatten", "Tensor.flatten")
@@ -316,7 +320,10 @@ def unsqueeze(kit: Kit, input: Value, dim: Value) -> Value:
     if at is None:
         return Tensor(Partial(), tensor.dtype)
     if tensor.axes is None and at > 0:  # it has the axes that come before the new one
-        tensor = reach(kit, "unsqueeze", tensor, at - 1) or tensor
+        reached = reach(kit, "unsqueeze", tensor, at - 1)
+        if reached is None:
+            return Tensor(Partial(), tensor.dtype)
+        tensor = reached
     shape = insert(tensor.shape, at, kit.axis(1, "unsqueeze"))
     if isinstance(tensor.shape, Partial) and at > len(tensor.shape.head):  # there must be so many axes in front
         front = tuple(Axis(kit.fresh("n")) for _ in range(at - len(tensor.shape.head)))
@@ -415,6 +422,9 @@ def unfold(kit: Kit, input: Value, dimension: Value, size: Value, step: Value) -
     """Windows along an axis: their number stays in its place, their size becomes the last axis."""
     tensor, at = as_tensor(input), kit.integer(dimension)
     width, stride = kit.size(size), kit.size(step)
+    not_positive(kit, "unfold", tensor, "size", width, 0)
+    if not_positive(kit, "unfold", tensor, "step", stride):
+        return Tensor(Partial(), tensor.dtype)
     found = None if at is None else reach(kit, "unfold", tensor, at)
     if found is None or at is None or found.axes is None or not found.axes:
         return Tensor(Partial(), tensor.dtype)

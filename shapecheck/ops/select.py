@@ -29,9 +29,15 @@ from shapecheck.ops.reduce import along, reduced
 @op("torch.gather", "Tensor.gather")
 def gather(kit: Kit, input: Value, dim: Value, index: Value, *, sparse_grad: Any = False) -> Value:
     """The shape of `index`, which must fit inside the other axes of `input`."""
+    if _is_empty(as_tensor(index)):  # torch asks nothing of it
+        return Tensor(as_tensor(index).shape, as_tensor(input).dtype)
     tensor, chosen = _aligned(kit, "gather", as_tensor(input), as_tensor(index))
     _index_fits(kit, "gather", tensor, chosen, kit.integer(dim))
     return Tensor(chosen.shape, tensor.dtype)
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    return any(axis.size == 0 for axis in tensor.axes or ())
 
 
 def _aligned(kit: Kit, name: str, tensor: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,7 +235,14 @@ def argwhere(kit: Kit, input: Value) -> Value:
     return nonzero(kit, input, False)
 
 
-@op("torch.unique", "Tensor.unique", "torch.unique_consecutive", "Tensor.unique_consecutive",
+@op("torch.unique_consecutive", "Tensor.unique_consecutive", name="unique")
+def unique_consecutive(
+    kit: Kit, input: Value, return_inverse: Any = False, return_counts: Any = False, dim: Any = None
+) -> Value:
+    return unique(kit, input, False, return_inverse, return_counts, dim)
+
+
+@op("torch.unique", "Tensor.unique",
     parameters="input, sorted=True, return_inverse=False, return_counts=False, dim=None", name="unique")  # fmt: skip
 def unique(
     kit: Kit, input: Value, sorted: Any = True, return_inverse: Any = False, return_counts: Any = False, dim: Any = None

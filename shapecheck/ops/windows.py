@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from shapecheck.dims import NEVER, Size
-from shapecheck.engine.values import Axis, Items, Layer, Partial, Shape, Tensor, Value
+from shapecheck.dims import NEVER, Size, positive
+from shapecheck.engine.values import UNKNOWN, Axis, Items, Layer, Partial, Shape, Tensor, Value
 from shapecheck.ops import customs
-from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, rank_crash, require, text
+from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, not_positive, rank_crash, refuse, require, text
 from shapecheck.ops.kit import REGISTRY, Kit, OpFunction, layer
 from shapecheck.ops.layers import setting
 
 
 def windows(
-    kit: Kit, size: Size, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False
-) -> Size:
-    """How many windows fit along one axis; a fresh size where a setting is not known."""
-    if any(v is None for v in (kernel, stride, padding, dilation)):
+    kit: Kit, op: str, x: Tensor, size: Size, kernel: Size | None, stride: Size | None, padding: Size | None,
+    dilation: Size | None = 1, ceil: bool | None = False, *, pool: bool = False,
+) -> Size:  # fmt: skip
+    """How many windows fit along one axis of x; a fresh size where a setting is not known. What torch refuses is
+    stated: a setting out of bounds, a window that is larger than the axis. `pool`: of max or average."""
+    settings = (("kernel_size", kernel, 1), ("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1))
+    wrong = [not_positive(kit, op, x, *named) for named in settings]
+    if any(wrong) or kernel is None or stride is None or padding is None or dilation is None or ceil is None:
         return kit.fresh("n")
-    span = size + 2 * padding - dilation * (kernel - 1) - 1
+    reach = dilation * (kernel - 1) + 1
+    if pool and isinstance(padding, int) and isinstance(reach, int) and padding > reach // 2:
+        refuse(kit, op, (x,), f"padding is {padding}, more than half of the window of {reach}", padding, reach // 2)
+        return kit.fresh("n")
+    span = size + 2 * padding - reach
+    if isinstance(span, int) and span < 0 and not (ceil and size != 0 and positive(span + stride)):
+        kit.crash("window", op, (x,), reach, size, NEVER, f"the window of {reach} is larger than the axis of {size}")
+        return kit.fresh("n")
     if not ceil:
-        count: Size = span // stride + 1
-        return count
-    if not all(isinstance(v, int) for v in (span, stride, padding, size)):
+        return span // stride + 1
+    if not (isinstance(span, int) and isinstance(stride, int) and isinstance(padding, int) and isinstance(size, int)):
         return kit.fresh("n")
     last = -(-span // stride)
-    return int(last) if last * stride >= size + padding else int(last) + 1  # the last one must start inside
+    return last if last * stride >= size + padding else last + 1  # the last one must start inside
 
 
 def per_axis(kit: Kit, value: Any, rank: int) -> list[Size | None]:
@@ -79,9 +89,7 @@ def _convolution(rank: int, transposed: bool) -> OpFunction:
                 size = axis.size
             else:
                 p = 0 if text(layer.arg("padding")) == "valid" else p
-                size = windows(kit, axis.size, k, s, p, d)
-                if isinstance(size, int) and size <= 0:
-                    kit.crash("window", name, (x,), k, axis.size, NEVER, "the kernel is larger than the input")
+                size = windows(kit, name, x, axis.size, k, s, p, d)
             result.append(axis if size == axis.size else kit.axis(size, name))
         return Tensor((*axes[: -rank - 1], outside, *result), x.dtype)
 
@@ -94,36 +102,51 @@ _CONV_T = ("in_channels, out_channels, kernel_size, stride=1, padding=0, output_
            "dilation=1, padding_mode='zeros', device=None, dtype=None")  # fmt: skip
 
 
+def pooled(
+    kit: Kit, op: str, x: Tensor, rank: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any
+) -> Tensor:
+    """Max or average pooling of the last `rank` axes, at most two in front of them."""
+    axes = x.axes
+    if axes is None:
+        return Tensor(Partial(), x.dtype)
+    if len(axes) not in (rank + 1, rank + 2):
+        rank_crash(kit, op, (x,), len(axes), rank + 2, f"pooling needs rank {rank + 1} or {rank + 2}")
+        return Tensor(Partial(), x.dtype)
+    step = kernel if is_none(stride) or members(stride) == () else stride
+    settings = [per_axis(kit, v, rank) for v in (kernel, step, padding, dilation)]
+    ceil = flag(ceil_mode)
+    result = [
+        kit.axis(windows(kit, op, x, axis.size, k, s, p, d, ceil, pool=True), "pooling")
+        for axis, k, s, p, d in zip(axes[-rank:], *settings)
+    ]
+    return Tensor((*axes[:-rank], *result), x.dtype)
+
+
+def with_indices(made: Tensor, return_indices: Any) -> Value:
+    """What max pooling gives: the maxima, and where they are if they are asked for."""
+    asked = flag(return_indices)
+    if asked is None:
+        return UNKNOWN
+    return Items("tuple", (made, like(made, "int"))) if asked else made
+
+
 def _pool(rank: int, average: bool) -> OpFunction:
+    name = f"{'avg' if average else 'max'}_pool{rank}d"
+
     def pool(kit: Kit, layer: Layer, input: Tensor) -> Value:
         x = batched(kit, as_tensor(input), rank) if rank > 1 else as_tensor(input)
-        axes = x.axes
-        if axes is None:
-            return Tensor(Partial(), x.dtype)
-        if len(axes) not in (rank + 1, rank + 2):
-            rank_crash(kit, f"pool{rank}d", (x,), len(axes), rank + 2, f"pooling needs rank {rank + 1} or {rank + 2}")
-            return Tensor(Partial(), x.dtype)
-        stride = layer.arg("kernel_size") if is_none(layer.arg("stride")) else layer.arg("stride")
-        ceil = flag(layer.arg("ceil_mode"))
-        result = [
-            kit.axis(kit.fresh("n") if ceil is None else windows(kit, axis.size, k, s, p, d, ceil), "pooling")
-            for axis, k, s, p, d in zip(
-                axes[-rank:], per_axis(kit, layer.arg("kernel_size"), rank), per_axis(kit, stride, rank),
-                per_axis(kit, layer.arg("padding"), rank),
-                [1] * rank if average else per_axis(kit, layer.arg("dilation"), rank),
-            )
-        ]  # fmt: skip
-        pooled = Tensor((*axes[:-rank], *result), x.dtype)
-        if not average and flag(layer.arg("return_indices")):
-            return Items("tuple", (pooled, like(pooled, "int")))
-        return pooled
+        dilation = 1 if average else layer.arg("dilation")
+        made = pooled(kit, name, x, rank, layer.arg("kernel_size"), layer.arg("stride"), layer.arg("padding"), dilation,
+                      layer.arg("ceil_mode"))  # fmt: skip
+        return made if average else with_indices(made, layer.arg("return_indices"))
 
     return pool
 
 
 def _adaptive(rank: int) -> OpFunction:
     def pool(kit: Kit, layer: Layer, input: Tensor) -> Value:
-        return adapted(kit, as_tensor(input), layer.arg("output_size"), rank)
+        made = adapted(kit, as_tensor(input), layer.arg("output_size"), rank)
+        return with_indices(made, layer.arg("return_indices"))
 
     return pool
 
@@ -143,7 +166,8 @@ def adapted(kit: Kit, x: Tensor, output_size: Any, rank: int) -> Tensor:
     wanted = [output_size] * rank if listed is None else list(listed)
     result: list[Axis] = []
     for axis, want in zip(x.axes[-rank:], wanted):
-        size = kit.size(want)
+        size = None if is_none(want) else kit.size(want)
+        not_positive(kit, "adaptive_pool", x, "output_size", size, 0)
         result.append(axis if is_none(want) else kit.axis(kit.fresh("n") if size is None else size, "output_size"))
     return Tensor((*x.axes[:-rank], *result), x.dtype)
 

@@ -297,7 +297,7 @@ class JudgeKit:
 
     def crash(
         self, kind: str, op: str, operands: Sequence[Tensor], left: Size | None, right: Size | None,
-        verdict: Verdict, detail: str = "",
+        verdict: Verdict, detail: str = "", argument: str = "",
     ) -> None:  # fmt: skip
         self.crashes.append((kind, left, right, verdict, detail))
 
