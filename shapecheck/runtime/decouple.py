@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +15,9 @@ from shapecheck.runtime.contract import TensorOf
 from shapecheck.runtime.errors import ContractError, ShapeError
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
-from shapecheck.runtime.rerun import bind, call, forked, private, remap, transforming
+from shapecheck.runtime.rerun import bind, call, forked, remap, transforming
 from shapecheck.runtime.scope import Missing, Scope, evaluate
+from shapecheck.runtime.state import kept, private, reached
 
 __all__ = ["decoupled"]
 
@@ -66,7 +68,9 @@ def _ran(plan: Plan, guarded: Any, arguments: Mapping[str, Any], sizes: Mapping[
             else private(value, "meta")
             for name, value in arguments.items()
         }
-        with forked(), torch.no_grad():
+        outside = reached({plan.name: inspect.unwrap(plan.fn)})
+        given = [reached({name: value}) for name, value in arguments.items()]
+        with kept([outside, *given]), forked(outside.generators.values()), torch.no_grad():
             call(plan, guarded, new)
     except ShapeError as error:
         shown = ", ".join(f"{name} = {size}" for name, size in sizes.items())

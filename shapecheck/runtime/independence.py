@@ -3,18 +3,21 @@
 No shape can show that row i of a result was computed from row j. Two questions can, asked of copies:
 poison some rows of the inputs with NaN (other values, where NaN does not exist): do the clean rows of the
 result change? And the gradient of some rows of the result: is it zero for the other rows of the inputs?
-The poisoned sets are the rows whose i-th bit is set, and the rows where it is not: 2*ceil(log2 B) sets
-separate every row from every other. A NaN that changes a clean row is evidence only when finite values or
-the gradient agree, for 0 * NaN is NaN and yet no leak.
+Each row is in another half of the poisoned sets, none of which holds another's: 4 sets separate every row of 6
+from every other, 7 those of 35, 13 those of 1,716 (Sperner). A NaN that changes a clean row is evidence only when
+finite values or the gradient agree, for 0 * NaN is NaN and yet no leak.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
+import math
 import types
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,11 +26,12 @@ from shapecheck.dims.mismatch import Mismatch, RowsLeak
 from shapecheck.dims.spec import BinOp, Expr, Named, Tree, Var
 from shapecheck.runtime.contract import Contract, Record, TensorOf, tensors
 from shapecheck.runtime.errors import ContractError
-from shapecheck.runtime.failing import raise_for
+from shapecheck.runtime.failing import raise_for, shapes_of
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.report import Entry
-from shapecheck.runtime.rerun import bind, call, forked, leaves, private, remap, transforming
+from shapecheck.runtime.rerun import bind, call, forked, leaves, remap, transforming
 from shapecheck.runtime.scope import Missing, Scope, evaluate
+from shapecheck.runtime.state import Uncopyable, kept, private, reached
 
 __all__ = ["independent", "masks"]
 
@@ -61,12 +65,15 @@ def independent(plan: Plan, guarded: types.FunctionType, axis: str, first_k: int
 
 
 def masks(rows: int) -> Iterator[torch.Tensor]:
-    """2*ceil(log2 rows) sets of rows, as bool vectors `[rows]`: every ordered pair is separated by one."""
-    index = torch.arange(rows)
-    for bit in range((rows - 1).bit_length()):
-        chosen = (index >> bit) & 1 == 1
-        yield chosen
-        yield ~chosen
+    """Sets of rows, as bool vectors `[rows]`: for every ordered pair some set holds the one and not the other.
+
+    Row r is in the sets that the r-th choice of k/2 out of k names; no choice is within another. Sperner, 1928.
+    """
+    count = next(k for k in itertools.count(1) if math.comb(k, k // 2) >= rows)
+    chosen = torch.zeros(count, rows, dtype=torch.bool, device="cpu")
+    for row, sets in zip(range(rows), itertools.combinations(range(count), count // 2)):
+        chosen[list(sets), row] = True
+    yield from chosen
 
 
 def _has_rows(contract: Contract, axis: str) -> bool:
@@ -114,6 +121,7 @@ class Trial:
     rows: int
     arguments: Mapping[str, Any]
     scope: Scope
+    spare: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # copies that the last run has left as they were
 
     def places(self, contract: TensorOf, value: torch.Tensor) -> tuple[int, torch.Tensor] | None:
         """The column of the row axis and, for each index along it, the row."""
@@ -128,7 +136,7 @@ class Trial:
         size = value.shape[column]
         if size == 1 and self.rows > 1:  # broadcast: shared by all rows
             return None
-        return column % value.dim(), (torch.arange(size) // inner) % self.rows
+        return column % value.dim(), (torch.arange(size, device="cpu") // inner) % self.rows
 
     def changed(self, poisoned: torch.Tensor, poison: Change, only: str | None = None) -> dict[str, Any]:
         """The arguments with the poisoned rows replaced; `only` keeps all but one tensor clean."""
@@ -151,9 +159,21 @@ class Trial:
         return {
             name: remap(contracts[name], value, change, name)
             if name in contracts and leaves(contracts[name], value, name)
-            else private(value)
+            else self._private(name, value)
             for name, value in self.arguments.items()
         }
+
+    def _private(self, name: str, value: Any) -> Any:
+        """A copy of an argument; that of the last run where the run has changed nothing of it."""
+        if isinstance(value, torch.Tensor):
+            return private(value)
+        if name in self.spare:
+            old, print_ = self.spare[name]
+            if _fingerprint(old) == print_:
+                return old
+        new = private(value)
+        self.spare[name] = (new, _fingerprint(new))
+        return new
 
     def outputs(self, arguments: Mapping[str, Any], again: Any) -> list[tuple[torch.Tensor, int, torch.Tensor, str]]:
         """The tensors of the result that have rows: value, column, row of each index, name."""
@@ -166,32 +186,96 @@ class Trial:
                 found.append((value, *place, path))
         return found
 
+    def clean(self, again: Any) -> list[tuple[torch.Tensor, int, torch.Tensor, str]]:
+        return self.outputs(self.copies(lambda c, v, p: v.detach().clone()), again)
+
+
+def _fingerprint(value: Any) -> Any:
+    """What changes when a run changes something: versions of tensors, identities of what attributes hold."""
+    seen: dict[int, Any] = {}
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if id(one) in seen or isinstance(one, str | int | float | type(None) | type):
+            continue
+        if isinstance(one, torch.Tensor):
+            seen[id(one)] = one._version
+            continue
+        if isinstance(one, dict):
+            parts = list(one.values())
+        elif isinstance(one, list | tuple | set | frozenset):
+            parts = list(one)
+        else:
+            own = getattr(one, "__dict__", None)
+            parts = [own] if isinstance(own, dict) else []
+        seen[id(one)] = tuple(map(id, parts))
+        stack += parts
+    return seen
+
 
 def prove(plan: Plan, axis: str, arguments: Mapping[str, Any], scope: Scope, entry: Entry) -> None:
-    """Raise ShapeError if some row of the result depends on another row of an argument."""
+    """Raise ShapeError if some row of the result depends on another row of an argument.
+
+    Nothing of the user's is touched: arguments are copied, what the function reaches otherwise is put back. Where
+    that cannot be, the proof is refused with a warning.
+    """
     trial = Trial(plan, axis, scope.sizes[axis], arguments, scope)
-    with forked() as again, torch.inference_mode(False), torch.no_grad():
-        try:
-            clean = trial.outputs(trial.copies(lambda c, v, p: v.detach().clone()), again)
-        except Exception as error:  # if the call itself is at fault, it will say so when it is made
-            entry.notes.append(f"rows along {axis}: a copy of the call failed ({type(error).__name__}: {error})")
-            return
-        leak = _find(trial, clean, again)
+    home = inspect.unwrap(plan.fn)
+    given, outside = reached(dict(arguments)), reached({plan.name: home})
+    leak: Mismatch | None = None
+    try:
+        if not (given.complete and outside.complete):
+            raise Uncopyable("it holds too many objects")
+        generators = {**given.generators, **outside.generators}.values()
+        with kept([given, outside]) as state, forked(generators) as wind, torch.inference_mode(False), torch.no_grad():
+
+            def again() -> None:
+                state.restore()
+                wind()
+
+            try:
+                clean = trial.clean(again)
+                state.restore(thorough=True)  # what a call of its own would change is known before anything is poisoned
+            except Uncopyable:
+                raise
+            except Exception as error:  # if the call itself is at fault, it will say so when it is made
+                entry.notes.append(f"rows along {axis}: a copy of the call failed ({type(error).__name__}: {error})")
+                return
+            leak = _find(trial, clean, again)
+    except Uncopyable as error:
+        _refuse(plan, entry, f"{error}: a second run might change it")
+        return
+    except _Unsteady:
+        _refuse(
+            plan, entry, "two runs of one call differ: it draws random numbers, or keeps state, that cannot be put back"
+        )
+        return
+    if state.changed:
+        entry.notes.append(f"rows along {axis}: the runs changed {', '.join(state.changed[:4])}, which was put back")
     if leak is not None:
-        call_shapes = [(n, v.shape) for n, v in arguments.items() if isinstance(v, torch.Tensor)]
-        raise_for(leak, call_shapes, plan.name)
+        shapes = [pair for name, value in arguments.items() for pair in shapes_of(name, value)]
+        raise_for(leak, shapes, plan.name)
+
+
+class _Unsteady(Exception):
+    """The same call gives other values when it is made again."""
+
+
+def _refuse(plan: Plan, entry: Entry, why: str) -> None:
+    said = f"rows are not proved independent: {why}"
+    entry.notes.append(said)
+    warnings.warn(f"{plan.where}: {said}", RuntimeWarning, stacklevel=4)
 
 
 def _find(trial: Trial, clean: Any, again: Any) -> Mismatch | None:
-    gradients = Gradients(trial, again)
     for poisoned in masks(trial.rows):
         if _moved(trial, clean, poisoned, _nan, again):
             for poison in (_drawn(1.0), _drawn(30.0)):
                 if found := _moved(trial, clean, poisoned, poison, again):
+                    if not all(bool(_same(a, b).all()) for (a, *_), (b, *_) in zip(clean, trial.clean(again))):
+                        raise _Unsteady
                     return _named(trial, clean, poisoned, poison, found, again)
-        if (leak := gradients.leak(poisoned)) is not None:
-            return leak
-    return None
+    return Gradients(trial, again).leak()
 
 
 def _nan(value: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
@@ -204,15 +288,15 @@ def _drawn(scale: float) -> Change:
     """Other values in the manner of the tensor's own: floats drawn around them, integers and bools taken from them."""
 
     def draw(value: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(value.numel())
+        generator = torch.Generator("cpu").manual_seed(value.numel())
         if value.is_floating_point() or value.is_complex():
             finite = value.detach()[torch.isfinite(value)]
-            spread = finite.float().abs().mean().clamp(min=1e-3) if finite.numel() else torch.tensor(1.0)
-            noise = torch.randn(old.shape, generator=generator).to(old.device)
+            spread = float(finite.float().abs().mean().clamp(min=1e-3)) if finite.numel() else 1.0
+            noise = torch.randn(old.shape, generator=generator, device="cpu").to(old.device)
             return (noise * (spread * scale)).to(old.dtype)
         if value.dtype is torch.bool:
             return ~old
-        pick = torch.randint(value.numel(), old.shape, generator=generator).to(value.device)
+        pick = torch.randint(value.numel(), old.shape, generator=generator, device="cpu").to(value.device)
         taken: torch.Tensor = value.detach().flatten()[pick]
         return taken
 
@@ -232,6 +316,8 @@ def _moved(
             return path, int((~poisoned).nonzero()[0])
         keep = (~poisoned[row]).nonzero().flatten().to(before.device)
         a, b = before.index_select(column, keep), after.index_select(column, keep)
+        if torch.equal(a, b):
+            continue
         wrong = ~_same(a, b)
         if wrong.any():
             along = wrong.movedim(column, 0).flatten(1).any(1) if wrong.dim() > 1 else wrong
@@ -240,11 +326,13 @@ def _moved(
 
 
 def _same(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    if not a.is_floating_point():
+    """Equal but for the order of sums: in halves a sum is rounded once more, by half a unit."""
+    if not (a.is_floating_point() or a.is_complex()):
         return a == b
-    tolerance = 20 * torch.finfo(a.dtype).eps  # the same sums over the same row, perhaps in another order
+    eps = torch.finfo(a.dtype).eps
+    relative, absolute = (100, 20) if eps < 1e-4 else (4, 1)
     scale = a.abs().nan_to_num(0, 0, 0).amax() if a.numel() else a.new_zeros(())
-    return torch.isclose(a, b, rtol=1e3 * torch.finfo(a.dtype).eps, atol=float(tolerance * scale), equal_nan=True)
+    return torch.isclose(a, b, rtol=relative * eps, atol=float(absolute * eps * scale), equal_nan=True)
 
 
 def _named(
@@ -254,7 +342,7 @@ def _named(
     paths = [p for name, c in trial.plan.contracts.items() for _, _, p in leaves(c, trial.arguments[name], name)]
     source = next((p for p in paths if _moved(trial, clean, poisoned, poison, again, p)), None)
     for other in itertools.islice(poisoned.nonzero().flatten().tolist(), 32):
-        single = torch.zeros(trial.rows, dtype=torch.bool)
+        single = torch.zeros(trial.rows, dtype=torch.bool, device="cpu")
         single[other] = True
         if moved := _moved(trial, clean, single, poison, again, source):
             return _leak(trial, moved[0], moved[1], source, other, "other values there change it")
@@ -267,13 +355,18 @@ def _leak(trial: Trial, path: str, row: int, source: str | None, other: int, how
 
 
 class Gradients:
-    """One differentiable run, asked again for each set of rows."""
+    """One differentiable run, and two ways back through it.
+
+    The gradient is linear in its seeds. So if each row's seeds are scaled by a power of two of its own, which is exact,
+    the row's gradient scales alike, unless another row's seeds reach it. A row that looks so is asked again alone:
+    with seeds in all other rows its gradient must be zero.
+    """
 
     def __init__(self, trial: Trial, again: Any) -> None:
         self.trial = trial
         self.inputs: list[tuple[torch.Tensor, int, torch.Tensor, str]] = []
         self.outputs: list[tuple[torch.Tensor, int, torch.Tensor, torch.Tensor]] = []
-        generator = torch.Generator().manual_seed(trial.rows)
+        generator = torch.Generator("cpu").manual_seed(trial.rows)
         with torch.enable_grad():
             try:
                 outputs = trial.outputs(trial.copies(self._input), again)
@@ -282,7 +375,7 @@ class Gradients:
         for value, column, row, _ in outputs:
             if value.is_floating_point() and value.requires_grad:
                 # random weights: a plain sum of a softmax is constant and has no gradient
-                weight = torch.randn(value.shape, generator=generator).to(value)
+                weight = torch.randn(value.shape, generator=generator, device="cpu").to(value)
                 self.outputs.append((value, column, row, weight))
 
     def _input(self, contract: TensorOf, value: torch.Tensor, path: str) -> torch.Tensor:
@@ -293,29 +386,68 @@ class Gradients:
         self.inputs.append((new.requires_grad_(), *place, path))
         return new.clone()  # no leaf: the body may write into it
 
-    def leak(self, chosen: torch.Tensor) -> Mismatch | None:
-        """Whether the chosen rows of the result have a gradient in other rows of an argument."""
+    def leak(self) -> Mismatch | None:
+        """Whether some row of the result has a gradient in another row of an argument."""
         if not self.outputs or not self.inputs:
             return None
+        rows = self.trial.rows
+        narrow = any(value.dtype is torch.float16 for value, *_ in self.outputs)
+        powers = 2.0 ** ((torch.arange(rows, device="cpu") * 7) % (4 if narrow else 16))
+        plain = self._back(torch.ones(rows, device="cpu"))
+        scaled = self._back(powers)
+        for number, (one, other) in enumerate(zip(plain, scaled)):
+            if one is None or other is None:
+                continue
+            _, column, row, _ = self.inputs[number]
+            factor = powers[row].to(one.device).view([-1 if d == column else 1 for d in range(one.dim())])
+            apart = _by_row(other.float() / factor - one.float(), column)
+            size = _by_row(one.float(), column)
+            suspects = row[(apart > 1e-5 * size.amax()).nonzero().flatten().cpu()].tolist()
+            for suspect in itertools.islice(dict.fromkeys(suspects), 4):
+                if (leak := self._confirmed(number, int(suspect))) is not None:
+                    return leak
+        return None
+
+    def _confirmed(self, number: int, suspect: int) -> Mismatch | None:
+        """The row of the result that reaches the suspected row of one argument; None where none does."""
+        trial = self.trial
+        _, column, row, path = self.inputs[number]
+        others = torch.arange(trial.rows, device="cpu") != suspect
+        if not self._reaches(number, suspect, others, column, row):
+            return None
+        candidates = others.nonzero().flatten()
+        while len(candidates) > 1:
+            half = torch.zeros(trial.rows, dtype=torch.bool, device="cpu")
+            half[candidates[: len(candidates) // 2]] = True
+            split = len(candidates) // 2
+            first = self._reaches(number, suspect, half, column, row)
+            candidates = candidates[:split] if first else candidates[split:]
+        return _leak(trial, "return value", int(candidates[0]), path, suspect, "its gradient reaches there")
+
+    def _reaches(self, number: int, suspect: int, seeded: torch.Tensor, column: int, row: torch.Tensor) -> bool:
+        gradient = self._back(seeded.float())[number]
+        if gradient is None:
+            return False
+        size = _by_row(gradient.float(), column).nan_to_num(0, 0, 0)
+        return bool(size[(row == suspect).to(size.device)].amax() > 1e-6 * size.amax())
+
+    def _back(self, weights: torch.Tensor) -> list[torch.Tensor | None]:
+        """The gradients of all inputs, with the seeds of each row of the result times its weight."""
         seeds = []
         for value, column, row, weight in self.outputs:
-            keep = chosen[row].to(value.device).view([-1 if d == column else 1 for d in range(value.dim())])
-            seeds.append(weight * keep)
-        found = torch.autograd.grad(
+            factor = weights[row].to(value).view([-1 if d == column else 1 for d in range(value.dim())])
+            seeds.append(weight * factor)
+        found: Any = torch.autograd.grad(
             [value for value, *_ in self.outputs],
             [new for new, *_ in self.inputs],
             seeds,
             retain_graph=True,
             allow_unused=True,
         )
-        for (_, column, row, path), gradient in zip(self.inputs, found):
-            if gradient is None:
-                continue
-            others = [d for d in range(gradient.dim()) if d != column]
-            size = gradient.abs().amax(others) if others else gradient.abs()
-            outside = size.masked_fill(chosen[row].to(size.device), 0)
-            if outside.amax() > 1e-6 * size.nan_to_num(0, 0, 0).amax():
-                other = int(row[int(outside.argmax())])
-                row_index = int(chosen.nonzero()[0])
-                return _leak(self.trial, "return value", row_index, path, other, "its gradient reaches there")
-        return None
+        return list(found)
+
+
+def _by_row(gradient: torch.Tensor, column: int) -> torch.Tensor:
+    """The largest entry at each index along the row axis."""
+    others = [d for d in range(gradient.dim()) if d != column]
+    return gradient.abs().amax(others) if others else gradient.abs()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +27,7 @@ from shapecheck.runtime.contract import (
 from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.scope import Scope
 
-__all__ = ["bind", "call", "forked", "leaves", "private", "remap", "transforming"]
+__all__ = ["bind", "call", "forked", "leaves", "remap", "transforming"]
 
 Change = Callable[[TensorOf, torch.Tensor, str], torch.Tensor]
 
@@ -106,27 +108,6 @@ def leaves(contract: Contract, value: Any, path: str) -> list[tuple[TensorOf, to
     return found
 
 
-def private(value: Any, device: str | None = None) -> Any:
-    """A copy to change freely. A module's parameters are shared (or moved to `device`), its buffers copied."""
-    if isinstance(value, torch.nn.Module):
-        memo: dict[int, Any] = {}
-        for parameter in value.parameters():
-            memo[id(parameter)] = parameter if device is None else _moved(parameter, device)
-        for buffer in value.buffers():
-            memo[id(buffer)] = buffer.detach().clone() if device is None else buffer.detach().to(device)
-        return copy.deepcopy(value, memo)
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone() if device is None else value.detach().to(device)
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # what cannot be copied (a lock, a generator, a non-leaf tensor) is used as it is
-        return value
-
-
-def _moved(parameter: torch.nn.Parameter, device: str) -> torch.nn.Parameter:
-    return torch.nn.Parameter(parameter.detach().to(device), requires_grad=parameter.requires_grad)
-
-
 _JIT: Any = torch.jit
 _FUNCTORCH: Any = getattr(torch._C, "_functorch", None)
 
@@ -140,16 +121,53 @@ def transforming() -> bool:
 
 
 @contextmanager
-def forked() -> Iterator[Callable[[], None]]:
-    """Random numbers on the side; the function given starts them over, so that every run draws the same."""
+def forked(generators: Iterable[Any] = ()) -> Iterator[Callable[[], None]]:
+    """Random numbers on the side; the function given starts them over, so that every run draws the same.
+
+    torch's own, Python's, numpy's, and those of `generators`: all end where they began.
+    """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    numpy: Any = sys.modules.get("numpy")
     with torch.random.fork_rng(devices=devices):
         state = torch.get_rng_state()
         cuda = [torch.cuda.get_rng_state(d) for d in devices]
+        python = random.getstate()
+        legacy = numpy.random.get_state() if numpy is not None else None
+        own = [(generator, _drawn_so_far(generator)) for generator in generators]
 
         def again() -> None:
             torch.set_rng_state(state)
             for device, saved in zip(devices, cuda):
                 torch.cuda.set_rng_state(saved, device)
+            random.setstate(python)
+            if numpy is not None:
+                numpy.random.set_state(legacy)
+            for generator, saved in own:
+                _wind(generator, saved)
 
-        yield again
+        try:
+            yield again
+        finally:
+            again()
+
+
+def _drawn_so_far(generator: Any) -> Any:
+    match generator:
+        case torch.Generator():
+            return generator.get_state()
+        case random.Random():
+            return generator.getstate()
+    bits = getattr(generator, "bit_generator", None)  # numpy's new generators
+    return copy.deepcopy(bits.state) if bits is not None else generator.get_state()
+
+
+def _wind(generator: Any, state: Any) -> None:
+    match generator:
+        case torch.Generator():
+            generator.set_state(state)
+        case random.Random():
+            generator.setstate(state)
+        case _ if hasattr(generator, "bit_generator"):
+            generator.bit_generator.state = state
+        case _:
+            generator.set_state(state)
