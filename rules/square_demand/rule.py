@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from shapecheck.analysis.expected import expected
 from shapecheck.analysis.facing import square_demand
 from shapecheck.analysis.labels import operand_labels
-from shapecheck.analysis.origin import base, blame
-from shapecheck.dims import compare
-from shapecheck.engine.facts import Assigned, Called, Facts
+from shapecheck.analysis.origin import base, blame, operands
+from shapecheck.dims import as_symbol, compare
+from shapecheck.engine.facts import Assigned, Called, Facts, Learned, Squared
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
 from shapecheck.ops.kinds import LINALG, PRODUCT, SQUARE
@@ -55,6 +55,46 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         help="transpose one of the two: `x @ x.mT` compares rows with rows, `x.mT @ x` columns with columns",
         covers=("SC901",),
     )
+
+
+@META.on(Squared)
+def check_forced(fact: Squared, facts: Facts) -> Iterator[Finding]:
+    """`text @ image.T` beside `image @ text`: together they need text to have as many rows as columns."""
+    called = next((c for c in facts.of(Called) if c.site.node is fact.site.node and c.stack == fact.stack), None)
+    if called is None or not called.kind & PRODUCT or square_demand(called) or expected(fact, facts):
+        return
+    given = operands(called)
+    if any(_SQUARE.search(word) for word in _spelled(fact.site.node)) or _SQUARE.search(_word(fact.key)):
+        return
+    names = facts.names()
+    left, right = map(names.size, fact.sizes)
+    site = blame(fact, given, facts.path)
+    whose = f"`{_word(fact.key)}`" if _word(fact.key) else "one tensor"
+    shown = " and ".join(map(names.shape, given))
+    yield META.finding(
+        site,
+        f"{fact.op} of {shown} needs {left} = {right}, but both are axes of {whose}: its rows would have to be as many "
+        "as its columns",
+        labels=operand_labels(site, given, facts, names),
+        notes=tuple(_bound(fact, facts)),
+        condition=f"{left} = {right}",
+        help="transpose the operand whose other axis is meant",
+    )
+
+
+def _bound(fact: Squared, facts: Facts) -> Iterator[Note]:
+    """Where one of the two sizes was found to be an axis of another operand too."""
+    wanted = {as_symbol(size) for size in fact.sizes}
+    for learned in facts.of(Learned):
+        if learned.activation == fact.activation and {learned.symbol, as_symbol(learned.size)} & wanted:
+            if learned.site.node is not fact.site.node:
+                yield Note(f"{learned.op} takes it for an axis of its other operand here", learned.site)
+            return
+
+
+def _word(key: str) -> str:
+    """The parameter that a key speaks of; "" for anything else."""
+    return key.partition("@")[0].rpartition(".")[2] if "@" in key and not key.startswith("?") else ""
 
 
 def _square(tensor: Tensor, fact: Called, facts: Facts) -> bool:

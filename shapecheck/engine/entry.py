@@ -239,6 +239,7 @@ def _tell(m: Machine, name: str, key: str) -> None:
         m.state.shapes[key] = tuple(
             Axis(symbol(m.fresh(hint)), origin=origin, role=role) for hint, role in zip(hints, roles)
         )
+        m.apart.know(key, m.state.shapes[key])
     m.entry.keys[name] = key
 
 

@@ -144,6 +144,15 @@ class Learned(Fact):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Squared(Fact):
+    """`op` needs two axes of one tensor, whose unknown shape is `key`, to be of one size. They are not learned to be."""
+
+    op: str
+    key: str
+    sizes: tuple[Size, Size]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Assigned(Fact):
     """A value got a name (or an attribute, an item, a loop variable): `name` as the code writes it."""
 

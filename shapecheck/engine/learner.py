@@ -21,7 +21,7 @@ from shapecheck.dims import (
     symbol,
     symbols,
 )
-from shapecheck.engine.facts import Broadcasted, Demanded, Learned
+from shapecheck.engine.facts import Broadcasted, Demanded, Learned, Squared
 from shapecheck.engine.ranks import follows, operands_learn
 from shapecheck.engine.values import (
     Assumption,
@@ -108,6 +108,10 @@ class Learner:
                 found = None
             if found is not None:
                 name, size = self._keep_name(*found)
+                clash = self.m.apart.clash(name, size, self.m.state) if accept is is_free_name else None
+                if clash is not None:
+                    self.m.state_fact(Squared(site=self.m.site, op=self.m.op_name, key=clash[0], sizes=(a, b)))
+                    return verdict
                 self.m.state.sizes[name] = size
                 self.m.state_fact(Learned(site=self.m.site, symbol=name, size=size, op=self.m.op_name))
                 return ALWAYS
@@ -208,6 +212,7 @@ class Learner:
         if isinstance(s, Partial) and s.key is not None and self._is_open(s.key):
             self.m.state.shapes[s.key] = shape
             if isinstance(shape, tuple):
+                self.m.apart.know(s.key, shape)
                 self._teach_operands(tensor, len(shape), assumed_of(shape))
         return tensor.with_(shape=shape)
 

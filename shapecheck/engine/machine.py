@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from shapecheck.dims import Size, TooComplex, as_symbol, symbol
+from shapecheck.engine.apart import Apart
 from shapecheck.engine.assumptions import Supposing, Tried
 from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.engine.faults import Fault, bound_by
@@ -174,6 +175,7 @@ class Machine:
         self.of_calls: list[Fact] = []  # facts of plain calls, which are run once: they stand whoever asked first
         self.supposing = Supposing(supposing, tried, self.facts.refuted, self.facts.assumed)
         self.state = State()
+        self.apart = Apart()
         self.kit = Learner(self)
         self.oracle = Oracle()
         self.stack: list[Frame] = []
