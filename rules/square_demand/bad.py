@@ -46,3 +46,17 @@ def scaled(tokens):
 def both_turned(x):
     _n, _d = x.shape
     return x.t() @ x.t()  # expect: SC107
+
+
+# run: two_ways(text=[N, D], image=[M, D]); raises: N=4, D=3, M=5
+def two_ways(text, image):
+    per_text = torch.mm(text, image.t())
+    per_image = torch.mm(image, text)  # expect: SC107
+    return F.cross_entropy(per_text, torch.arange(text.size(0))) + per_image.mean()
+
+
+# run: attended(q=[N, D], k=[M, D], v=[M, D]); raises: N=4, D=3, M=5
+def attended(q, k, v):
+    weights = torch.mm(q, k.t()).softmax(dim=-1)
+    mixed = torch.mm(weights, v)
+    return torch.mm(mixed, k)  # expect: SC107

@@ -44,3 +44,12 @@ def batch_of_rotations(R):
 def elementwise(x):
     _n, _d = x.shape
     return torch.einsum("nd,nd->n", x, x)
+
+
+def whitened(x, covariance):
+    _n, _d = x.shape
+    return torch.mm(x, covariance), torch.mm(covariance, x.t())
+
+
+def two_ways(text, image):
+    return torch.mm(text, image.t()), torch.mm(image, text.t())

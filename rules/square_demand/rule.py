@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from shapecheck.analysis.expected import expected
 from shapecheck.analysis.facing import square_demand
 from shapecheck.analysis.labels import operand_labels
+from shapecheck.analysis.letters import equation
 from shapecheck.analysis.origin import base, blame, operands
 from shapecheck.dims import as_symbol, compare
 from shapecheck.engine.facts import Assigned, Called, Facts, Learned, Squared
@@ -63,7 +64,9 @@ def check_forced(fact: Squared, facts: Facts) -> Iterator[Finding]:
     called = next((c for c in facts.of(Called) if c.site.node is fact.site.node and c.stack == fact.stack), None)
     if called is None or not called.kind & PRODUCT or square_demand(called) or expected(fact, facts):
         return
-    given = operands(called)
+    given, told = operands(called), equation(called)
+    if told is not None and any(len(set(letters)) < len(letters) for letters in told.inputs):
+        return  # a diagonal: its tensor is square on purpose
     if any(_SQUARE.search(word) for word in _spelled(fact.site.node)) or _SQUARE.search(_word(fact.key)):
         return
     names = facts.names()
