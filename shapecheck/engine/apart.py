@@ -1,6 +1,6 @@
 """The axes of one tensor are axes of their own: what needs two of them to be of one size says something.
 
-`z @ z` needs as many rows as columns; so does `text @ image` of two arguments that share their width. Sizes of different
+`z @ z` needs as many rows as columns; so does `text @ image` of two arguments of one width. Sizes of different
 tensors may well turn out to be one, those of one tensor hardly ever do, so they are not learned to be equal.
 """
 

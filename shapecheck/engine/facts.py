@@ -145,7 +145,7 @@ class Learned(Fact):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Squared(Fact):
-    """`op` needs two axes of one tensor, whose unknown shape is `key`, to be of one size. They are not learned to be."""
+    """`op` needs two axes of one tensor, of the unknown shape `key`, to be of one size. They are not learned to be."""
 
     op: str
     key: str
