@@ -236,10 +236,9 @@ def _tell(m: Machine, name: str, key: str) -> None:
         hints, assumption = m.entry.told[name]
         origin = None if assumption is None else Origin("by custom", assumption.site, assumption)
         roles = ["" if i or len(hints) < 2 else "batch" for i in range(len(hints))]
-        m.state.shapes[key] = tuple(
-            Axis(symbol(m.fresh(hint)), origin=origin, role=role) for hint, role in zip(hints, roles)
-        )
-        m.apart.know(key, m.state.shapes[key])
+        axes = tuple(Axis(symbol(m.fresh(hint)), origin=origin, role=role) for hint, role in zip(hints, roles))
+        m.state.shapes[key] = axes
+        m.apart.know(key, axes)
     m.entry.keys[name] = key
 
 
