@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from dataclasses import replace
+from html import unescape
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import bundled
 
-from shapecheck.findings.diagnostic import Caret, Diagnostic, Location, Remark, Span, TextEdit, TextFix
+from shapecheck.findings.diagnostic import Caret, Diagnostic, Location, Problem, Remark, Span, TextEdit, TextFix
 from shapecheck.findings.rule import Severity
-from shapecheck.formats import Format, Report, render
+from shapecheck.formats import Format, Report, junit, render
 from shapecheck.formats.text import _Under, under_lines
 
 PATH = "/p/train.py"
@@ -180,9 +187,10 @@ def test_github() -> None:
 
 
 def test_gitlab_fingerprints_survive_moved_lines_and_differ_for_equals() -> None:
-    moved = Diagnostic(CROSSED.code, CROSSED.name, CROSSED.severity, CROSSED.message, span(40, 1, 2))
     first = json.loads(render(REPORT, Format.GITLAB))
-    later = json.loads(render(Report([moved, CROSSED]), Format.GITLAB))
+    text = TEXT.replace("def", "\n\n\ndef").encode() + TEXT.splitlines()[3].encode()
+    moved, equal = (Diagnostic(CROSSED.code, "x", CROSSED.severity, "other words", span(row, 1, 2)) for row in (7, 9))
+    later = json.loads(render(Report([moved, equal], sources={PATH: text}), Format.GITLAB))
     assert first[0]["fingerprint"] == later[0]["fingerprint"]
     assert later[0]["fingerprint"] != later[1]["fingerprint"]
     assert first[0]["location"] == {"path": "/p/train.py", "lines": {"begin": 4, "end": 4}}
@@ -211,7 +219,8 @@ def test_sarif() -> None:
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
     rules = run["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["SC101", "SC105"]
+    assert [rule["id"] for rule in rules] == ["SC001", "SC101", "SC105"]
+    assert run["invocations"][0]["executionSuccessful"]
     first = run["results"][0]
     assert rules[first["ruleIndex"]]["id"] == first["ruleId"] == "SC101"
     assert first["level"] == "error"
@@ -224,7 +233,7 @@ def test_sarif() -> None:
 
 def test_html_stands_alone_and_escapes() -> None:
     page = render(REPORT, Format.HTML)
-    assert "2 findings in 3 files" in page
+    assert "2 findings in 1 file, 3 files checked" in page
     assert "&lt;a&gt; &amp; b" in page
     assert "<a> & b" not in page
     assert "src=" not in page
@@ -239,3 +248,96 @@ def test_nothing_found(form: Format) -> None:
         assert json.loads(text) == []
     else:
         assert text.endswith("\n")
+
+
+# --------------------------------------------------------- what could not be checked, and where files are
+
+
+MACHINES = [form for form in Format if not form.for_people]
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
+PROBLEMS = st.builds(
+    Problem,
+    TEXTS.map(lambda text: "/p/" + re.sub(r"[/\0]", "", text) + "x.py"),
+    TEXTS,
+    st.none() | st.builds(Location, st.integers(1, 99), st.integers(1, 99)),
+    st.booleans(),
+)
+
+
+def told(text: str, form: Format) -> list[str]:
+    """The messages of what could not be checked, as a program reads them."""
+    match form:
+        case Format.JSON:
+            return [row["message"] for row in json.loads(text) if row["code"] == "SC000"]
+        case Format.SARIF:
+            (invocation,) = json.loads(text)["runs"][0]["invocations"]
+            assert not invocation["executionSuccessful"]
+            return [n["message"]["text"] for n in invocation["toolExecutionNotifications"]]
+        case Format.GITHUB:
+            lines = [line for line in text.split("\n") if "title=SC000" in line]
+            found = [line.split("::", 2)[2] for line in lines]
+            return [f.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%") for f in found]
+        case Format.GITLAB:
+            return [row["description"][7:] for row in json.loads(text) if row["check_name"] == "SC000"]
+        case Format.JUNIT:
+            return [str(e.get("message")) for e in ElementTree.fromstring(text).iter("error")]
+        case _:
+            part = text.split("Not checked, or not wholly")[1].split("<h2>")[0]
+            return [unescape(p) for p in re.findall("<p>(.*?)</p>", part, re.DOTALL)]
+
+
+@pytest.mark.parametrize("form", MACHINES)
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PROBLEMS, min_size=1, max_size=4), st.booleans())
+def test_every_machine_format_has_every_problem(form: Format, problems: list[Problem], findings: bool) -> None:
+    text = render(replace(REPORT, problems=problems, diagnostics=REPORT.diagnostics if findings else []), form)
+    wanted = [str(p) if form is Format.HTML else p.message for p in problems]
+    if form is Format.JUNIT:  # a suite for each file, and XML has no words for some characters
+        wanted = [re.sub(r"\s", " ", junit._clean(message)) for message in wanted]
+        assert sorted(re.sub(r"\s", " ", message) for message in told(text, form)) == sorted(wanted)
+    else:
+        assert told(text, form) == wanted
+
+
+@pytest.mark.parametrize("form", [Format.SARIF, Format.GITHUB, Format.GITLAB])
+def test_files_are_named_from_the_root(form: Format) -> None:
+    outside = Problem("/q/b.py", "cannot be read")
+    text = render(replace(REPORT, root="/p", problems=[Problem("/p/sub/a.py", "cannot be read"), outside]), form)
+    named: list[str] = {
+        Format.GITHUB: lambda: re.findall("file=([^,]*),", text),
+        Format.GITLAB: lambda: [row["location"]["path"] for row in json.loads(text)],
+        Format.SARIF: lambda: re.findall(r'"uri": "([^"]*py)"', text),
+    }[form]()
+    assert {"train.py", "sub/a.py"} < set(named)
+    assert [name for name in named if "q/b.py" in name] == ["file:///q/b.py" if form is Format.SARIF else "/q/b.py"]
+
+
+def test_names_that_are_no_text() -> None:
+    path = os.fsdecode(b"/p/\xff\xe9.py")
+    report = replace(REPORT, root="/p", problems=[Problem(path, "cannot be read")])
+    for form in MACHINES:
+        assert told(render(report, form), form)
+    assert '"uri": "%FF%E9.py"' in render(report, Format.SARIF)
+
+
+def test_sarif_has_fixes_rules_and_fingerprints() -> None:
+    report = replace(REPORT, root="/p", rules=bundled())
+    (run,) = json.loads(render(report, Format.SARIF))["runs"]
+    rules = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}
+    assert rules["SC101"]["help"]["markdown"].startswith("# SC101 ")
+    assert rules["SC101"]["defaultConfiguration"] == {"level": "error"}
+    assert len(rules) > 30
+    first, second = run["results"]
+    assert [run["tool"]["driver"]["rules"][r["ruleIndex"]]["id"] for r in (first, second)] == ["SC101", "SC105"]
+    assert first["partialFingerprints"] != second["partialFingerprints"]
+    (change,) = first["fixes"][0]["artifactChanges"]
+    assert change["artifactLocation"] == {"uri": "train.py", "uriBaseId": "%SRCROOT%"}
+    assert [r["insertedContent"]["text"] for r in change["replacements"]] == [
+        "import torch.nn.functional as F\n", "q.unsqueeze(1)"
+    ]  # fmt: skip
+    assert run["originalUriBaseIds"] == {"%SRCROOT%": {"uri": "file:///p/"}}
+
+
+def test_an_interrupted_run_is_not_successful() -> None:
+    (run,) = json.loads(render(replace(REPORT, interrupted=True), Format.SARIF))["runs"]
+    assert not run["invocations"][0]["executionSuccessful"]

@@ -14,6 +14,10 @@ class Wrong(Exception):
     """What was asked for cannot be done."""
 
 
+class Unwritable(Wrong):
+    """A report has nowhere to go."""
+
+
 @contextmanager
 def faults() -> Iterator[None]:
     """A user's mistake is one line on stderr and status 2, Ctrl-C status 130; a closed pipe is no mistake."""
@@ -52,7 +56,7 @@ def colored(stream: TextIO) -> bool:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file at once, so that nobody reads half of it; into a pipe or a device as it comes. Raises Wrong."""
+    """Write a file at once, so that nobody reads half of it; into a pipe or a device as it comes. Raises Unwritable."""
     import tempfile
 
     from shapecheck.service.files import why
@@ -74,7 +78,7 @@ def write_whole(file: Path, text: str) -> None:
                 os.unlink(name)
             raise
     except OSError as error:
-        raise Wrong(f"{file}: cannot be written: {why(error)}") from error
+        raise Unwritable(f"{file}: cannot be written: {why(error)}") from error
 
 
 def _umask() -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shapecheck.cli.console import Wrong, colored, complain, count, faults, say, write_whole
+from shapecheck.cli.console import Unwritable, Wrong, colored, complain, count, faults, say, write_whole
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Format, Report
 from shapecheck.service.cache import default_folder
 
 if TYPE_CHECKING:
     from shapecheck.findings.diagnostic import Diagnostic, Problem
+    from shapecheck.findings.packs import Loaded
     from shapecheck.service.check import Options
     from shapecheck.service.config import Config, Settings
     from shapecheck.service.project import Discovery
@@ -74,9 +76,9 @@ def lint(
     Exit status: 0 when nothing is found, 1 with findings, 2 when a file could not be checked or the command line or
     configuration is wrong.
     """
-    with faults():
+    with faults(), _refusals(output_format, output_file):
         from shapecheck.service import interrupt
-        from shapecheck.service.project import STDIN, discover
+        from shapecheck.service.project import STDIN, discover, repository
         from shapecheck.service.run import run
 
         paths = paths or ["."]
@@ -114,7 +116,15 @@ def lint(
         if diff:
             _write_diff(repairs)
         else:
-            report = Report(shown, len(outcome.checked), outcome.sources, problems=outcome.problems)
+            report = Report(
+                shown,
+                len(outcome.checked),
+                outcome.sources,
+                outcome.problems,
+                repository(found.files),
+                _rules(output_format),
+                outcome.interrupted,
+            )
             _write_report(report, output_format, output_file)
         complain(map(str, outcome.problems))
         if outcome.cache_fault:
@@ -273,6 +283,30 @@ def _write_report(report: Report, form: Format, file: Path | None) -> None:
         say(render(replace(report, color=colored(sys.stdout)), form))
     else:
         write_whole(file, render(report, form))
+
+
+@contextmanager
+def _refusals(form: Format, file: Path | None) -> Iterator[None]:
+    """A run that cannot begin says so in its format, too, where a program reads it."""
+    from shapecheck.findings.diagnostic import Problem
+    from shapecheck.findings.packs import PackError
+    from shapecheck.service.config import ConfigError
+    from shapecheck.service.project import repository
+
+    try:
+        yield
+    except (Wrong, ConfigError, PackError) as error:
+        if not form.for_people and not isinstance(error, Unwritable):
+            problem = getattr(error, "problem", None) or Problem(os.getcwd(), str(error))
+            _write_report(Report([], problems=[problem], root=repository([])), form, file)
+        raise
+
+
+def _rules(form: Format) -> Sequence[Loaded]:
+    """The installed rules, for the one format that describes them: loading them takes time."""
+    from shapecheck.findings import packs
+
+    return packs.load(packs.find()) if form is Format.SARIF else ()
 
 
 def _notes(found: Discovery) -> list[str]:

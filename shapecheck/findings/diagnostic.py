@@ -13,8 +13,16 @@ from shapecheck.findings.rule import Severity
 from shapecheck.source.text import Location
 
 Json: TypeAlias = Any
+NOT_CHECKED = ("SC000", "not-checked")
 UNUSED = ("SC001", "unused-suppression")
 HOME = "https://github.com/torch-shapecheck/torch-shapecheck"
+
+
+def rule_url(code: str) -> str:
+    """Where a code is explained."""
+    if code in (NOT_CHECKED[0], UNUSED[0]):
+        return f"{HOME}/blob/main/docs/lint.md#{'exit-status' if code == NOT_CHECKED[0] else 'silencing-a-finding'}"
+    return f"{HOME}/blob/main/docs/rules.md#{code.lower()}"
 
 
 def shown(path: str) -> str:
@@ -107,7 +115,7 @@ class Diagnostic:
 
     @property
     def url(self) -> str:
-        return f"{HOME}/blob/main/docs/rules.md#{self.code.lower()}"
+        return rule_url(self.code)
 
     @property
     def sentence(self) -> str:
@@ -127,6 +135,10 @@ class Problem:
     message: str
     location: Location | None = None
     partly: bool = False
+
+    @property
+    def url(self) -> str:
+        return rule_url(NOT_CHECKED[0])
 
     def __str__(self) -> str:
         at = f":{self.location.row}:{self.location.column}" if self.location else ""

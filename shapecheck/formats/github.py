@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shapecheck.findings.diagnostic import NOT_CHECKED
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Report
 
@@ -10,15 +11,28 @@ COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO:
 
 def render(report: Report) -> str:
     lines = []
+    for problem in report.problems:
+        at = {"file": report.from_root(problem.path)}
+        if problem.location:
+            at |= {"line": str(problem.location.row), "col": str(problem.location.column)}
+        lines.append(_command("error", {**at, "title": " ".join(NOT_CHECKED)}, problem.message))
     for d in report.diagnostics:
-        places = {"file": d.filename, "line": d.location.row, "endLine": d.end_location.row}
+        places = {
+            "file": report.from_root(d.path),
+            "line": str(d.location.row),
+            "endLine": str(d.end_location.row),
+        }
         if d.location.row == d.end_location.row:  # columns across lines are refused
-            places |= {"col": d.location.column, "endColumn": d.end_location.column}
+            places |= {"col": str(d.location.column), "endColumn": str(d.end_location.column)}
         places["title"] = f"{d.code} {d.name}"
         told = "\n".join([d.sentence, *([f"help: {d.help}"] if d.help else [])])
-        where = ",".join(f"{key}={_property(str(value))}" for key, value in places.items())
-        lines.append(f"::{COMMANDS[d.severity]} {where}::{_data(told)}\n")
+        lines.append(_command(COMMANDS[d.severity], places, told))
     return "".join(lines)
+
+
+def _command(command: str, places: dict[str, str], told: str) -> str:
+    where = ",".join(f"{key}={_property(value)}" for key, value in places.items())
+    return f"::{command} {where}::{_data(told)}\n"
 
 
 def _data(text: str) -> str:

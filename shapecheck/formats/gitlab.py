@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
-from pathlib import PurePath
 
+from shapecheck.findings.diagnostic import NOT_CHECKED
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Report
 
@@ -14,19 +12,30 @@ SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.IN
 
 
 def render(report: Report) -> str:
-    seen: Counter[str] = Counter()
-    rows = []
-    for d in report.diagnostics:
-        path = PurePath(d.filename).as_posix()
-        same = f"{path}\0{d.code}\0{d.message}"
-        seen[same] += 1
-        rows.append(
-            {
-                "description": f"{d.code}: {d.sentence}",
-                "check_name": d.code,
-                "fingerprint": hashlib.sha256(f"{same}\0{seen[same]}".encode()).hexdigest(),
-                "severity": SEVERITIES[d.severity],
-                "location": {"path": path, "lines": {"begin": d.location.row, "end": d.end_location.row}},
-            }
-        )
+    rows = [
+        {
+            "description": f"{NOT_CHECKED[0]}: {problem.message}",
+            "check_name": NOT_CHECKED[0],
+            "fingerprint": fingerprint,
+            "severity": "blocker",
+            "location": {
+                "path": report.from_root(problem.path),
+                "lines": {"begin": problem.location.row if problem.location else 1},
+            },
+        }
+        for problem, fingerprint in zip(report.problems, report.problem_fingerprints())
+    ]
+    rows += [
+        {
+            "description": f"{d.code}: {d.sentence}",
+            "check_name": d.code,
+            "fingerprint": fingerprint,
+            "severity": SEVERITIES[d.severity],
+            "location": {
+                "path": report.from_root(d.path),
+                "lines": {"begin": d.location.row, "end": d.end_location.row},
+            },
+        }
+        for d, fingerprint in zip(report.diagnostics, report.fingerprints())
+    ]
     return json.dumps(rows, indent=2) + "\n"

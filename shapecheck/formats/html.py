@@ -22,15 +22,24 @@ pre { overflow-x: auto; font: 13px/1.45 ui-monospace, monospace; }
 
 def render(report: Report) -> str:
     count = len(report.diagnostics)
-    title = f"shapecheck: {count} finding{'s' * (count != 1)} in {report.files} file{'s' * (report.files != 1)}"
+    where = len({d.path for d in report.diagnostics})
+    title = f"shapecheck: {_count(count, 'finding')} in {_count(where, 'file')}, {_count(report.files, 'file')} checked"
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
         f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n",
     ]
+    if report.problems:
+        parts.append("<h2>Not checked, or not wholly</h2>\n")
+        told = (escape(str(problem)) for problem in report.problems)
+        parts += [f'<article class="error">\n<p>{text}</p>\n</article>\n' for text in told]
     for filename, group in groupby(report.diagnostics, key=lambda d: d.filename):
         parts.append(f"<h2>{escape(filename)}</h2>\n")
         parts += [_article(d, report) for d in group]
     return "".join([*parts, "</body>\n</html>\n"])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _article(d: Diagnostic, report: Report) -> str:

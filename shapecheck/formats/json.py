@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shapecheck.findings.diagnostic import Diagnostic, TextFix
+from shapecheck.findings.diagnostic import NOT_CHECKED, Diagnostic, Problem, shown
 from shapecheck.formats import Report
 from shapecheck.source.text import Location
 
 
 def render(report: Report) -> str:
-    return json.dumps([plain(d, report) for d in report.diagnostics], indent=2) + "\n"
+    rows = [_problem(problem) for problem in report.problems] + [plain(d, report) for d in report.diagnostics]
+    return json.dumps(rows, indent=2) + "\n"
 
 
 def plain(d: Diagnostic, report: Report) -> dict[str, Any]:
@@ -42,8 +43,29 @@ def plain(d: Diagnostic, report: Report) -> dict[str, Any]:
             }
             for note in d.notes
         ],
-        "fix": _fix(d.fix, d.path, report) if d.fix else None,
+        "fix": _fix(d, report),
         "url": d.url,
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    """With the keys of a finding, so that a reader need not know of it."""
+    code, name = NOT_CHECKED
+    at = _location(problem.location or Location(1, 1))
+    return {
+        "code": code,
+        "name": name,
+        "severity": "error",
+        "message": problem.message,
+        "condition": "",
+        "help": "",
+        "filename": shown(problem.path),
+        "location": at,
+        "end_location": at,
+        "labels": [],
+        "notes": [],
+        "fix": None,
+        "url": problem.url,
     }
 
 
@@ -51,17 +73,15 @@ def _location(at: Location) -> dict[str, int]:
     return {"row": at.row, "column": at.column}
 
 
-def _fix(fix: TextFix, path: str, report: Report) -> dict[str, Any] | None:
-    from shapecheck.findings.fixes import import_edits
-
-    added = import_edits(report.source(path), path, fix.imports)
-    if added is None:  # the import that it needs has no place here
+def _fix(d: Diagnostic, report: Report) -> dict[str, Any] | None:
+    edits = report.edits(d)
+    if d.fix is None or edits is None:
         return None
     return {
-        "applicability": fix.applicability,
-        "message": fix.message,
+        "applicability": d.fix.applicability,
+        "message": d.fix.message,
         "edits": [
             {"content": edit.content, "location": _location(edit.span.start), "end_location": _location(edit.span.end)}
-            for edit in (*added, *fix.edits)
+            for edit in edits
         ],
     }

@@ -50,6 +50,26 @@ def discover(paths: Sequence[str], settings: Settings) -> Discovery:
     return found
 
 
+def repository(files: Sequence[str]) -> str:
+    """The root of the repository that the working directory is in; else of the one that all files are in; else the
+    working directory."""
+    here = os.getcwd()
+    if (root := root_of(here)) is not None:
+        return root
+    roots = {root_of(folder) for folder in {os.path.dirname(file) for file in files}}
+    only = roots.pop() if len(roots) == 1 else None
+    return only or here
+
+
+def root_of(folder: str) -> str | None:
+    """The repository that a folder is in."""
+    while not os.path.exists(os.path.join(folder, ".git")):
+        folder, before = os.path.dirname(folder), folder
+        if folder == before:
+            return None
+    return folder
+
+
 class Patterns:
     """gitignore-style patterns, relative to a folder."""
 
