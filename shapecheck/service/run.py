@@ -289,7 +289,7 @@ def _results(
     if not small:
         gc.enable()  # `main` starts without it
         gc.set_threshold(*GC_THRESHOLD)
-    if small or jobs == 1 or len(tasks) == 1:
+    if small:  # else a worker does even one file: the parser hears no Ctrl-C, and may die
         for number, task in enumerate(tasks, 1):
             yield task, checks(task)
             if tick:
