@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import json
@@ -241,7 +242,25 @@ def test_paths_that_lead_nowhere(shapecheck: Shapecheck) -> None:
 def test_a_file_without_permission(shapecheck: Shapecheck) -> None:
     write("a.py", BAD).chmod(0)
     ran = shapecheck("lint", "a.py")
-    assert (ran.status, "a.py: cannot be read: Permission denied" in ran.err) == (2, True)
+    assert (ran.status, "a.py: cannot be read: permission is denied" in ran.err) == (2, True)
+
+
+def test_a_folder_without_permission(shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("a.py", GOOD)
+    write("closed/b.py", BAD)
+    scan = os.scandir
+
+    def scandir(folder: str) -> object:
+        if str(folder).endswith("closed"):
+            raise PermissionError(errno.EACCES, "no")
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    ran = shapecheck("lint")
+    assert (ran.status, ran.err) == (
+        2,
+        "closed: cannot be read: permission is denied\nno findings, 1 file checked, 1 not\n",
+    )
 
 
 def test_stdin(shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,258 @@
+"""Nothing of the user's is lost, and nothing is called clean that was not looked at: whole runs, as a user has them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from shapecheck.findings.marks import Ignore, read
+
+CROSSED = """\
+import torch
+
+
+def sim(q, p):
+    return torch.matmul(q, p.transpose(-2, -1))
+
+
+def scores(q, p, group):
+    b, d = q.shape
+    s = sim(  # B G
+        q,  # type: ignore
+        p.view(b, group, d),  # noqa
+    )  # B G
+    return s.view(b, -1)
+"""
+FIXED = CROSSED.replace("        q,", "        q.unsqueeze(1),").replace("    )  # B G", "    ).squeeze(1)  # B G")
+
+
+class Ran:
+    def __init__(self, ran: subprocess.CompletedProcess[str]) -> None:
+        self.status, self.out, self.err = ran.returncode, ran.stdout, ran.stderr
+        assert "Traceback" not in self.err
+
+
+def lint(*args: str, cwd: Path | None = None, stdin: str | None = None) -> Ran:
+    command = [sys.executable, "-m", "shapecheck", "lint", *args]
+    env = {**os.environ, "NO_COLOR": "1"}
+    return Ran(
+        subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, env=env, timeout=120, check=False)
+    )
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    (tmp_path / ".git").mkdir()
+    return tmp_path
+
+
+def test_one_run_fixes_every_file_and_what_was_promised(here: Path) -> None:
+    for number in range(6):
+        (here / f"m{number}.py").write_text(CROSSED)
+    assert "can be fixed: 6 with --fix" in lint().err
+    ran = lint("--fix")
+    assert (ran.status, ran.err) == (0, "fixed 6 findings in 6 files\nno findings left, 6 files checked\n")
+    assert {file.read_text() for file in here.glob("m?.py")} == {FIXED}
+
+
+def test_a_file_that_may_not_be_written_is_named_and_the_others_fixed(here: Path) -> None:
+    (here / "a.py").write_text(CROSSED)
+    (here / "b.py").write_text(CROSSED)
+    (here / "a.py").chmod(0o444)
+    ran = lint("--fix")
+    assert (ran.status, (here / "a.py").read_text(), (here / "b.py").read_text()) == (2, CROSSED, FIXED)
+    assert (
+        "a.py: not fixed: permission to write is denied\nfixed 1 finding in 1 file\n1 finding (1 error) in 1 file"
+        in ran.err
+    )
+
+
+def test_what_a_fix_changes_for_other_files_is_told(here: Path) -> None:
+    """The caller's finding is of the function that is fixed in another file."""
+    (here / "lib.py").write_text(CROSSED)
+    (here / "use.py").write_text(
+        "import torch\nfrom lib import scores\n\n\ndef loss(q, p):\n    return scores(q, p, 4).sum()\n"
+    )
+    first, after = lint("--fix"), lint("--no-cache")
+    assert first.out == after.out == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices with names")
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_is_named_and_never_waited_for(here: Path, make: object) -> None:
+    make("p.py")  # type: ignore[operator]
+    ran = lint("p.py")
+    assert ran.status == 2
+    assert "p.py: cannot be read: it is a " in ran.err
+    (here / "a.py").write_text("import torch\n")
+    ran = lint()
+    assert (ran.status, "p.py: left out, it is no regular file" in ran.err) == (0, True)
+
+
+def test_a_module_that_appears_later_is_noticed(here: Path) -> None:
+    (here / "use.py").write_text(
+        "import torch\nfrom lib import make\n\n\ndef f(n):\n    return make(n) @ torch.zeros(5, 6)\n"
+    )
+    assert lint("use.py").status == 0
+    (here / "lib.py").write_text("import torch\n\n\ndef make(n):\n    return torch.zeros(n, 4)\n")
+    assert "SC901" in lint("use.py").out
+    (here / "lib.py").unlink()
+    assert lint("use.py").status == 0
+    (here / "lib").mkdir()
+    (here / "lib" / "__init__.py").write_text("import torch\n\n\ndef make(n):\n    return torch.zeros(n, 4)\n")
+    assert "SC901" in lint("use.py").out
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_cache_never_knows_better(here: Path, seed: int) -> None:
+    """Random projects of modules that import each other, with files that come, go and change: with the cache and
+    without it, a run says the same."""
+    rng = random.Random(seed)
+    names = [Path(name) for name in ("a.py", "b.py", "p/__init__.py", "p/c.py", "q/c.py", "src/b.py", "p.py")]
+    bodies = [
+        "def make(n):\n    return torch.zeros(n, 4)\n",
+        "def make(n):\n    return torch.zeros(n, 5)\n",
+        "from b import make\n",
+        "from p import *\n",
+        "from p.c import make\n",
+        "from q.c import make as make\n",
+        "from .c import make\n",
+    ]
+    (here / "use.py").write_text(
+        "import torch\nfrom a import make\n\n\ndef f(n):\n    return make(n) @ torch.zeros(5, 6)\n"
+    )
+    for _ in range(8):
+        for name in rng.sample(names, 3):
+            if rng.random() < 0.3:
+                name.unlink(missing_ok=True)
+            else:
+                name.parent.mkdir(exist_ok=True)
+                name.write_text("import torch\n" + rng.choice(bodies))
+        args = ("--output-format", "concise", "--exclude", "[!u]*.py", ".")
+        assert lint(*args).out == lint("--no-cache", *args).out
+
+
+def test_the_summary_counts_what_was_checked(here: Path) -> None:
+    (here / "a.py").write_text(CROSSED)
+    (here / "b.py").write_text("import torch\nx = (\n")
+    (here / "c.py").write_text("import torch\n")
+    ran = lint()
+    assert ran.status == 2
+    assert ran.err.splitlines()[1] == "1 finding (1 error) in 1 file, 2 files checked, 1 not"
+
+
+def test_a_cache_that_cannot_be_written_is_said(here: Path) -> None:
+    (here / "a.py").write_text("import torch\n")
+    (here / "file").write_text("")
+    ran = lint("--cache-dir", "file/cache", "a.py")
+    assert ran.status == 0
+    assert ran.err.splitlines()[0] == (
+        "the cache in file/cache cannot be written: a part of the path is no folder (--no-cache does without it)"
+    )
+
+
+def test_each_file_by_its_own_configuration(here: Path) -> None:
+    """As pre-commit passes files: one at a time, some, or all."""
+    (here / "shapecheck.toml").write_text('ignore = ["SC6"]\n')
+    (here / "sub").mkdir()
+    (here / "sub" / "pyproject.toml").write_text('[tool.shapecheck]\nseverity = "error"\n[tool.shapecheck.per-file-ignores]\n"off.py" = ["SC"]\n')  # fmt: skip
+    for name in ("a.py", "sub/b.py", "sub/off.py"):
+        (here / name).write_text(CROSSED)
+
+    def codes(*paths: str, cwd: Path = here) -> list[str]:
+        return sorted(
+            f"{Path(row['filename']).name} {row['code']}"
+            for row in json.loads(lint("--output-format", "json", "--no-cache", *paths, cwd=cwd).out)
+        )
+
+    assert codes(".") == ["a.py SC101", "b.py SC101"]
+    assert codes("sub/b.py") == codes("b.py", cwd=here / "sub") == ["b.py SC101"]
+    assert codes("a.py", "sub/b.py", "sub/off.py") == codes(".")
+
+
+def test_a_configuration_that_cannot_be_read_costs_its_own_files(here: Path) -> None:
+    (here / "sub").mkdir()
+    (here / "sub" / "shapecheck.toml").write_text("select = [\n")
+    for name in ("a.py", "sub/b.py", "sub/c.py"):
+        (here / name).write_text(CROSSED)
+    ran = lint("--output-format", "concise")
+    assert ran.status == 2
+    assert [line.split(":")[0] for line in ran.out.splitlines()] == ["a.py"]
+    assert ran.err.count("shapecheck.toml:2:1: it is not TOML") == 1
+
+
+def test_exclude_is_blamed_where_it_is_meant(here: Path) -> None:
+    (here / "a.py").write_text("import torch\n")
+    assert "a.py: left out, as --exclude says" in lint("--exclude", "a.py", "a.py").err
+
+
+@pytest.mark.parametrize("where", ["per-file-ignores", "command line"])
+def test_unknown_codes_are_refused(here: Path, where: str) -> None:
+    (here / "a.py").write_text("import torch\n")
+    if where == "command line":
+        ran = lint("--ignore", "SC999")
+    else:
+        (here / "shapecheck.toml").write_text('[per-file-ignores]\n"b.py" = ["SC999"]\n')
+        ran = lint()
+        assert "shapecheck.toml" in ran.err
+    assert (ran.status, 'no rule is called "SC999"' in ran.err) == (2, True)
+
+
+def test_a_mark_that_another_file_s_check_needs_is_not_condemned(here: Path) -> None:
+    """What is wrong in a function for a certain caller is found with the caller, and silenced in the function."""
+    (here / "lib.py").write_text(
+        "import torch\n\n\nclass Base:\n    def forward(self, n):\n"
+        "        return self.make(n) @ torch.zeros(5, 6)  # shapecheck: ignore[SC901]\n"
+    )
+    (here / "use.py").write_text(
+        "import torch\nfrom lib import Base\n\n\nclass Mine(Base):\n    def make(self, n):\n        return torch.zeros(n, 4)\n"
+    )
+    (mark,) = read((here / "lib.py").read_text())
+    assert isinstance(mark, Ignore)
+    alone = lint("--unused-ignores", "lib.py", "--output-format", "concise")
+    assert "SC001" in alone.out
+    for _ in range(2):  # checked, and from the cache
+        assert lint("--unused-ignores", "--output-format", "concise").out == ""
+
+
+# ---------------------------------------------------------------------------- Ctrl-C
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("part", [0.15, 0.4, 0.7, 0.95])
+def test_control_c_at_any_moment(here: Path, size: str, part: float) -> None:
+    """Status 130, no traceback, nobody blamed, and whole lines of findings."""
+    padding = "def unused(x):\n    return [x, (x, x), {x: x}]\n" * (3 if size == "small" else 700)
+    for number in range(12):
+        (here / f"m{number}.py").write_text(CROSSED + padding)
+    command = [sys.executable, "-m", "shapecheck", "lint", "--no-cache", "--output-format", "concise"]
+    began = time.monotonic()
+    subprocess.run(command, capture_output=True, check=False)
+    whole = time.monotonic() - began
+    run = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    time.sleep(max(0.1, whole * part))  # Python itself is still starting before
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode in (130, 1), err
+    assert "Traceback" not in err
+    assert "error" not in err.replace("(12 errors)", "").replace(" errors) in", "")
+    assert all(line.split(":")[0] in os.listdir(here) for line in out.splitlines())
+    if run.returncode == 130:
+        assert err.splitlines()[-1] == "interrupted"
