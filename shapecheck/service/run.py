@@ -20,6 +20,7 @@ from shapecheck.findings.diagnostic import UNUSED, Diagnostic, Problem, shown
 from shapecheck.service import interrupt
 from shapecheck.service.cache import Answer, Cache, digest, own_state
 from shapecheck.service.files import Unusable, read_file
+from shapecheck.source.imports import look_again, roots_of
 
 if TYPE_CHECKING:
     from shapecheck.findings.rule import Rule
@@ -64,7 +65,12 @@ def run(
 
     found = packs.find()
     cache = None if cache_folder is None else Cache(cache_folder)
-    setting = functools.cache(lambda options: _setting(options, found))
+    in_general = functools.cache(lambda options: _setting(options, found))
+
+    def setting(path: str, options: Options) -> str:
+        return "\n".join([in_general(options), *roots_of(path)])
+
+    look_again()
     outcome = Outcome()
     answers = outcome.answers
     tasks: list[Task] = []
@@ -82,7 +88,7 @@ def run(
             if not may_concern(source) and not (path in named and not _parses(source)):
                 outcome.checked.add(path)
                 continue
-            cached = cache.get(path, source, setting(options)) if cache else None
+            cached = cache.get(path, source, setting(path, options)) if cache else None
             if cached is not None:
                 known.add(options)
                 answers[path] = cached
@@ -102,7 +108,7 @@ def run(
                 if all(problem.partly for problem in result.problems):
                     outcome.checked.add(task.path)
                 if cache and not result.problems and not flaws:
-                    cache.put(task.path, task.source, setting(task.options), answer)
+                    cache.put(task.path, task.source, setting(task.path, task.options), answer)
         if cache and tasks:
             cache.forget_old()
     except KeyboardInterrupt:
@@ -225,6 +231,7 @@ def make_checks(options: Iterable[Options]) -> Checks:
     from shapecheck.source import lower
     from shapecheck.source.imports import Project
 
+    look_again()
     loaded = packs.load(packs.find())
     rules = [item.rule for item in loaded]
     project = Project(lower.parse, (lower.Unreadable,))

@@ -68,6 +68,12 @@ def _words(path: str) -> frozenset[str] | None:
     return None if _PASSES_ON.search(text) else frozenset(_WORD.findall(text))
 
 
+def look_again() -> None:
+    """Forget which files there were: another run may find others."""
+    for memory in (_is_file, roots_of, _words):
+        memory.cache_clear()
+
+
 _PASSES_ON = re.compile(r"^\s*from\s+[.\w]+\s+import\s*\(?\s*\*", re.MULTILINE)
 _WORD = re.compile(r"\b[A-Za-z]\w*")
 
