@@ -10,12 +10,12 @@ from shapecheck.analysis.crossing import (
     row_operands,
     uses,
 )
+from shapecheck.analysis.enclosing import same_text
 from shapecheck.analysis.labels import operand_sites
 from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, call_of, operands
 from shapecheck.dims import compare
 from shapecheck.engine.facts import Called, Facts, Overridden
 from shapecheck.engine.naming import Names
-from shapecheck.engine.statements import text_of
 from shapecheck.engine.values import Items, Lit, Num, Site, SliceVal, Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
 from shapecheck.ops.kinds import (
@@ -29,7 +29,7 @@ from shapecheck.ops.kinds import (
     SIMILARITY,
     SUMS,
 )
-from shapecheck.source.program import Attr, Call, Name, Op
+from shapecheck.source.program import Attr, Call, Expr, Name, Op
 
 META = Rule(
     "SC104",
@@ -118,8 +118,10 @@ def check_margin(fact: Called, facts: Facts) -> Iterator[Finding]:
     first, second = _made_by(left, ALL_PAIRS, facts), _made_by(right, ALL_PAIRS, facts)
     if first is None or second is None or first.result is second.result or not isinstance(margin, Tensor):
         return
-    (anchor, one), (same, other) = (_written_pair(f, facts) for f in (first, second))
-    if not anchor or anchor != same or one == other or not _one_of_each(left) or not _one_of_each(right):
+    near, far = _written_pair(first, facts), _written_pair(second, facts)
+    if near is None or far is None or not _one_of_each(left) or not _one_of_each(right):
+        return
+    if not same_text(near[0], far[0]) or same_text(near[1], far[1]):
         return
     if meets_matrix(margin, facts) or not _is_loss(margin, facts):
         return
@@ -184,14 +186,16 @@ def _named(fact: Called, facts: Facts) -> str:
     return _called(fact)
 
 
-def _written_pair(fact: Called, facts: Facts) -> tuple[str, str]:
-    """What the call compares, as the code of this file writes it: `sim(a, p)` has "a" and "p"."""
+def _written_pair(fact: Called, facts: Facts) -> tuple[Expr, Expr] | None:
+    """What the call compares, as the code of this file writes it: `sim(a, p)` has a and p."""
     match _here(fact, facts).node:
-        case Call(args=(one, other, *_)) if not any(a.keyword or a.star for a in (one, other)):
-            return text_of(one.value), text_of(other.value)
+        case Call(args=(one, other, *_)) if not any(a.star for a in (one, other)):
+            return one.value, other.value
+        case Call(func=Attr(value=left), args=(one,)) if not one.star:
+            return left, one.value
         case Op(op="@", operands=(left, right)):
-            return text_of(left), text_of(right)
-    return "", ""
+            return left, right
+    return None
 
 
 def _one_of_each(scores: Tensor) -> bool:

@@ -14,6 +14,7 @@ from shapecheck.dims import as_symbol, compare
 from shapecheck.engine.facts import Assigned, Called, Facts, Learned, Squared
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops import PROPERTIES
 from shapecheck.ops.kinds import LINALG, PRODUCT, SQUARE
 from shapecheck.source.program import Attr, Name, Node, walk
 
@@ -117,5 +118,5 @@ def _spelled(node: Node) -> Iterator[str]:
     for inner in walk(node):
         if isinstance(inner, Name):
             yield inner.id
-        elif isinstance(inner, Attr):
+        elif isinstance(inner, Attr) and inner.name not in PROPERTIES:
             yield inner.name

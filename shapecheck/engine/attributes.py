@@ -32,6 +32,7 @@ from shapecheck.engine.values import (
     Value,
 )
 from shapecheck.ops import distributions, helpers, huggingface, layers
+from shapecheck.ops.kinds import BINARY
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.source.program import Arg, Attr, Bind, Call, Class, Expr, Function, Name, Node, walk
 
@@ -201,6 +202,12 @@ def is_tensor_call(call: Call) -> bool:
     if f"Tensor.{name}" not in REGISTRY:
         return False
     return name in _CALLED_SURE or any(a.keyword in ("dim", "keepdim") for a in call.args)
+
+
+def takes_tensor(name: str, args: list[Value]) -> bool:
+    """`x.add(y)` of a tensor y: arithmetic of tensors, though sets have a method of that name too."""
+    spec = REGISTRY.get(f"Tensor.{name}")
+    return len(args) == 1 and isinstance(args[0], Tensor) and spec is not None and bool(spec.kind & BINARY)
 
 
 def known_tensor(m: Machine, owner: Expr) -> Value:

@@ -63,6 +63,8 @@ def call_expression(m: Machine, expr: Call) -> Value:
         if isinstance(func, Unknown) and isinstance(expr.func, Attr) and attributes.is_tensor_call(expr):
             func = attributes.attribute(m, attributes.known_tensor(m, expr.func.value), expr.func.name, expr.func)
     args, kwargs = arguments(m, expr)
+    if isinstance(func, Unknown) and isinstance(expr.func, Attr) and attributes.takes_tensor(expr.func.name, args):
+        func = attributes.attribute(m, attributes.known_tensor(m, expr.func.value), expr.func.name, expr.func)
     previous, m.site = m.site, m.at(expr)
     try:
         if isinstance(func, Method) and isinstance(func.owner, (Items, Many, Mapping)) and isinstance(expr.func, Attr):
