@@ -263,15 +263,33 @@ def _signatures(m: Machine, annotation: Expr, subject: str, site: Site) -> Itera
 def docstring_shapes(m: Machine, function: Function) -> dict[str, Written]:
     """The docstring's shapes; a method without a docstring has that of the method it overrides."""
     names = frozenset(p.name for p in function.params)
-    if function.docstring is not None:
-        return _docstring(function.docstring, names)
     owner = m.here.owner
+    of_class = {} if owner is None or function.name not in RUN else _of_class(owner.node.docstring, function, names)
+    if function.docstring is not None:
+        return {**of_class, **_docstring(function.docstring, names)}
+    if of_class:
+        return of_class
     if owner is not None:
         inherited = find_member(m, owner, function.name, after=owner)
         if inherited is not None and isinstance(inherited[1], Function) and inherited[1].docstring is not None:
             told = _docstring(inherited[1].docstring, names)
             return {k: v for k, v in told.items() if k in names}  # what it gives back is its own affair
     return {}
+
+
+RUN = frozenset({"forward", "__call__"})  # what the docstring of a class tells the inputs of
+
+
+def _of_class(text: str | None, function: Function, names: frozenset[str]) -> dict[str, Written]:
+    """What a class says of the inputs of its `forward`; `Input` of torch's own lists is the only one that there is."""
+    if text is None:
+        return {}
+    told = _docstring(text, names)
+    inputs = [p.name for p in function.params[1:] if p.kind not in ("*", "**") and p.default is None]
+    found = {name: written for name, written in told.items() if name in inputs}
+    if not found and len(inputs) == 1 and "input" in told:
+        found[inputs[0]] = told["input"]
+    return found
 
 
 def on_return(m: Machine, function: Function, value: Value) -> Value:

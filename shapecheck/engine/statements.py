@@ -335,7 +335,25 @@ def _loop(m: Machine, stmt: Loop) -> list[Outcome]:
     again = _iterate(m, stmt, [merged.copy()], _refreshed(m, member), done)
     if again:
         merged = join_state(merged, m.joined(again), m.fresh)
+    if stmt.iter is not None:
+        _count_appended(m, stmt, start, once, merged, source)
     return done + _after_loop(m, stmt, [merged])
+
+
+def _count_appended(m: Machine, stmt: Loop, start: State, once: list[State], after: State, source: Value) -> None:
+    """A list to which each turn of `for i in range(G)` appends k members has k*G more of them."""
+    count = source.length if isinstance(source, Many) else None
+    if count is None or any(isinstance(inner, Jump) for inner in walk(stmt)):
+        return
+    frame = m.here.frame
+    for name, value in start.frames.get(frame, {}).items():
+        now = after.frames.get(frame, {}).get(name)
+        if not isinstance(value, Items) or value.kind != "list" or not isinstance(now, Many):
+            continue
+        held = [s.frames.get(frame, {}).get(name) for s in once]
+        more = {len(h.items) - len(value.items) if isinstance(h, Items) else 0 for h in held}
+        if len(more) == 1 and (each := more.pop()) > 0:
+            after.scope(frame)[name] = Many(now.item, len(value.items) + each * m.size(count), now.kind)
 
 
 def _summed(start: State, after: list[State], frame: int) -> State:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from shapecheck.intent.comments import written
 from shapecheck.intent.likely import likely
-from shapecheck.intent.pieces import Piece, bracket_at, chain_at
+from shapecheck.intent.pieces import Piece, bare_at, bracket_at, chain_at
 from shapecheck.intent.vocabulary import DTYPES
 from shapecheck.intent.written import RETURN, Written
 
@@ -186,6 +186,7 @@ _SAID = re.compile(
     r"[\s`'\"]*(?::math:|:obj:|:code:)?[`\s]*\Z"
 )
 _START = re.compile(r"[\s`'\"]*(?::math:|:obj:|:code:)?[`\s]*\Z")
+_ENDED = re.compile(r"[\s`.;]*\Z")
 _TYPE = re.compile(rf"\s*{_PARENTHESES}\s*:")
 _SCALAR = re.compile(r"\s*\(\s*(?:int|float|bool|str|tuple|list|dict|Tuple|List|Dict)\b")
 _MANY = re.compile(
@@ -193,7 +194,7 @@ _MANY = re.compile(
 )
 _UNSURE = re.compile(
     r"\b(?:or|either|if|unless|when|otherwise|broadcast\w*|e\.g|compatible|same|at least|any|each|every|one for|last|"
-    r"first|optional(?:ly)? \(|depending|variable)\b",
+    r"first|optional(?:ly)? \(|depending|variable (?:length|size|number)\w*)\b",
     re.IGNORECASE,
 )
 _WORD_END = re.compile(r"[\w\]]\Z")
@@ -210,6 +211,9 @@ _TAKEN_BACK = re.compile(
 def _shape(entry: _Entry) -> Written | None:
     text = _prepared(entry.text)
     pieces = [(p, said) for p in _pieces(text) if (said := _said(text, p)) is not None and likely(p, said) is not None]
+    bare = bare_at(text, len(text) - len(text.lstrip())) if entry.told and not pieces else None
+    if bare is not None and bare.form == "," and _ENDED.match(text, bare.end) and likely(bare, False):
+        pieces = [(bare, False)]
     if not pieces or any(p.axes != pieces[0][0].axes for p, _ in pieces):
         return None
     piece, said = pieces[0]
@@ -242,7 +246,7 @@ def _pieces(text: str) -> Iterator[Piece]:
                 at = piece.end
                 continue
         at += 1
-    for match in re.finditer(r"\b(?:shape|size)\b(?:\s*(?:of|is|:|=))*\s+(?=[\w(])", text):
+    for match in re.finditer(r"\b(?:shape|size|(?:[A-Z][A-Za-z]*)?[Tt]ensor)\b(?:\s*(?:of|is|:|=))*\s+(?=[\w(])", text):
         chain = chain_at(text, match.end())
         if chain is not None:
             yield chain
@@ -255,7 +259,8 @@ def _said(text: str, piece: Piece) -> bool | None:
         return True
     head = _TYPE.match(before)
     begun = before[head.end() :] if head else before
-    return False if _START.match(begun) else None
+    ends = len(piece.items) > 1 and _ENDED.match(text, piece.end)  # `embeddings of the anchors (b, h)`
+    return False if ends or _START.match(begun) else None
 
 
 def _denied(text: str, piece: Piece) -> bool:

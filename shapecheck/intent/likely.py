@@ -82,11 +82,14 @@ def _ends(piece: Piece) -> bool:
     return stem == other and f"{first} {last}" in _ENDS
 
 
+_COUNTED = BATCH | {"rows", "tokens", "samples", "queries"}  # of a vector: `[batch]`, `[n]`
 _RANK = re.compile(r"\d[*-][dD]\Z")  # "2D", "3-D"
 
 
 def _single(piece: Piece, best: int) -> bool | None:
     item = piece.items[0]
+    if piece.form == "[" and item.axis in _COUNTED:
+        return True
     if best < PLAIN or _RANK.match(item.axis):
         return None
     if piece.trailing_comma:

@@ -19,7 +19,7 @@ __all__ = ["from_phrases"]
 _NAME = r"[`*]{0,2}[A-Za-z_]\w*[`*]{0,2}"
 _AND = r"\s*(?:,\s*and\b|,|/|&|\band\b)\s*"
 _LINK = (
-    r"\s*(?::|=|~)?\s*(?:\b(?:is|are|has|have|with|of)\b\s*)?(?:(?:an?|the)\s+)?"
+    r"(?:\.shape)?\s*(?::|=|~)?\s*(?:\b(?:is|are|has|have|with|of)\b\s*)?(?:(?:an?|the)\s+)?"
     r"(?:\b(?:of\s+)?shapes?\b|\bTensors?\b)?\s*[:=]?\s*"
 )
 _RUN = re.compile(rf"(?<![\w.`*])(?P<names>{_NAME}(?:{_AND}{_NAME})*)(?P<link>{_LINK})(?=[\[(])")

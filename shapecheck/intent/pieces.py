@@ -180,7 +180,7 @@ def bare_at(text: str, at: int) -> Piece | None:
         return Piece(at, word.end(), items, "x")
     stop = _STOP.search(text, at)
     end = stop.start() if stop else len(text)
-    if stop and text[stop.end() - 1] == "(" and text[at:end].endswith(",") and (last := _closing(text, stop.end() - 1)):
+    if stop and stop[0].endswith("(") and text[at:end].endswith(",") and (last := _closing(text, stop.end() - 1)):
         end = last + 1 if not text[last + 1 :].strip() else at  # `n,1, (m+2*pad)`
     clause = text[at:end]
     if "," in clause:
