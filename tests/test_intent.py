@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -314,7 +316,7 @@ def test_long_lines_are_read_to_their_end(text: str) -> None:
 
 
 def axes_of(text: str) -> dict[str, str]:
-    return {name: " ".join(w.axes) for name, w in from_docstring(text).items()}
+    return {name: " ".join(w.axes) for name, w in from_docstring(inspect.cleandoc(text)).items()}
 
 
 def test_google_sections() -> None:
@@ -336,7 +338,7 @@ def test_google_sections() -> None:
     assert axes_of(text) == {
         "q": "B D", "p": "B G D", "mask": "B S", "labels": "batch_size", "return": "B B*G",
     }  # fmt: skip
-    assert from_docstring(text)["mask"].dtype == "bool"
+    assert from_docstring(inspect.cleandoc(text))["mask"].dtype == "bool"
 
 
 def test_numpy_sections() -> None:

@@ -100,10 +100,12 @@ def _set_while_running(symbol: str, facts: Facts) -> bool:
 
 def _of_the_data(symbol: str, facts: Facts) -> bool:
     """`batch["batch_size"]` beside `batch["user_id"]`: does what tells the size hold the tensors too?"""
-    holder = re.match(r"\$(.*)\['\w+'\]\Z", symbol)
-    if holder is None:
-        return False
-    return any(key.startswith(holder[1] + "['") for key in facts.once(_keys_of_tensors))
+    holder = _HELD.match(symbol.removeprefix("$"))
+    held = (_HELD.match(key) for key in facts.once(_keys_of_tensors)) if holder is not None else ()
+    return holder is not None and any(other is not None and other[1] == holder[1] for other in held)
+
+
+_HELD = re.compile(r"\w+\.(\w+)@\d+\['\w+'\]\Z")  # a member of a parameter, whichever function has that
 
 
 def _keys_of_tensors(facts: Facts) -> frozenset[str]:

@@ -6,7 +6,6 @@ outcome. Where it is not known the declaration is taken for what it says: names 
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -57,7 +56,7 @@ def _comment(text: str, targets: tuple[str, ...], above: bool) -> tuple[Written,
 @lru_cache(maxsize=2048)
 def _docstring(text: str, names: frozenset[str]) -> dict[str, Written]:
     """What sections and field lists say goes before what stands within sentences."""
-    return {**from_phrases(inspect.cleandoc(text), names), **from_docstring(text)}
+    return {**from_phrases(text, names), **from_docstring(text)}
 
 
 @lru_cache(maxsize=2048)

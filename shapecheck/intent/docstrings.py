@@ -6,7 +6,6 @@ An entry says a shape when one piece of it does and nothing beside it takes that
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,9 +30,10 @@ class _Entry:
 
 
 def from_docstring(text: str) -> dict[str, Written]:
-    """The shapes of parameters (by name) and of the result (under "return"). `column` counts in the cleaned text."""
+    """The shapes of parameters (by name) and of the result (under "return"). `text` is clean, as `inspect.cleandoc` leaves
+    it, and `column` counts in it."""
     found: dict[str, Written | None] = {}
-    for entry in _entries(inspect.cleandoc(text)):
+    for entry in _entries(text):
         record = _shape(entry)
         if record is None:
             continue

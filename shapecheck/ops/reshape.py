@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from shapecheck.dims import NEVER, Size, exact_div
+from shapecheck.dims import NEVER, Size, as_symbol, exact_div
 from shapecheck.engine.values import Axis, Extern, Items, Partial, Tensor, Value
 from shapecheck.ops import customs, layout
 from shapecheck.ops.axes import (
@@ -354,9 +354,17 @@ def squeeze(kit: Kit, input: Value, dim: Any = None) -> Value:
     if isinstance(shape, Partial):
         return Tensor(_squeeze_partial(kit, shape, dims), tensor.dtype)
     where = {position(shape, d) for d in dims}
-    if any(kit.is_free(shape[w].size) for w in where if w is not None):
+    if any(_left_open(kit, shape[w].size) for w in where if w is not None):
         return Tensor(_open_rank(shape, where), tensor.dtype)
     return Tensor(tuple(a for i, a in enumerate(shape) if i not in where or a.size != 1), tensor.dtype)
+
+
+def _left_open(kit: Kit, size: Size) -> bool:
+    """Of a size that is computed and may come out as 1, whoever squeezes it knows which: `K + 1 - width` places."""
+    if kit.is_free(size):
+        return True
+    size = kit.resolve(size)
+    return not isinstance(size, int) and as_symbol(size) is None and kit.compare(size, 1).sometimes
 
 
 def _squeeze_partial(kit: Kit, shape: Partial, dims: Sequence[int]) -> Partial:
