@@ -68,5 +68,7 @@ def _misaligned(small: Tensor, large: Tensor) -> tuple[Axis, Axis, int] | None:
 
 def _of_one(small: Tensor, large: Tensor) -> bool:
     """A tensor beside its own transpose: the author knows it to be square."""
-    a, b = base(small).made, base(large).made
-    return a is b and a is not None
+    one, other = base(small), base(large)
+    if one.made is None and other.made is None:  # a parameter: no other tensor has its axes
+        return one.axes is not None and one.axes == other.axes
+    return one.made is other.made

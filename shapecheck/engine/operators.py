@@ -123,6 +123,8 @@ def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
         if op == "@":
             operands = [attributes.as_tensor(v) or v for v in values]
         return run_op(m, "operator." + TORCH_OPERATOR[op], operands, {}, expr)
+    elif any(isinstance(v, Unknown) and v.hint == "array" for v in values):
+        return Unknown("array", m.fresh())
     if isinstance(values[0], Ref) and op in DUNDER:
         method = attributes.attribute(m, values[0], DUNDER[op], expr)
         if isinstance(method, Closure):

@@ -261,6 +261,8 @@ def join_value(a: Value, b: Value, fresh: Fresh) -> Value:
             return Unknown("int" if isinstance(a, Num) and isinstance(b, Num) else "float", fresh(""))
         case ((Unknown() | Lit() | Num()), (Unknown() | Lit() | Num())) if _number_kind(a) and _number_kind(b):
             return Unknown("float" if "float" in (_number_kind(a), _number_kind(b)) else "int", fresh(""))
+        case Unknown(hint="array"), Unknown(hint="array"):
+            return Unknown("array", fresh(""))
         case Layer(), Layer() if a.name == b.name:
             return Layer(a.name, tuple((k, join_value(v, w, fresh)) for k, v in a.args if (w := b.arg(k)) is not None))
         case _:

@@ -30,8 +30,8 @@ class _Entry:
 
 
 def from_docstring(text: str) -> dict[str, Written]:
-    """The shapes of parameters (by name) and of the result (under "return"). `text` is clean, as `inspect.cleandoc` leaves
-    it, and `column` counts in it."""
+    """The shapes of parameters (by name) and of the result (under "return"). `text` is as `inspect.cleandoc` leaves it;
+    `column` counts in it."""
     found: dict[str, Written | None] = {}
     for entry in _entries(text):
         record = _shape(entry)
