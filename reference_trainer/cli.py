@@ -180,7 +180,7 @@ def evaluate_command(
     import json
     import tempfile
 
-    from .evaluate import evaluate
+    from .evaluate import evaluate, for_evaluation
     from .models import pad_of
     from .tokens import prepare
     from .trained import load_trained
@@ -192,7 +192,8 @@ def evaluate_command(
         if not wanted:
             raise SettingsError("the run has no dev rows: name some with --data")
         with tempfile.TemporaryDirectory() as folder:
-            store = prepare(data, wanted, trained.tokenizer.backend_tokenizer, Path(folder))
+            tokenizer = trained.tokenizer.backend_tokenizer
+            store = prepare(for_evaluation(data), wanted, tokenizer, Path(folder), whole_corpus=True)
             found = evaluate(
                 trained.encoder, store, data.group, trained.settings.train.chunk_tokens, pad_of(trained.tokenizer),
                 trained.settings.model.unpadded,

@@ -6,6 +6,7 @@ the row's own group-1 negatives.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -16,17 +17,26 @@ from torch import Tensor
 from .batch import chunked
 from .encoder import Encoder
 from .metrics import ndcg, ranked_hits, recall, reciprocal_rank
+from .settings import DataSettings
 from .shapes import shaped
 from .tokens import Ints, Store
 
 DEPTH = 100  # passages ranked for each query
 
 
+def for_evaluation(data: DataSettings) -> DataSettings:
+    """How held-out rows are read: a row needs no negatives to be judged."""
+    return dataclasses.replace(data, group=1, repeat_negatives=False)
+
+
 def evaluate(
     encoder: Encoder, store: Store, group: int, chunk_tokens: int, pad: int, packed: bool = False
 ) -> dict[str, float]:
-    """MRR@10, nDCG@10, recall@10, recall@100 over the corpus, and accuracy within the own group of `group` passages."""
-    corpus = np.unique(np.concatenate([store.positives, store.negatives]))
+    """MRR@10, nDCG@10, recall@10, recall@100 over the corpus, and accuracy within the own group of `group` passages.
+
+    That accuracy is over the rows with group-1 negatives; where none has them, or the group is 1, there is none.
+    """
+    corpus = np.unique(np.concatenate([store.positives, store.negatives, store.corpus]))
     device = next(encoder.parameters()).device
     embed: Callable[[Ints], Tensor] = lambda texts: embed_texts(encoder, store, texts, chunk_tokens, pad, packed)  # noqa: E731
     queries, passages = embed(np.asarray(store.query)), embed(corpus)
@@ -36,15 +46,18 @@ def evaluate(
     relevant = torch.tensor([len(set(texts)) for texts in wanted], device=device)
     order = rank_passages(queries, passages, min(DEPTH, len(corpus)))
     hits = ranked_hits(order, wanted)
-    own = np.stack([_own_group(store, row, group, column) for row in range(len(store))])
-    return {
+    enough = np.flatnonzero(np.diff(store.negative_starts) >= group - 1) if group > 1 else ()
+    choosing = [_own_group(store, int(row), group, column) for row in enough]
+    found = {
         "mrr@10": float(reciprocal_rank(hits).mean()),
         "ndcg@10": float(ndcg(hits, relevant).mean()),
         "recall@10": float(recall(hits, relevant, 10).mean()),
         "recall@100": float(recall(hits, relevant, 100).mean()),
-        "group_accuracy": float(group_accuracy(queries, passages, torch.from_numpy(own).to(device))),
-        "corpus": float(len(corpus)),
     }
+    if choosing:
+        own = torch.from_numpy(np.stack(choosing)).to(device)
+        found["group_accuracy"] = float(group_accuracy(queries, passages, own))
+    return {**found, "corpus": float(len(corpus))}
 
 
 @torch.no_grad()

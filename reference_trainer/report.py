@@ -53,9 +53,9 @@ def side_by_side(histories: list[History]) -> str:
     begun = [h.evaluations[0] for h in histories if h.evaluations]
     panels = [_lines("loss", histories)]
     for metric, title in (("mrr@10", "MRR@10, whole corpus"), ("group_accuracy", "accuracy within the own group")):
-        if begun:
-            values = [h.evaluations[-1][metric] if h.evaluations else 0.0 for h in histories]
-            panels.append(bars(title, values, PANEL, begun[0][metric]))
+        if any(metric in evaluation for evaluation in begun):
+            values = [h.evaluations[-1].get(metric, 0.0) if h.evaluations else 0.0 for h in histories]
+            panels.append(bars(title, values, PANEL, begun[0].get(metric, 0.0)))
     panels.append(bars("ms a step", [milliseconds(h) for h in histories], PANEL))
     panels.append(bars("peak memory, MB", [h.steps[-1]["memory_mb"] for h in histories], PANEL))
     panels.append(legend([label(h) for h in histories], PANEL))
@@ -73,7 +73,7 @@ def write_report(outs: list[Path], path: Path) -> None:
     histories = [read_history(out) for out in outs]
     panels = [_lines(key, histories) for key in ("tokens_per_second", "memory_mb")]
     for metric in METRICS:
-        curves = [[(r["step"], r[metric]) for r in h.evaluations] for h in histories]
+        curves = [[(r["step"], r[metric]) for r in h.evaluations if metric in r] for h in histories]
         if any(len(curve) > 1 for curve in curves):
             panels.append(lines(metric, curves, PANEL))
     parts = [_summary(histories), side_by_side(histories), "<h2>over the steps</h2>", picture(panels, PANEL, 3)]
@@ -94,7 +94,8 @@ def _summary(histories: list[History]) -> str:
         cells = [f"<td style='color:{colour}'>{html.escape(label(history))}</td>"]
         cells += [f"<td>{value:.3f}</td>" for value in (first["loss"], last["loss"], last["level"])]
         for metric in METRICS:
-            values = [f"{r[metric]:.3f}" for r in (history.evaluations[:1] + history.evaluations[1:][-1:])]
+            ends = history.evaluations[:1] + history.evaluations[1:][-1:]
+            values = [f"{r[metric]:.3f}" for r in ends if metric in r]
             cells.append(f"<td>{' &rarr; '.join(values) or '-'}</td>")
         seconds = sum(record["seconds"] for record in history.steps)
         speed = sum(r["seconds"] * r["tokens_per_second"] for r in history.steps) / seconds

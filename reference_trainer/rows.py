@@ -1,26 +1,21 @@
-"""Training rows from jsonl, from Hugging Face datasets or from the bundled sample; every bad row is accounted for.
+"""Training rows of any source and form, made one; every row that can't be used is accounted for.
 
-A row is FlagEmbedding's: `query` (text), `pos` and `neg` (lists of texts), and for distillation `pos_scores` and
-`neg_scores` (lists of numbers of the same lengths). A row that can't be used is counted under its reason and named by
-its line; nothing is dropped in silence.
+A row that can't be used is counted under its reason and named by its place; nothing is dropped in silence.
 """
 
 from __future__ import annotations
 
-import glob
-import gzip
-import importlib.resources
-import json
-import lzma
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-from .refusal import Refusal, printable, reason_of
+from .forms import Canonical, Labeled, Unknown, canonical, suggestion
+from .refusal import Refusal
 from .settings import BadRows, DataSettings, SettingsError
+from .sources import Bad, records
+
+PER_CLASS = 8  # texts of its class that a labeled text gets as positives
 
 
 class BadRow(Refusal):
@@ -29,7 +24,7 @@ class BadRow(Refusal):
 
 @dataclass(frozen=True)
 class Row:
-    """One usable row. where is `file:line`, lines counted from 1."""
+    """One usable row. where is `file:line`, lines counted from 1; label is the class of a labeled text."""
 
     query: str
     positives: tuple[str, ...]
@@ -37,6 +32,8 @@ class Row:
     positive_scores: tuple[float, ...]
     negative_scores: tuple[float, ...]
     where: str
+    prompt: str | None = None
+    label: str | None = None
 
 
 @dataclass
@@ -48,6 +45,8 @@ class Accounting:
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     dropped_negatives: int = 0
+    forms: Counter[str] = field(default_factory=Counter)
+    mapping: str = ""  # a data.columns that could be meant, where no form has the columns
 
     def refuse(self, reason: str, where: str) -> None:
         self.reasons[reason] += 1
@@ -58,9 +57,13 @@ class Accounting:
     def lines(self) -> list[str]:
         """A few sentences for the log."""
         report = [f"{self.read} rows read, {self.kept} kept, {sum(self.reasons.values())} refused"]
+        if self.forms:
+            report.append("  rows of the form " + ", ".join(f"{form} ({n})" for form, n in self.forms.most_common()))
         for reason, count in self.reasons.most_common():
             more = ", ..." if count > len(self.examples[reason]) else ""
             report.append(f"  {reason}: {count} ({', '.join(self.examples[reason])}{more})")
+        if self.mapping and not self.kept:
+            report.append(f"  no form has these columns; say what they are, for example --set {self.mapping}")
         if self.dropped_negatives:
             report.append(
                 f"  {self.dropped_negatives} negatives dropped: they repeat a positive or another negative of their row"
@@ -70,136 +73,137 @@ class Accounting:
 
 def read_rows(data: DataSettings, source: str, accounting: Accounting) -> Iterator[Row]:
     """Yield usable rows of a source in order. BadRow at the first unusable one when data.bad_rows is refuse."""
-    for where, found in _records(data, source):
+    classes: dict[str, list[tuple[str, str]]] = {}
+    columns = [(role, column) for role, _, column in (entry.partition("=") for entry in data.columns)]
+    for where, found in records(source, data.streaming):
         if data.limit and accounting.kept == data.limit:
             return
         accounting.read += 1
-        row = _usable(found, where, data.group - 1, accounting)
-        if isinstance(row, Row):
-            accounting.kept += 1
-            yield row
+        row = _usable(found, where, data, columns, accounting)
+        if isinstance(row, Labeled):
+            classes.setdefault(str(row.label), []).append((row.text, where))
             continue
-        if data.bad_rows is BadRows.REFUSE:
-            raise BadRow(f"{where}: {row}")
-        accounting.refuse(row, where)
+        if isinstance(row, str):
+            _refuse(row, where, data, accounting)
+            continue
+        accounting.kept += 1
+        yield row
+    for label, texts in classes.items():
+        yield from _of_class(label, texts, data, accounting)
 
 
-def source_files(source: str) -> list[Path]:
-    """The files that a jsonl source or the bundled one stands for. SettingsError if there is none."""
-    if source in ("wordnet", "wordnet:dev"):
-        split = "dev" if source.endswith("dev") else "train"
-        return [Path(str(importlib.resources.files("reference_trainer") / "data" / f"wordnet-{split}.jsonl.xz"))]
-    found = sorted(Path(name) for name in glob.glob(source, recursive=True))
-    files = [path for path in found if path.is_file()]
-    if found and not files:
-        raise SettingsError(f"data: {source} is a folder: name a file or a glob, such as {source}/*.jsonl")
-    if not files:
-        raise SettingsError(f"data: no file matches {source!r}")
-    return files
+def _refuse(reason: str, where: str, data: DataSettings, accounting: Accounting) -> None:
+    if data.bad_rows is BadRows.REFUSE:
+        raise BadRow(f"{where}: {reason}")
+    accounting.refuse(reason, where)
 
 
-def _records(data: DataSettings, source: str) -> Iterator[tuple[str, Any]]:
-    if source.startswith("hf:"):
-        yield from _hub_records(source, data.streaming)
-        return
-    for path in source_files(source):
-        number = 0
-        try:
-            with _open(path) as lines:
-                for number, line in enumerate(lines, start=1):
-                    yield f"{printable(path.name)}:{number}", line
-        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise SettingsError(
-                f"data: {printable(path)} can't be read after line {number}: {reason_of(error)}"
-            ) from error
+def _of_class(label: str, texts: list[tuple[str, str]], data: DataSettings, accounting: Accounting) -> Iterator[Row]:
+    """Each text of a class as a query, the ones that follow it, in a circle, as its positives."""
+    distinct = list(dict.fromkeys(text for text, _ in texts))
+    place = {text: k for k, text in enumerate(distinct)}
+    for text, where in texts:
+        if data.limit and accounting.kept == data.limit:
+            return
+        after = [distinct[(place[text] + k) % len(distinct)] for k in range(1, min(PER_CLASS + 1, len(distinct)))]
+        if not after or data.group > 1:
+            reason = "no other text of its class" if not after else "a labeled text has no negatives: set data.group=1"
+            _refuse(reason, where, data, accounting)
+            continue
+        accounting.kept += 1
+        yield Row(text, tuple(after), (), (), (), where, label=label)
 
 
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".xz":
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def _hub_records(source: str, streaming: bool) -> Iterator[tuple[str, Any]]:
-    try:
-        import datasets
-    except ImportError as error:
-        raise SettingsError(
-            "data.source = hf:... needs the datasets package: pip install 'torch-shapecheck[hub]'"
-        ) from error
-    name, _, split = source.removeprefix("hf:").partition("@")
-    name, _, config = name.partition(":")
-    number = 0
-    try:
-        loaded: Iterable[Any] = datasets.load_dataset(name, config or None, split=split or "train", streaming=streaming)
-        for number, record in enumerate(loaded, start=1):
-            yield f"{name}:{number}", record
-    except Exception as error:  # the library passes on whatever its readers raise
-        raise SettingsError(f"data: {source} can't be read after row {number}: {reason_of(error)}") from error
-
-
-def _usable(found: Any, where: str, negatives: int, accounting: Accounting) -> Row | str:
+def _usable(
+    found: Any, where: str, data: DataSettings, columns: list[tuple[str, str]], accounting: Accounting
+) -> Row | Labeled | str:
     """The row, or why it can't be used."""
-    if isinstance(found, bytes):
-        try:
-            text = found.decode("utf-8")
-        except UnicodeDecodeError:
-            return "broken UTF-8"
-        if not text.strip():
-            return "blank line"
-        try:
-            found = json.loads(text)
-        except json.JSONDecodeError:
-            return "not JSON"
-        except RecursionError:
-            return "nested too deep"
-    if not isinstance(found, Mapping):
-        return "not an object"
-    for name in ("query", "pos", "neg"):
-        if found.get(name) is None:
+    if isinstance(found, Bad):
+        return found.reason
+    row = canonical(found, columns)
+    if isinstance(row, Unknown):
+        if not row.columns:
+            return "not an object"
+        accounting.mapping = accounting.mapping or suggestion(row.columns, found)
+        return "no form has the columns " + ", ".join(row.columns[:12]) + (", ..." if len(row.columns) > 12 else "")
+    accounting.forms[row.form] += 1
+    if isinstance(row, Labeled):
+        if not isinstance(row.text, str) or not isinstance(row.label, (str, int)):
+            return "wrong type: a labeled text needs a text and a label"
+        return row if _fault(row.text) is None else str(_fault(row.text))
+    return _checked(row, where, data, accounting)
+
+
+def _checked(row: Canonical, where: str, data: DataSettings, accounting: Accounting) -> Row | str:
+    wanted = data.group - 1
+    for name, value in (("query", row.query), ("pos", row.pos), ("neg", row.neg)):
+        if value is None and (name != "neg" or wanted):
             return f"no {name}"
-    query, positives, negative_texts = found["query"], found["pos"], found["neg"]
-    if not isinstance(query, str) or not _texts(positives) or not _texts(negative_texts):
+    negative_texts = [] if row.neg is None else row.neg
+    if not isinstance(row.query, str) or not _texts(row.pos) or not _texts(negative_texts):
         return "wrong type: query must be text, pos and neg lists of texts"
-    if not positives:
+    if not isinstance(row.prompt, (str, type(None))):
+        return "wrong type: prompt must be text"
+    if not row.pos:
         return "no pos"
-    if not all(text.strip() for text in (query, *positives, *negative_texts)):
-        return "empty text"
-    if not all(_is_unicode(text) for text in (query, *positives, *negative_texts)):
-        return "half a character: a lone surrogate such as \\ud800 in a text"
+    for text in (row.query, *row.pos, *negative_texts, row.prompt or "-"):
+        fault = _fault(text)
+        if fault is not None:
+            return fault
+    if row.form == "scored pair" or row.score is not None:
+        fault = _judged(row.score, data)
+        if fault is not None:
+            return fault
     try:
-        positive_scores = _scores(found.get("pos_scores"), len(positives))
-        negative_scores = _scores(found.get("neg_scores"), len(negative_texts))
+        positive_scores = _scores(row.pos_scores, len(row.pos))
+        negative_scores = _scores(row.neg_scores, len(negative_texts))
     except ValueError as error:
         return str(error)
     if bool(positive_scores) != bool(negative_scores) and negative_texts:
         return "pos_scores and neg_scores must come together"
-    kept = _distinct_negatives(positives, negative_texts)
+    kept = _distinct_negatives(row.pos, negative_texts)
     accounting.dropped_negatives += len(negative_texts) - len(kept)
-    if len(kept) < negatives:
-        return f"fewer than {negatives} negatives"
+    if len(kept) < (min(1, wanted) if data.repeat_negatives else wanted):
+        return f"fewer than {wanted} negatives" if not data.repeat_negatives else "no negative to repeat"
     return Row(
-        query,
-        tuple(positives),
+        row.query,
+        tuple(row.pos),
         tuple(negative_texts[k] for k in kept),
         positive_scores,
         tuple(negative_scores[k] for k in kept) if negative_scores else (),
         where,
+        row.prompt,
     )
+
+
+def _judged(score: Any, data: DataSettings) -> str | None:
+    """Why a scored pair is no positive. SettingsError where nobody said from which score on it is one."""
+    if data.positive_score is None:
+        raise SettingsError(
+            "data: rows are pairs with a score or label: set data.positive_score to the least score of a positive pair"
+        )
+    if isinstance(score, str):
+        try:
+            score = float(score)
+        except ValueError:
+            return "wrong type: a score must be a number"
+    if isinstance(score, bool) or not isinstance(score, (int, float)):
+        return "wrong type: a score must be a number"
+    return None if score >= data.positive_score else f"a pair that scores below {data.positive_score:g}"
 
 
 def _texts(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
-def _is_unicode(text: str) -> bool:
+def _fault(text: str) -> str | None:
+    if not text.strip():
+        return "empty text"
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        return False
-    return True
+        return "half a character: a lone surrogate such as \\ud800 in a text"
+    return None
 
 
 def _distinct_negatives(positives: Iterable[str], negatives: list[str]) -> list[int]:
@@ -221,6 +225,10 @@ def _scores(value: Any, count: int) -> tuple[float, ...]:
         raise ValueError("wrong type: scores must be lists of numbers")
     if len(value) != count:
         raise ValueError("as many scores as texts are needed")
-    if any(v != v or v in (float("inf"), float("-inf")) for v in value):
+    try:
+        numbers = tuple(float(v) for v in value)
+    except OverflowError:
+        raise ValueError("a score is not finite") from None
+    if any(v != v or v in (float("inf"), float("-inf")) for v in numbers):
         raise ValueError("a score is not finite")
-    return tuple(float(v) for v in value)
+    return numbers

@@ -2,18 +2,22 @@
 
 Each epoch is a keyed permutation of the rows, computed position by position (a Feistel network that walks in cycles
 until it lands inside), so any step is found in constant time. Rows that don't fill a last batch are left out of that
-epoch; which ones differs from epoch to epoch.
+epoch; which ones differs from epoch to epoch. Where rows share queries or positives and are to be kept apart, the order
+of an epoch is made as a whole when its first step is asked for (`apart`); that comes before equal lengths in a batch.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from .apart import Keys, TooAlike, apart, keys_of
 from .tokens import Ints, Store
+
+TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,18 @@ class Sampler:
     group: int
     seed: int
     bucket: int = 1
+    unique: bool = True
+    _keys: list[Keys | None] = field(default_factory=list, repr=False, compare=False)
+    _orders: dict[int, Ints] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.batch > len(self.store):
             raise ValueError(
                 f"a batch of {self.batch} queries needs at least as many rows; there are {len(self.store)}"
             )
+        self._keys.append(keys_of(self.store) if self.unique else None)
+        if self._keys[0] is not None:
+            self.rows_of(0)  # TooAlike now rather than in the middle of a run
 
     @property
     def steps_per_epoch(self) -> int:
@@ -49,6 +59,31 @@ class Sampler:
     def rows_of(self, step: int) -> Ints:
         """Row numbers of a step, `[B]`."""
         epoch, index = divmod(step, self.steps_per_epoch)
+        keys = self._keys[0]
+        if keys is not None:
+            return self._order_of(epoch, keys)[index * self.batch : (index + 1) * self.batch]
+        return self._rows_at(epoch, index)
+
+    def _order_of(self, epoch: int, keys: Keys) -> Ints:
+        """All rows in an epoch's order, those it leaves out last."""
+        if epoch not in self._orders:
+            batches = [self._rows_at(epoch, index) for index in range(self.steps_per_epoch)]
+            used = self.steps_per_epoch * self.batch
+            order = np.concatenate([*batches, self._at(epoch, used, len(self.store) - used)])
+            self._orders.clear()
+            self._orders[epoch] = self._apart(order, keys, _generator(self.seed, "apart", epoch))
+        return self._orders[epoch]
+
+    def _apart(self, order: Ints, keys: Keys, generator: np.random.Generator) -> Ints:
+        """Where one order can't be repaired another may be."""
+        for _ in range(TRIES):
+            try:
+                return apart(order, self.batch, keys, generator)
+            except TooAlike:
+                order = generator.permutation(order)
+        return apart(order, self.batch, keys, generator)
+
+    def _rows_at(self, epoch: int, index: int) -> Ints:
         if self.bucket == 1:
             return self._at(epoch, index * self.batch, self.batch)
         window = index // self.bucket
@@ -77,12 +112,14 @@ class Sampler:
         return Draw(rows[own], self.store.query[rows[own]], passages[own], None if teacher is None else teacher[own])
 
     def _pick(self, generator: np.random.Generator, starts: Ints, rows: Ints, count: int) -> Ints:
-        """`[B, count]` positions, without repeats, in each row's stretch."""
+        """`[B, count]` positions in each row's stretch; none comes again before all of the stretch have come."""
         first, available = starts[rows], starts[rows + 1] - starts[rows]
-        luck = generator.random((len(rows), int(available.max())))
-        luck[np.arange(luck.shape[1]) >= available[:, None]] = 2.0
+        if not count:
+            return np.zeros((len(rows), 0), dtype=np.int64)
+        luck = generator.random((len(rows), max(count, int(available.max()))))
+        luck += np.arange(luck.shape[1]) // available[:, None]
         chosen: Ints = np.argsort(luck, axis=1, kind="stable")[:, :count]
-        return first[:, None] + chosen
+        return first[:, None] + chosen % available[:, None]
 
     def _row_lengths(self, rows: Ints) -> Ints:
         store = self.store

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from .forms import ROLES
 from .fused import Fused
 from .modes import Mode
 from .refusal import Refusal
@@ -138,12 +139,20 @@ class DataSettings:
     """[data] Where rows come from and how they are drawn."""
 
     source: str = _doc(
-        "'wordnet' (bundled), a .jsonl file or a glob of them, or hf:NAME[:CONFIG][@SPLIT] for datasets", "wordnet"
+        "'wordnet' (bundled), a file or glob (jsonl, json, csv, tsv, parquet, arrow; compressed too), a folder of "
+        "save_to_disk or BEIR, PATH[@SPLIT], or hf:NAME[:CONFIG][@SPLIT] for datasets",
+        "wordnet",
     )
     dev: str = _doc(
         "held-out rows of the same kind; empty: the bundled dev split for 'wordnet', else no evaluation", ""
     )
-    group: int = _doc("passages a query: one positive and group-1 negatives", 8)
+    columns: tuple[str, ...] = _doc(
+        "what columns are, where their names don't tell: [query=question, pos=answer, neg=wrong]; dots reach inside", ()
+    )
+    positive_score: float | None = _doc("pairs with a score or label: the least one of a positive pair", None)
+    group: int = _doc("passages a query: one positive and group-1 negatives; 1: pairs only (in-batch)", 8)
+    repeat_negatives: bool = _doc("draw a negative more than once where a row has fewer than group-1", False)
+    unique: bool = _doc("no two rows of one query or one positive in a batch", True)
     bad_rows: BadRows = _doc("skip (and count) or refuse rows that can't be used", BadRows.SKIP)
     streaming: bool = _doc("hf: only: read the source as a stream", False)
     limit: int = _doc("use the first so many good rows; 0: all", 0)
@@ -155,7 +164,18 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         _require(bool(self.source), "data.source must name something")
-        _require(self.group >= 2, "data.group must be at least 2: one positive and one negative")
+        _require(self.group >= 1, "data.group must be at least 1: the positive")
+        for entry in self.columns:
+            role, separator, column = entry.partition("=")
+            _require(
+                bool(separator and column) and role in ROLES,
+                f"data.columns: {entry!r} is not ROLE=COLUMN, ROLE one of {', '.join(ROLES)}",
+            )
+        for name in ("query_prompt", "passage_prompt"):
+            _require(
+                not any("\ud800" <= letter <= "\udfff" for letter in getattr(self, name)),
+                f"data.{name} holds half a character (a lone surrogate)",
+            )
         _require(self.bucket >= 1, "data.bucket must be at least 1")
         _require(self.limit >= 0, "data.limit must be 0 (all) or more")
         _require(
@@ -241,6 +261,15 @@ class Settings:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
+        alone = self.data.group == 1
+        _require(
+            not (alone and self.loss.mode is Mode.PRESET),
+            "data.group = 1 leaves nothing to choose from in preset mode: set loss.mode = in-batch, or a larger group",
+        )
+        _require(
+            not (alone and self.loss.distill is not Distill.NONE),
+            "data.group = 1 has no negatives whose teacher scores could be learnt: set loss.distill = none",
+        )
         bug = self.train.replay_bug
         _require(
             not bug or self.loss.mode is Mode.PRESET,
@@ -342,6 +371,8 @@ def _convert(key: str, wanted: Any, value: Any) -> Any:
         value = "off" if value is False and "off" in known else value  # YAML reads a bare `off` as false
         _require(value in known, f"{key} must be one of {', '.join(known)}, not {value!r}")
         return wanted(value)
+    if isinstance(wanted, types.UnionType):
+        return None if value is None else _convert(key, typing.get_args(wanted)[0], value)
     if typing.get_origin(wanted) is tuple:
         _require(isinstance(value, (list, tuple)), f"{key} must be a list, not {value!r}")
         return tuple(_convert(key, typing.get_args(wanted)[0], item) for item in value)
@@ -364,6 +395,8 @@ def _is_number(value: Any) -> bool:
 def _type_name(wanted: Any) -> str:
     if isinstance(wanted, type) and issubclass(wanted, Enum):
         return " | ".join(item.value for item in wanted)
+    if isinstance(wanted, types.UnionType):
+        return _type_name(typing.get_args(wanted)[0])
     if isinstance(wanted, types.GenericAlias):
         return f"list of {typing.get_args(wanted)[0].__name__}"
     return {"int": "integer", "float": "number", "bool": "true or false", "str": "text"}.get(

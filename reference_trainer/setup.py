@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .encoder import Encoder
+from .evaluate import for_evaluation
 from .journal import Display
 from .models import Saved, load_encoder, load_tokenizer, pad_of, saved
 from .oracles import ByAutograd, ByCache, ByProcesses, configured, judge, require, small
@@ -85,10 +86,12 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
     store = _prepared(settings, settings.data.source, tokenizer.backend_tokenizer, out, world)
     display.say("\n".join(store.report))
     dev_source = settings.data.dev or ("wordnet:dev" if settings.data.source == "wordnet" else "")
-    dev = _prepared(settings, dev_source, tokenizer.backend_tokenizer, out, world) if dev_source else None
+    judged = replace(settings, data=for_evaluation(settings.data))
+    dev = _prepared(judged, dev_source, tokenizer.backend_tokenizer, out, world, True) if dev_source else None
     _require_scores(settings, store)
     try:
-        sampler = Sampler(store, hyper.batch * world.size, settings.data.group, hyper.seed, settings.data.bucket)
+        data = settings.data
+        sampler = Sampler(store, hyper.batch * world.size, data.group, hyper.seed, data.bucket, data.unique)
     except ValueError as error:
         raise SettingsError(f"train.batch: {error}") from error
     torch.manual_seed(hyper.seed)
@@ -111,9 +114,11 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
     )  # fmt: skip
 
 
-def _prepared(settings: Settings, source: str, tokenizer: Any, out: Path, world: World) -> Store:
+def _prepared(
+    settings: Settings, source: str, tokenizer: Any, out: Path, world: World, whole_corpus: bool = False
+) -> Store:
     """The token store of a source; the first process builds it while the others wait."""
-    make = functools.partial(build_store, settings.data, source, tokenizer, out / "prepared")
+    make = functools.partial(build_store, settings.data, source, tokenizer, out / "prepared", whole_corpus)
     return read_store(first_alone(world, make))
 
 

@@ -4,6 +4,8 @@ A store is a folder of .npy files, memory-mapped when read:
     tokens [T] int32, starts [U+1] int64           text u is tokens[starts[u]:starts[u+1]]
     query [R], positive_starts [R+1], positives    text numbers of each row, ragged
     negative_starts [R+1], negatives
+    label [R]                                      class of a labeled text, else -1
+    corpus [C]                                     text numbers of an evaluation's passages that no row names
     positive_scores, negative_scores               float32, as long as positives and negatives; empty without teacher
     where.json                                     file:line of each row, and the accounting
 """
@@ -15,21 +17,23 @@ import json
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .rows import Accounting, Row, read_rows, source_files
+from .rows import Accounting, Row, read_rows
 from .settings import DataSettings, SettingsError, to_plain
+from .sources import corpus, identity
 from .whole import save_array, whole_folder
 
 Ints = npt.NDArray[np.int64]
 
 _ARRAYS = (
     "tokens", "starts", "query", "positive_starts", "positives", "negative_starts", "negatives",
-    "positive_scores", "negative_scores",
+    "positive_scores", "negative_scores", "label", "corpus",
 )  # fmt: skip
 
 
@@ -46,6 +50,8 @@ class Store:
     negatives: Ints
     positive_scores: npt.NDArray[np.float32]
     negative_scores: npt.NDArray[np.float32]
+    label: Ints
+    corpus: Ints
     where: list[str]
     report: list[str]
     sha256: str  # of the arrays: what a run trains on, wherever it was read from
@@ -62,20 +68,21 @@ class Store:
         return self.starts[texts + 1] - self.starts[texts]
 
 
-def prepare(data: DataSettings, source: str, tokenizer: Any, folder: Path) -> Store:
+def prepare(data: DataSettings, source: str, tokenizer: Any, folder: Path, whole_corpus: bool = False) -> Store:
     """The store of a source, built inside folder unless it is there."""
-    return read_store(build_store(data, source, tokenizer, folder))
+    return read_store(build_store(data, source, tokenizer, folder, whole_corpus))
 
 
-def build_store(data: DataSettings, source: str, tokenizer: Any, folder: Path) -> Path:
+def build_store(data: DataSettings, source: str, tokenizer: Any, folder: Path, whole_corpus: bool = False) -> Path:
     """Build the store inside folder unless it is there; returns its place. BadRow and SettingsError as of read_rows.
 
-    tokenizer is a `tokenizers.Tokenizer`. The store appears whole or not at all, and is made anew if it can't be read.
+    tokenizer is a `tokenizers.Tokenizer`. whole_corpus also takes the passages of a source that none of its rows names.
+    The store appears whole or not at all, and is made anew if it can't be read.
     """
-    home = folder / _digest(data, source, tokenizer)
+    home = folder / _digest(data, source, tokenizer, whole_corpus)
     if not _whole(home):
         with whole_folder(home) as staging:
-            _write(staging, data, source, tokenizer)
+            _write(staging, data, source, tokenizer, whole_corpus)
     return home
 
 
@@ -100,9 +107,20 @@ def encode_texts(tokenizer: Any, texts: list[str], prompt: str, length: int) -> 
     return [encoding.ids for encoding in tokenizer.encode_batch([prompt + text for text in texts])]
 
 
+class _Kind(Enum):
+    """How a text is encoded: with whose prompt, cut to whose length."""
+
+    QUERY = "query"
+    PROMPTED = "query with a prompt of its own"
+    PASSAGE = "passage"
+
+
+_Text = tuple[_Kind, str]
+
+
 @dataclass
 class _Building:
-    numbers: dict[tuple[bool, str], int] = field(default_factory=dict)
+    numbers: dict[_Text, int] = field(default_factory=dict)
     query: array[int] = field(default_factory=lambda: array("q"))
     positive_starts: array[int] = field(default_factory=lambda: array("q", [0]))
     positives: array[int] = field(default_factory=lambda: array("q"))
@@ -110,15 +128,22 @@ class _Building:
     negatives: array[int] = field(default_factory=lambda: array("q"))
     positive_scores: array[float] = field(default_factory=lambda: array("f"))
     negative_scores: array[float] = field(default_factory=lambda: array("f"))
+    label: array[int] = field(default_factory=lambda: array("q"))
+    corpus: array[int] = field(default_factory=lambda: array("q"))
+    labels: dict[str, int] = field(default_factory=dict)
     where: list[str] = field(default_factory=list)
 
-    def number(self, is_query: bool, text: str) -> int:
-        return self.numbers.setdefault((is_query, text), len(self.numbers))
+    def number(self, kind: _Kind, text: str) -> int:
+        return self.numbers.setdefault((kind, text), len(self.numbers))
 
     def add(self, row: Row) -> None:
-        self.query.append(self.number(True, row.query))
-        self.positives.extend(self.number(False, text) for text in row.positives)
-        self.negatives.extend(self.number(False, text) for text in row.negatives)
+        if row.prompt is None:
+            self.query.append(self.number(_Kind.QUERY, row.query))
+        else:
+            self.query.append(self.number(_Kind.PROMPTED, row.prompt + row.query))
+        self.positives.extend(self.number(_Kind.PASSAGE, text) for text in row.positives)
+        self.negatives.extend(self.number(_Kind.PASSAGE, text) for text in row.negatives)
+        self.label.append(-1 if row.label is None else self.labels.setdefault(row.label, len(self.labels)))
         self.positive_starts.append(len(self.positives))
         self.negative_starts.append(len(self.negatives))
         self.positive_scores.extend(row.positive_scores)
@@ -126,12 +151,14 @@ class _Building:
         self.where.append(row.where)
 
 
-def _write(staging: Path, data: DataSettings, source: str, tokenizer: Any) -> None:
+def _write(staging: Path, data: DataSettings, source: str, tokenizer: Any, whole_corpus: bool) -> None:
     accounting, building = Accounting(), _Building()
     for row in read_rows(data, source, accounting):
         building.add(row)
     if not building.where:
         raise SettingsError(f"data: no usable row in {source}:\n" + "\n".join(accounting.lines()))
+    if whole_corpus:
+        building.corpus.extend(building.number(_Kind.PASSAGE, text) for text in corpus(source))
     tokens, starts = _tokenise(data, tokenizer, building.numbers)
     arrays: dict[str, Any] = {"tokens": tokens, "starts": starts}
     for name in _ARRAYS[2:]:
@@ -146,18 +173,16 @@ def _write(staging: Path, data: DataSettings, source: str, tokenizer: Any) -> No
     (staging / "where.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def _tokenise(
-    data: DataSettings, tokenizer: Any, numbers: Iterable[tuple[bool, str]]
-) -> tuple[npt.NDArray[np.int32], Ints]:
+def _tokenise(data: DataSettings, tokenizer: Any, numbers: Iterable[_Text]) -> tuple[npt.NDArray[np.int32], Ints]:
     flat, starts = array("i"), array("q", [0])
     keys = list(numbers)
     for first in range(0, len(keys), 4096):
         part = keys[first : first + 4096]
-        ids: dict[tuple[bool, str], list[int]] = {}
-        for is_query in (True, False):
-            wanted = [key for key in part if key[0] is is_query]
-            prompt = data.query_prompt if is_query else data.passage_prompt
-            length = data.query_length if is_query else data.passage_length
+        ids: dict[_Text, list[int]] = {}
+        for kind in _Kind:
+            wanted = [key for key in part if key[0] is kind]
+            prompt = {_Kind.QUERY: data.query_prompt, _Kind.PASSAGE: data.passage_prompt}.get(kind, "")
+            length = data.passage_length if kind is _Kind.PASSAGE else data.query_length
             ids.update(zip(wanted, encode_texts(tokenizer, [text for _, text in wanted], prompt, length)))
         for key in part:
             flat.extend(ids[key])
@@ -165,12 +190,9 @@ def _tokenise(
     return np.array(flat, dtype=np.int32), np.array(starts, dtype=np.int64)
 
 
-def _digest(data: DataSettings, source: str, tokenizer: Any) -> str:
+def _digest(data: DataSettings, source: str, tokenizer: Any, whole_corpus: bool) -> str:
     tokenizer.no_truncation()  # what an earlier source has set is no part of this one's name
     tokenizer.no_padding()
-    parts = [json.dumps(to_plain(data), sort_keys=True), source, tokenizer.to_str()]
-    if not source.startswith("hf:"):
-        for path in source_files(source):
-            stat = path.stat()
-            parts.append(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}")
+    parts = [json.dumps(to_plain(data), sort_keys=True), source, tokenizer.to_str(), str(whole_corpus)]
+    parts += identity(source)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -7,8 +7,9 @@ import lzma
 
 import pytest
 
-from reference_trainer.rows import Accounting, BadRow, read_rows, source_files
+from reference_trainer.rows import Accounting, BadRow, read_rows
 from reference_trainer.settings import BadRows, DataSettings, SettingsError
+from reference_trainer.sources import source_files
 
 GOOD = {"query": "q", "pos": ["p"], "neg": ["a", "b"]}
 
@@ -19,7 +20,7 @@ BAD = {
     "empty text": {"query": "q", "pos": [" "], "neg": ["a", "b"]},
     "fewer than 2 negatives": {"query": "q", "pos": ["p"], "neg": ["a"]},
     "wrong type: query must be text, pos and neg lists of texts": {"query": 3, "pos": ["p"], "neg": ["a", "b"]},
-    "not an object": ["q", "p"],
+    "not an object": 5,
     "pos_scores and neg_scores must come together": {**GOOD, "pos_scores": [1.0]},
     "as many scores as texts are needed": {**GOOD, "pos_scores": [1.0], "neg_scores": [0.5]},
     "wrong type: scores must be lists of numbers": {**GOOD, "pos_scores": ["1"], "neg_scores": [0.5, 0.1]},
