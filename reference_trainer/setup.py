@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from .oracles import ByAutograd, ByCache, ByProcesses, configured, judge, requir
 from .processes import first_alone, share
 from .replay import crossed_batch
 from .sampler import Sampler
-from .settings import Distill, Settings, SettingsError
+from .settings import DataSettings, Distill, Settings, SettingsError
 from .starts import require_nothing_dropped
 from .tokens import Store, build_store, read_store
 from .world import Alone, World
@@ -83,10 +83,10 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
     tokenizer = load_tokenizer(settings.model)
     pad = pad_of(tokenizer)
     kept = saved(tokenizer)
-    store = _prepared(settings, settings.data.source, tokenizer.backend_tokenizer, out, world)
+    store = _prepared(settings.data, settings.data.source, tokenizer.backend_tokenizer, out, world)
     display.say("\n".join(store.report))
     dev_source = settings.data.dev or ("wordnet:dev" if settings.data.source == "wordnet" else "")
-    judged = replace(settings, data=for_evaluation(settings.data))
+    judged = for_evaluation(settings.data)
     dev = _prepared(judged, dev_source, tokenizer.backend_tokenizer, out, world, True) if dev_source else None
     _require_scores(settings, store)
     try:
@@ -115,10 +115,10 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
 
 
 def _prepared(
-    settings: Settings, source: str, tokenizer: Any, out: Path, world: World, whole_corpus: bool = False
+    data: DataSettings, source: str, tokenizer: Any, out: Path, world: World, whole_corpus: bool = False
 ) -> Store:
     """The token store of a source; the first process builds it while the others wait."""
-    make = functools.partial(build_store, settings.data, source, tokenizer, out / "prepared", whole_corpus)
+    make = functools.partial(build_store, data, source, tokenizer, out / "prepared", whole_corpus)
     return read_store(first_alone(world, make))
 
 

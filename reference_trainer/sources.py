@@ -27,6 +27,7 @@ from .refusal import printable, reason_of
 from .settings import SettingsError
 
 _COMPRESSIONS = (".gz", ".xz", ".bz2", ".zst")
+_TABLES = (".parquet", ".arrow")
 _MARK = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
 
@@ -61,7 +62,8 @@ def records(source: str, streaming: bool = False) -> Iterator[Found]:
         except SettingsError:
             raise
         except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-            where = f"data: {printable(path)} can't be read after row {number}"
+            unit = "row" if path.suffix in _TABLES else "line"
+            where = f"data: {printable(path)} can't be read after {unit} {number}"
             raise SettingsError(f"{where}: {reason_of(error)}") from error
 
 
@@ -75,8 +77,8 @@ def source_files(source: str) -> list[Path]:
     files = [path for path in found if path.is_file()]
     if found and not files:
         raise SettingsError(
-            f"data: {printable(source)} is a folder: name a file or a glob, such as {printable(source)}/*.jsonl; those of "
-            "datasets.save_to_disk and of BEIR (corpus.jsonl, queries.jsonl, qrels) are read as they are"
+            f"data: {printable(source)} is a folder: name a file or a glob, such as {printable(source)}/*.jsonl; "
+            "those of datasets.save_to_disk and of BEIR (corpus.jsonl, queries.jsonl, qrels) are read as they are"
         )
     if not files:
         raise SettingsError(f"data: no file matches {printable(source)!r}")
@@ -115,7 +117,7 @@ def _split_of(source: str) -> tuple[Path, str]:
 def _file(path: Path) -> Iterator[tuple[int, Any]]:
     """Records of one file with their numbers, from 1: lines for text, rows for tables."""
     plain = path.with_suffix("") if path.suffix in _COMPRESSIONS else path
-    if plain.suffix in (".parquet", ".arrow"):
+    if plain.suffix in _TABLES:
         yield from _table(path)
         return
     with _open(path) as file:
