@@ -22,8 +22,6 @@ META = Rule(
     "a dim that is left out, or written for another rank, runs over another axis than the one that is meant",
 )
 
-FEATURES = ("Linear", "Embedding", "hidden", "embedding", "LayerNorm", "in_features", "out_features")
-
 
 # ------------------------------------------------------------- softmax without dim
 
@@ -269,7 +267,7 @@ def _features_last(x: Tensor, facts: Facts) -> bool:
     last = _last(x)
     if last is not None and is_features(last, facts):
         return True
-    if last is not None and last.origin is not None and any(word in last.origin.text for word in FEATURES):
+    if last is not None and last.origin is not None and last.origin.kind & FEATURES_LAST:
         return True
     return _projected(x)
 

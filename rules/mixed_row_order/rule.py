@@ -12,6 +12,7 @@ from shapecheck.engine.facts import Broadcasted, Called, Fact, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Affine, Axis, Layer, Made, Num, Site, Tensor, Unknown, Value
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.ops.kinds import JOINS, REPEATS, STACKS
 from shapecheck.source.program import Attr, Call
 
 META = Rule(
@@ -153,8 +154,8 @@ def _maker(axis: Axis, facts: Facts) -> Site | None:
 
 def _weight(axis: Axis) -> int:
     """Which of two orders is the more unusual: one that a `cat` or a `repeat` made, rather than a view."""
-    made = axis.origin.text if axis.origin is not None else ""
-    return {"cat": 3, "repeat": 2, "repeat_interleave": 2, "stack": 2}.get(made, 1)
+    kind = axis.origin.kind if axis.origin is not None else 0
+    return 3 if kind & JOINS else 2 if kind & (REPEATS | STACKS) else 1
 
 
 def _rank_in(target: Tensor) -> Site | None:

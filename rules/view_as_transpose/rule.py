@@ -12,6 +12,7 @@ from shapecheck.engine.facts import Applied, Called, Demanded, Facts
 from shapecheck.engine.values import Affine, Axis, Items, Joined, Num, Partial, Site, Tensor, Unknown
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
 from shapecheck.ops.axes import product
+from shapecheck.ops.kinds import SEARCHES, SUBSCRIPT
 from shapecheck.source.program import Attr, Call
 
 META = Rule(
@@ -370,7 +371,7 @@ def _total(axes: tuple[Axis, ...]) -> Size:
 
 
 def _made_to_fit(axis: Axis) -> bool:
-    return axis.origin is not None and axis.origin.text in ("slice", "boolean mask", "nonzero")
+    return axis.origin is not None and bool(axis.origin.kind & (SUBSCRIPT | SEARCHES))
 
 
 def _strides(axes: tuple[Axis, ...]) -> list[Size] | None:

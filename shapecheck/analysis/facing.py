@@ -18,6 +18,7 @@ from shapecheck.ops.kinds import (
     CAST,
     DROPS,
     MASKS,
+    MATMUL,
     MATRIX,
     PRODUCT,
     SCALES,
@@ -125,7 +126,7 @@ def _bound(fact: Called) -> Iterator[tuple[Tensor, Tensor, bool]]:
                     yield left, right, a.index(letter) != b.index(letter)
         return
     given = operands(fact)
-    if fact.key in ("matmul", "mm", "bmm") and len(given) == 2:
+    if fact.kind & MATMUL and len(given) == 2:
         yield given[0], given[1], True
 
 

@@ -31,85 +31,16 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
-from shapecheck.ops import distributions, helpers, huggingface, layers
-from shapecheck.ops.kinds import BINARY
+from shapecheck.ops import PROPERTIES, distributions, helpers, huggingface, layers
+from shapecheck.ops.kinds import ARITHMETIC, BINARY
 from shapecheck.ops.kit import REGISTRY
+from shapecheck.ops.methods import SHARED, SURE
 from shapecheck.source.program import Arg, Attr, Bind, Call, Class, Expr, Function, Name, Node, walk
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Machine
 
 # names that other Python objects share with tensors: on something unknown they say nothing
-_SHARED = frozenset(
-    {
-        "split",
-        "index",
-        "copy",
-        "sort",
-        "count",
-        "pop",
-        "type",
-        "data",
-        "update",
-        "keys",
-        "values",
-        "items",
-        "get",
-        "append",
-        "extend",
-        "apply",
-        "name",
-        "real",
-        "imag",
-        "names",
-        "add",
-        "remove",
-        "map",
-        "filter",
-        "unique",
-        "all",
-        "any",
-        "format",
-        "view_as_real",
-        "eq",
-        "ne",
-        "clear",
-        "insert",
-        "reverse",
-        "fill",
-        "round",
-        "sample",
-        "rename",
-        "set",
-        "where",
-        "merge",
-        "join",
-        "backward",
-        "requires_grad",
-        "register_hook",
-        "stride",
-        "element_size",
-        "div",
-        "sub",
-        "mul",
-        "pow",
-        "diff",
-        "to",
-        "norm",
-        "cuda",
-        "cpu",
-        "half",
-        "float",
-        "double",
-        "long",
-        "int",
-        "bool",
-        "train",
-        "eval",
-        "device",
-        "dtype",
-    }
-)
 # methods of a module that give the module itself back
 MOVES = frozenset(
     {
@@ -130,59 +61,6 @@ MOVES = frozenset(
 REGISTERS = frozenset({"register_buffer", "register_parameter", "add_module", "register_module"})
 _SAME_OBJECT = frozenset({"data", "real"})
 _OF_ARRAYS = frozenset({"shape", "size", "ndim", "dtype", "nbytes", "flat"})  # of numpy's and scipy's
-_PROPERTIES = frozenset({"T", "mT", "H", "mH", "data", "real", "imag", "grad"})
-_TENSOR_SURE = frozenset(
-    {
-        "shape",
-        "ndim",
-        "size",
-        "dim",
-        "view",
-        "unsqueeze",
-        "squeeze",
-        "permute",
-        "expand",
-        "contiguous",
-        "detach",
-        "transpose",
-        "reshape",
-        "flatten",
-        "matmul",
-        "mm",
-        "bmm",
-        "softmax",
-        "log_softmax",
-        "masked_fill",
-        "gather",
-        "scatter",
-        "argmax",
-        "t",
-        "T",
-        "mT",
-        "repeat",
-        "repeat_interleave",
-        "view_as",
-        "expand_as",
-        "numel",
-        "cumsum",
-        "logsumexp",
-        "topk",
-        "unbind",
-        "chunk",
-        "mean",
-        "sum",
-        "max",
-        "min",
-        "argsort",
-        "exp",
-        "log",
-        "sqrt",
-        "clamp",
-    }
-)
-
-
-_CALLED_SURE = frozenset({"pow", "mul", "div", "sub"})  # no layer, list, set or array has a method of this name
 
 
 def as_tensor(value: Value) -> Tensor | None:
@@ -201,7 +79,8 @@ def is_tensor_call(call: Call) -> bool:
     name = call.func.name if isinstance(call.func, Attr) else ""
     if f"Tensor.{name}" not in REGISTRY:
         return False
-    return name in _CALLED_SURE or any(a.keyword in ("dim", "keepdim") for a in call.args)
+    arithmetic = REGISTRY[f"Tensor.{name}"].kind & ARITHMETIC and name != "add"  # a set has one of that name
+    return bool(arithmetic) or any(a.keyword in ("dim", "keepdim") for a in call.args)
 
 
 def takes_tensor(name: str, args: list[Value]) -> bool:
@@ -239,9 +118,9 @@ def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
         case Unknown(hint="array"):
             return m.unknown() if name in _OF_ARRAYS else Method(value, name)
         case Unknown(key=key):
-            if name in _TENSOR_SURE and value.hint == "":
+            if name in SURE and value.hint == "":
                 return _of_tensor(m, Tensor(Partial(key=key)), name, node)
-            if f"Tensor.{name}" in REGISTRY and name not in _SHARED and value.hint == "":
+            if f"Tensor.{name}" in REGISTRY and name not in SHARED and value.hint == "":
                 return Method(value, name)
             output = huggingface.customary(m.kit, value, name, lambda: told_around(m, node))
             if output is not None:
@@ -250,7 +129,7 @@ def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
             return Unknown(key=f"{key}.{name}") if key is not None else m.unknown()
         case Lit(value=None) if not name.startswith("__"):
             m.path_ends()
-        case Many(kind=helpers.GUESSED) if name in _TENSOR_SURE:
+        case Many(kind=helpers.GUESSED) if name in SURE:
             return attribute(m, helpers.settled(m.kit, value), name, node)
         case Items() | Many() | ShapeOf() | Lit() | Num() | Closure():
             return Method(value, name)
@@ -281,7 +160,7 @@ def _of_tensor(m: Machine, t: Tensor, name: str, node: Expr) -> Value:
         return rank_value(t)
     if name in ("device", "dtype", "is_cuda", "requires_grad", "layout", "is_sparse", "is_leaf", "grad_fn", "itemsize"):
         return m.unknown("other")
-    if name in _PROPERTIES:
+    if name in PROPERTIES:
         if f"Tensor.{name}" in REGISTRY:
             from shapecheck.engine.running import run_op
 

@@ -40,6 +40,7 @@ from shapecheck.engine.values import (
 )
 from shapecheck.ops import helpers
 from shapecheck.ops.kit import REGISTRY
+from shapecheck.ops.methods import OTHERS_TOO
 from shapecheck.source.program import Attr, Bind, Call, Expr, Function, Index, Name, Node, Param
 
 if TYPE_CHECKING:
@@ -221,9 +222,6 @@ def _is_member(m: Machine, func: Expr) -> bool:
     if root is func or not isinstance(root, Name) or not isinstance(owner, Ref) or owner.id not in m.state.heap:
         return False
     return m.eval(root) == owner and is_module_class(m, m.state.heap[owner.id].cls)
-
-
-OTHERS_TOO = frozenset({"dot", "take"})  # do other things, to shapes too, where arrays and data sets have them
 
 
 def call_tensor_method(

@@ -205,7 +205,7 @@ class Learner:
     # ----------------------------------------------------------------- shapes
 
     def axis(self, size: Size, why: str = "") -> Axis:
-        return Axis(size, origin=Origin(why or self.m.op_name, self.m.site))
+        return Axis(size, origin=Origin(why or self.m.op_name, self.m.site, kind=self.m.op_kind))
 
     def refine(self, tensor: Tensor, shape: Shape) -> Tensor:
         s = tensor.shape

@@ -39,12 +39,13 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a size was learned: a short phrase ("unpacked from x.shape", "nn.Linear out_features"), where, and what has
-    to be assumed for it."""
+    """How a size was learned: a short phrase ("unpacked from x.shape", "nn.Linear out_features"), where, what has to be
+    assumed for it, and what the op is that gave it (bits of `shapecheck.ops.kinds`; 0: no op did)."""
 
     text: str
     site: Site | None
     assumption: Assumption | None = None
+    kind: int = 0
 
 
 # --------------------------------------------------------------------- shapes

@@ -13,9 +13,11 @@ from shapecheck.dims import Size, symbol
 from shapecheck.engine.values import UNKNOWN, Axis, Layer, Many, Mapping, Num, Origin, Partial, Tensor, Unknown, Value
 from shapecheck.ops import customs
 from shapecheck.ops.axes import as_tensor, flag, is_none, like, members, text
+from shapecheck.ops.kinds import FEATURES_LAST
 from shapecheck.ops.kit import Kit, OpFunction, layer, op
 
 HIDDEN, VOCABULARY = symbol("$config.hidden_size"), symbol("$config.vocab_size")
+_EMBEDDING = symbol("$config.embedding_dim")
 
 _FAMILIES = [
     "Auto",
@@ -64,7 +66,8 @@ _CONFIG = "config=None, *args, **kwargs"
 
 
 def _named(size: Size, why: str) -> Axis:
-    return Axis(size, origin=Origin(why, None))
+    features = size in (HIDDEN, _EMBEDDING)
+    return Axis(size, origin=Origin(why, None, kind=FEATURES_LAST if features else 0))
 
 
 def _rows(kit: Kit, input_ids: Value | None, inputs_embeds: Value | None) -> tuple[Axis, Axis] | None:
@@ -203,7 +206,7 @@ def sentence_transformer(kit: Kit, layer: Layer, features: Value, **more: Value)
     ids = features.get("input_ids") if isinstance(features, Mapping) else None
     known = as_tensor(ids).axes if ids is not None else None
     batch, sequence = known if known is not None and len(known) == 2 else _unseen(kit)
-    width = _named(symbol("$config.embedding_dim"), "the model's embedding dimension")
+    width = _named(_EMBEDDING, "the model's embedding dimension")
     items: tuple[tuple[str, Value], ...] = (
         ("token_embeddings", Tensor((batch, sequence, width), "float")),
         ("sentence_embedding", Tensor((batch, width), "float")),
@@ -222,7 +225,7 @@ def encode(
     """One row for each sentence, a vector for a single one; a numpy array unless a tensor is asked for."""
     if flag(convert_to_tensor) is not True:
         return UNKNOWN
-    width = _named(symbol("$config.embedding_dim"), "the model's embedding dimension")
+    width = _named(_EMBEDDING, "the model's embedding dimension")
     if text(sentences) is not None or sentences == Unknown("str"):
         return Tensor((width,), "float")
     listed = members(sentences)
@@ -234,7 +237,7 @@ def encode(
 
 @op("sentence_transformers.SentenceTransformer.get_sentence_embedding_dimension", parameters="self")
 def embedding_dimension(kit: Kit, self: Value) -> Value:
-    return Num(symbol("$config.embedding_dim"))
+    return Num(_EMBEDDING)
 
 
 # What the outputs of encoders are called everywhere, whatever made them; the axes by role
@@ -265,7 +268,8 @@ def customary(kit: Kit, value: Unknown, name: str, told: Callable[[], str]) -> T
     if tensor.axes is None or any(axis.origin is not None and axis.origin.text != "by custom" for axis in tensor.axes):
         return tensor
     named = tuple(
-        Axis(axis.size, origin=Origin(f"{role} of {name}", None, custom)) for axis, role in zip(tensor.axes, axes)
+        Axis(axis.size, origin=Origin(f"{role} of {name}", None, custom, FEATURES_LAST if role == axes[-1] else 0))
+        for axis, role in zip(tensor.axes, axes)
     )
     return tensor.with_(shape=named)
 
