@@ -1,0 +1,166 @@
+"""Laws that any contrastive loss obeys, asked where no known definition fits: what it must not care for, and must do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from .binding import Binding
+from .case import Case, Kind, draw, places, reorder
+from .finding import Check, Grade
+from .subject import Outcome, Subject
+
+
+def near(one: float, two: float, relative: float = 1e-5) -> bool:
+    return abs(one - two) <= relative * max(abs(one), abs(two), 1e-3)
+
+
+def ask(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype) -> Iterator[Check]:
+    """All laws, on one batch whose outcome is known."""
+    loose = 1e-5 if dtype == torch.float64 else 2e-3
+    yield from _order(subject, how, case, before, dtype, loose)
+    yield from _attraction(case, before)
+    yield from _slope(subject, how, case, before, dtype)
+    yield from _training(subject, how, case, dtype)
+
+
+def _check(name: str, ok: bool, sentence: str) -> Check:
+    return Check(name, Grade.OK if ok else Grade.WRONG, "" if ok else sentence)
+
+
+def _order(
+    subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype, loose: float
+) -> Iterator[Check]:
+    generator = torch.Generator().manual_seed(1)
+    items = torch.randperm(case.batch, generator=generator)
+    straight, same = torch.arange(case.group), torch.arange(case.batch)
+    if how.role_of("target"):
+        items = same
+    if case.kind is Kind.CLASSES:
+        items = _shuffled(case, generator)
+    what = "the batch, everything that belongs together moved together," if case.kind is not Kind.CLASSES else "the rows with their labels"
+    yield _reordered(subject, how, case, before, dtype, loose, "order of the batch", what, items, straight)
+    if case.kind is Kind.GROUPS and case.group > 2:
+        turned = torch.cat([straight[:1], straight[1:].flip(0)])
+        yield _reordered(subject, how, case, before, dtype, loose, "order of the negatives", "the negatives of each group", same, turned)
+    if case.kind is Kind.VIEWS:
+        yield _reordered(subject, how, case, before, dtype, loose, "order of the views", "the views of each item", same, straight.flip(0))
+
+
+def _shuffled(case: Case, generator: torch.Generator) -> Tensor:
+    """Rows of different labels change places, those of one label keep their order: some losses take pairs in order."""
+    labels = case.labels[torch.randperm(case.batch, generator=generator)]
+    items = torch.empty(case.batch, dtype=torch.long)
+    for label in labels.unique():
+        items[labels == label] = (case.labels == label).nonzero().flatten()
+    return items
+
+
+def _reordered(
+    subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype, loose: float, name: str, what: str,
+    items: Tensor, within: Tensor,
+) -> Check:  # fmt: skip
+    after = subject.run(reorder(case, items, within), how, dtype)
+    if not near(after.value, before.value, loose):
+        return _check(name, False, f"reordering {what} changes the loss from {before.value:.5g} to {after.value:.5g}")
+    moved = before.gradient[places(case, items, within)]
+    error = float((after.gradient - moved).norm() / moved.norm().clamp_min(1e-30))
+    return _check(name, error < loose * 100, f"reordering {what} keeps the loss but not the gradient: off by {error:.2g} of its length")
+
+
+def coefficients(rows: Tensor, gradient: Tensor) -> tuple[Tensor, float]:
+    """C of gradient = C @ rows, `[N, N]`: how strongly each row is pushed along each other; and what is left over."""
+    solved = torch.linalg.lstsq(rows.T, gradient.T, driver="gelsd").solution.T
+    left = float((gradient - solved @ rows).norm() / gradient.norm().clamp_min(1e-30))
+    return solved, left
+
+
+def _attraction(case: Case, before: Outcome) -> Iterator[Check]:
+    size = before.gradient.norm()
+    yield _check("gradient", bool(size > 0), "no embedding gets a gradient")
+    if size == 0:
+        return
+    if case.kind is Kind.GROUPS:
+        for name, part in (("queries", before.gradient[: case.batch]), ("positives", before.gradient[case.batch :: case.group])):
+            yield _check(f"gradient of the {name}", bool(part.norm() > 1e-9 * size), f"the {name} get no gradient: that side is detached or unused")
+        if case.group > 1:
+            negatives = before.gradient[case.batch :].view(case.batch, case.group, -1)[:, 1:]
+            yield _check("gradient of the negatives", bool(negatives.norm() > 1e-9 * size), "the negatives get no gradient: they are detached or unused")
+
+
+def _slope(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype) -> Iterator[Check]:
+    """The gradient that is returned against differences of the value."""
+    if dtype != torch.float64:
+        return
+    generator = torch.Generator().manual_seed(3)
+    step = 1e-5
+    worst, wanted, seen = 0.0, 0.0, 0.0
+    for part in _sides(case):
+        way = torch.zeros_like(case.rows)
+        way[part] = torch.randn(way[part].shape, dtype=torch.float64, generator=generator)
+        way /= way.norm()
+        up = subject.run(case.with_rows(case.rows + step * way), how, dtype).value
+        down = subject.run(case.with_rows(case.rows - step * way), how, dtype).value
+        slope, given = (up - down) / (2 * step), float((before.gradient * way).sum())
+        error = abs(slope - given) / max(abs(slope), abs(given), 1e-6)
+        if error > worst:
+            worst, wanted, seen = error, slope, given
+    grade = Grade.OK if worst < 2e-3 else Grade.NOTE
+    sentence = f"part of the value is not differentiated: the value's slope is {wanted:.4g}, the gradient says {seen:.4g}"
+    yield Check("gradient against differences", grade, "" if grade is Grade.OK else sentence)
+
+
+def _sides(case: Case) -> list[slice]:
+    if case.kind in (Kind.GROUPS, Kind.GRADED):
+        return [slice(0, case.batch), slice(case.batch, None)]
+    return [slice(0, None)]
+
+
+def _training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> Iterator[Check]:
+    """Free embeddings that follow the gradient must end with their positives first."""
+    start = draw(case.kind, max(case.batch, 6), case.group, seed=11, spread=1.0, positive=-1.0 if how.binary else 0.0)
+    rows = start.rows / start.rows.norm(dim=1, keepdim=True)
+    moment, second = torch.zeros_like(rows), torch.zeros_like(rows)
+    first = last = None
+    steps = 80
+    for step in range(1, steps + 1):
+        answer = subject.run(start.with_rows(rows), how, dtype)
+        first = answer.value if first is None else first
+        last = answer.value
+        moment = 0.9 * moment + 0.1 * answer.gradient
+        second = 0.99 * second + 0.01 * answer.gradient**2
+        rate = 0.04 * min(1.0, 2 * (1 - step / (steps + 1)))
+        rows = rows - rate * (moment / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-9)
+    score, wanted, what = _quality(start.with_rows(rows))
+    before, _, _ = _quality(start)
+    improves = score >= wanted or case.kind is Kind.CLASSES and score >= before + 0.1
+    yield _check(
+        "training free embeddings", improves,
+        f"embeddings that follow this loss for {steps} steps {what}: {before:.2f} before, {score:.2f} after, at least {wanted:.2f} wanted",
+    )  # fmt: skip
+
+
+def _quality(case: Case) -> tuple[float, float, str]:
+    rows = torch.nn.functional.normalize(case.rows, dim=1)
+    near = rows @ rows.T
+    if case.kind is Kind.GROUPS:
+        own = near[: case.batch, case.batch :].view(case.batch, case.batch, case.group)
+        mine = own[torch.arange(case.batch), torch.arange(case.batch)]
+        if case.group > 1:
+            right = (mine[:, :1] >= mine - 1e-6).all(1).double().mean().item()
+            return right, 0.75, "rank the own positive first within the group"
+        right = (own[:, :, 0].argmax(1) == torch.arange(case.batch)).double().mean().item()
+        return right, 0.75, "rank the own positive first"
+    if case.kind is Kind.GRADED:
+        seen = near[torch.arange(case.batch), case.batch + torch.arange(case.batch)]
+        both = torch.stack([seen, case.grades])
+        return float(torch.corrcoef(both)[0, 1].nan_to_num(0.0)), 0.8, "have similarities that follow their labels (correlation)"
+    labels = case.labels if case.kind is Kind.CLASSES else case.labels.repeat_interleave(case.group)
+    same = (labels == labels[:, None]) & ~torch.eye(len(labels), dtype=torch.bool)
+    other = labels != labels[:, None]
+    gaps = near.unsqueeze(2) - near.unsqueeze(1)
+    valid = same.unsqueeze(2) & other.unsqueeze(1)
+    share = (gaps[valid] > 0).double().mean().item() if valid.any() else 1.0
+    return share, 0.85, "are nearer to those of their own label than to others (share of triplets)"
