@@ -44,8 +44,15 @@ def legend(labels: Sequence[str], size: tuple[int, int]) -> str:
     return "".join(lines)
 
 
-def lines(title: str, curves: Sequence[Curve], size: tuple[int, int], levels: Sequence[float] = ()) -> str:
-    """Curves over steps from zero up; levels are dashed, in the colour of the curve of their number."""
+def lines(
+    title: str,
+    curves: Sequence[Curve],
+    size: tuple[int, int],
+    levels: Sequence[float] = (),
+    axis: str = "step",
+    colours: Sequence[str] = COLOURS,
+) -> str:
+    """Curves over steps (or what `axis` names) from zero up; levels are dashed, in the colour of their curve."""
     width, height = size
     high, grid = _grid([*(y for curve in curves for _, y in curve), *levels], size)
     last = max((x for curve in curves for x, _ in curve), default=1.0) or 1.0
@@ -54,7 +61,7 @@ def lines(title: str, curves: Sequence[Curve], size: tuple[int, int], levels: Se
     def place(x: float, y: float) -> str:
         return f"{_LEFT + x / last * (width - _LEFT - _RIGHT):.1f},{_down(y, high, height):.1f}"
 
-    for colour, curve in zip(cycle(COLOURS), curves):
+    for colour, curve in zip(cycle(colours), curves):
         points = " ".join(place(x, y) for x, y in curve)
         body.append(f"<polyline points='{points}' fill='none' stroke='{colour}' stroke-width='2'/>")
         if len(curve) < 30:
@@ -68,7 +75,7 @@ def lines(title: str, curves: Sequence[Curve], size: tuple[int, int], levels: Se
             f"<line x1='{_LEFT}' x2='{width - _RIGHT}' y1='{y:.1f}' y2='{y:.1f}' stroke='{colour}' "
             f"stroke-dasharray='6 12' stroke-dashoffset='{-shift}'/>"
         )
-    body.append(f"<text x='{width - _RIGHT}' y='{height - 8}' text-anchor='end'>step {last:,.0f}</text>")
+    body.append(f"<text x='{width - _RIGHT}' y='{height - 8}' text-anchor='end'>{axis} {last:,.0f}</text>")
     return "".join(body)
 
 

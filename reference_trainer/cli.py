@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 import yaml
 
-from .modes import Mode
 from .refusal import Refusal, printable, reason_of
 from .settings import SettingsError, describe, load, to_plain
+from .validation.command import validate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -267,26 +267,4 @@ def report(
     typer.echo(str(out))
 
 
-@app.command()
-def validate(
-    function: Annotated[str, typer.Argument(help="module:function, looked up from the current folder too.")],
-    mode: Annotated[Mode, typer.Option(help="What the loss is meant to be.")],
-    temperature: Annotated[float, typer.Option(help="What scores are divided by inside the function.")],
-    grouped: Annotated[bool, typer.Option("--grouped", help="Passages come as [B, G, D], not as [B*G, D].")] = False,
-    normalizes: Annotated[
-        bool, typer.Option("--normalizes", help="The function normalizes embeddings itself.")
-    ] = False,
-    symmetric: Annotated[bool, typer.Option("--symmetric", help="The loss is symmetric (in-batch only).")] = False,
-) -> None:
-    """Judge a loss of your own: is it the mode that it is meant to be? Exit code 1 if an answer is wrong."""
-    from .judged import Theirs, describe_report, find_function, judge_theirs, passed
-    from .oracles import Declared
-    from .settings import LossSettings
-
-    with _refusals():
-        loss = LossSettings(mode, temperature=temperature, symmetric=symmetric, mask_duplicates=False)
-        theirs = Theirs(find_function(function), grouped)
-        found = judge_theirs(theirs, Declared(loss, 1 / temperature, normalizes_inside=normalizes))
-    typer.echo(describe_report(found))
-    if not passed(found):
-        raise typer.Exit(1)
+app.command()(validate)

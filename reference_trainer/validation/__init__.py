@@ -11,9 +11,13 @@ from typing import Any
 
 
 def assert_valid_loss(
-    loss: Any, *, init: dict[str, Any] | None = None, arguments: dict[str, str] | None = None,
-    mode: str | None = None, temperature: float | None = None,
-) -> None:  # fmt: skip
+    loss: Any,
+    *,
+    init: dict[str, Any] | None = None,
+    arguments: dict[str, str] | None = None,
+    mode: str | None = None,
+    temperature: float | None = None,
+) -> None:
     """Raise AssertionError, with the verdict and the checks that failed, unless the loss is right.
 
     `loss` is a function, an nn.Module (class or instance), a factory, or "file.py:name". `init` goes to a constructor;

@@ -114,18 +114,31 @@ ROLES: dict[str, Callable[[Case], Any]] = {
     "margin": lambda c: 0.5,
     "one": lambda c: 1,
     "nought": lambda c: 0,
-}  # fmt: skip
+}
 
-_INTEGERS = ("num_", "n_", "group", "batch_size", "bsz", "bs", "world", "rank", "size", "k_neg", "negatives_per", "neg_num")
+_INTEGERS = (
+    "num_",
+    "n_",
+    "group",
+    "batch_size",
+    "bsz",
+    "bs",
+    "world",
+    "rank",
+    "size",
+    "k_neg",
+    "negatives_per",
+    "neg_num",
+)
 
 
 def guess(name: str) -> str:
     """What a name suggests, to order the attempts."""
     low = name.lower().lstrip("_")
     words = low.replace("-", "_").split("_")
-    if low in ("b", "bs", "bsz") or "batch_size" in low:
+    if low in ("bs", "bsz") or "batch_size" in low:
         return "batch"
-    if low in ("g", "k", "n_neg", "num_neg") or "group" in low and "label" not in low:
+    if low in ("n_neg", "num_neg") or ("group" in low and "label" not in low):
         return "group"
     if low.startswith(("num_neg", "n_neg", "num_hard", "neg_num", "negatives_per")):
         return "negatives count"
@@ -147,7 +160,9 @@ def guess(name: str) -> str:
         return "margin"
     if "teacher" in low or "soft" in words:
         return "teacher"
-    if any(w in words for w in ("label", "labels", "target", "targets", "y", "gt", "lbl", "classes", "class", "ids", "idx")):
+    if any(
+        w in words for w in ("label", "labels", "target", "targets", "y", "gt", "lbl", "classes", "class", "ids", "idx")
+    ):
         return "label"
     if low in ("score", "gold", "gold_scores", "similarity_scores"):
         return "label"
@@ -161,10 +176,47 @@ def guess(name: str) -> str:
         return "neg"
     if any(w.startswith("pos") for w in words):
         return "pos"
-    if words[0] in ("q", "qs", "query", "queries", "anchor", "anchors", "question", "questions", "user", "image", "img", "images"):
+    if words[0] in (
+        "q",
+        "qs",
+        "query",
+        "queries",
+        "anchor",
+        "anchors",
+        "question",
+        "questions",
+        "user",
+        "image",
+        "img",
+        "images",
+    ):
         return "query"
-    if words[0] in ("p", "ps", "passage", "passages", "doc", "docs", "document", "documents", "d", "key", "keys",
-                    "candidate", "candidates", "cands", "context", "contexts", "ctx", "item", "items", "text", "texts", "txt", "answers"):  # fmt: skip
+    if words[0] in (
+        "p",
+        "ps",
+        "k",
+        "passage",
+        "passages",
+        "doc",
+        "docs",
+        "document",
+        "documents",
+        "d",
+        "key",
+        "keys",
+        "candidate",
+        "candidates",
+        "cands",
+        "context",
+        "contexts",
+        "ctx",
+        "item",
+        "items",
+        "text",
+        "texts",
+        "txt",
+        "answers",
+    ):
         return "passage"
     if words[0] in ("batch", "inputs", "data", "x_batch"):
         return "batch of tokens" if words[0] == "batch" else "tensor"
@@ -193,30 +245,61 @@ def explicit(mapping: Mapping[str, str], names: list[str]) -> Binding:
             raise ValueError(f"--map: no such role: {role}; there are {', '.join(ROLES)}")
         roles.append((name, role))
     used = {role for _, role in roles}
-    kind = Kind.VIEWS if used & {"views", "views [N, D]"} else Kind.CLASSES if "rows" in used or "features of rows" in used else Kind.GROUPS
+    kind = (
+        Kind.VIEWS
+        if used & {"views", "views [N, D]"}
+        else Kind.CLASSES
+        if "rows" in used or "features of rows" in used
+        else Kind.GROUPS
+    )
     kind = Kind.GRADED if used & {"grades", "signs", "binary labels"} else kind
     paired = used & {"stacked", "interleaved", "two views", "list of two"} or not used & {
-        "passages", "passages [B, G, D]", "negatives", "negatives [B, G-1, D]", "negative", "columns", "features", "passage tokens",
-        "own scores", "all scores", "negatives tokens", "negative tokens", "passage ids", "token batch",
-    }  # fmt: skip
-    group = 1 if paired and kind in (Kind.GROUPS, Kind.GRADED) else 2 if used & {"negative", "negative tokens"} else None
+        "passages",
+        "passages [B, G, D]",
+        "negatives",
+        "negatives [B, G-1, D]",
+        "negative",
+        "columns",
+        "features",
+        "passage tokens",
+        "own scores",
+        "all scores",
+        "negatives tokens",
+        "negative tokens",
+        "passage ids",
+        "token batch",
+    }
+    group = (
+        1 if paired and kind in (Kind.GROUPS, Kind.GRADED) else 2 if used & {"negative", "negative tokens"} else None
+    )
     return Binding(kind, tuple(roles), "as --map says", 1 if kind is Kind.GRADED else group, "binary labels" in used)
 
 
 def attempts(parameters: list[inspect.Parameter], embeds: bool, sentence: bool) -> Iterator[Binding]:
     """Ways to call a function of these parameters, the likeliest first."""
-    required = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    required = [
+        p
+        for p in parameters
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
     starred = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     absent = [p for p in parameters if p.default is None]
-    tensors, fixed = [], []
+    tensors: list[tuple[str, str]] = []
+    fixed: list[tuple[str, str]] = []
     for p in required:
         meant = guess(p.name)
         (fixed if meant in SCALARS and not (embeds and meant == "batch") else tensors).append((p.name, meant))
     if not tensors and not starred:
-        tensors = [(p.name, guess(p.name)) for p in absent if guess(p.name) in ("query", "passage", "pos", "neg", "tensor", "features")]
+        tensors = [
+            (p.name, guess(p.name))
+            for p in absent
+            if guess(p.name) in ("query", "passage", "pos", "neg", "tensor", "features")
+        ]
         absent = [p for p in absent if p.name not in {name for name, _ in tensors}]
     extra = [(p.name, guess(p.name)) for p in absent]
-    other = [p.name for p in absent if p.name.startswith("ref_emb") or p.name in ("other", "second", "z2", "embeddings2")]
+    other = [
+        p.name for p in absent if p.name.startswith("ref_emb") or p.name in ("other", "second", "z2", "embeddings2")
+    ]
     if len(tensors) == 1 and other:
         yield Binding(Kind.GROUPS, ((tensors[0][0], "queries"), (other[0], "positives")), "pairs [B, D]", 1)
     labels = [name for name, meant in extra if meant == "label"]
@@ -235,7 +318,14 @@ def _ways(
     names = [name for name, _ in tensors]
     meant = [kind for _, kind in tensors]
 
-    def bind(kind: Kind, layout: str, *roles: str, group: int | None = None, binary: bool = False, extra: tuple[tuple[str, str], ...] = ()) -> Binding:
+    def bind(
+        kind: Kind,
+        layout: str,
+        *roles: str,
+        group: int | None = None,
+        binary: bool = False,
+        extra: tuple[tuple[str, str], ...] = (),
+    ) -> Binding:
         return Binding(kind, tuple(zip(names, roles)) + extra, layout, group, binary)
 
     groups = Kind.GROUPS
@@ -254,11 +344,17 @@ def _ways(
         yield with_label(groups, "columns: queries, positives, negatives", feature, "none")
         yield with_label(groups, "columns: queries, positives", feature, "none", group=1)
         if second:
-            yield with_label(groups, "columns: queries, positives, negatives, teacher scores as labels", feature, "teacher")
-            yield with_label(groups, "columns: queries, positives, negatives, margins as labels", feature, "teacher margin", group=2)
+            yield with_label(
+                groups, "columns: queries, positives, negatives, teacher scores as labels", feature, "teacher"
+            )
+            yield with_label(
+                groups, "columns: queries, positives, negatives, margins as labels", feature, "teacher margin", group=2
+            )
             yield with_label(groups, "columns: queries, positives, negatives, class labels", feature, "labels")
             yield with_label(Kind.GRADED, "columns: two sentences, graded labels", feature, "grades", group=1)
-            yield with_label(Kind.GRADED, "columns: two sentences, binary labels", feature, "binary labels", group=1, binary=True)
+            yield with_label(
+                Kind.GRADED, "columns: two sentences, binary labels", feature, "binary labels", group=1, binary=True
+            )
             yield with_label(Kind.CLASSES, "one column, class labels", row, "labels")
         return
     if embeds:
@@ -287,11 +383,44 @@ def _ways(
     elif count == 3:
         yield from _three(meant, bind)
     elif count == 4 and meant[2] == "neg" and meant[3] in ("label", "teacher"):
-        yield bind(groups, "queries, positives, negatives [B, D], teacher scores", "queries", "positives", "negative", "teacher", group=2)
-        yield bind(groups, "queries, positives, negatives [B, D], teacher margins", "queries", "positives", "negative", "teacher margin", group=2)
-        yield bind(groups, "queries, positives, negatives [B, D], labels", "queries", "positives", "negative", "labels", group=2)
+        yield bind(
+            groups,
+            "queries, positives, negatives [B, D], teacher scores",
+            "queries",
+            "positives",
+            "negative",
+            "teacher",
+            group=2,
+        )
+        yield bind(
+            groups,
+            "queries, positives, negatives [B, D], teacher margins",
+            "queries",
+            "positives",
+            "negative",
+            "teacher margin",
+            group=2,
+        )
+        yield bind(
+            groups,
+            "queries, positives, negatives [B, D], labels",
+            "queries",
+            "positives",
+            "negative",
+            "labels",
+            group=2,
+        )
     elif count == 5 and meant[3] in ("label", "teacher"):
-        yield bind(groups, "queries, positives, negatives [B, D], teacher scores of both", "queries", "positives", "negative", "teacher positive", "teacher negative", group=2)
+        yield bind(
+            groups,
+            "queries, positives, negatives [B, D], teacher scores of both",
+            "queries",
+            "positives",
+            "negative",
+            "teacher positive",
+            "teacher negative",
+            group=2,
+        )
     if count >= 4:
         roles = [f"column {k}" for k in range(count)]
         yield bind(groups, "queries, positives and negatives each [B, D]", *roles, group=count - 1)
@@ -329,12 +458,16 @@ def _three(meant: list[str], bind: Callable[..., Binding]) -> Iterator[Binding]:
         yield bind(groups, "pairs [B, D], target given", "queries", "positives", "target", group=1)
         yield bind(groups, "pairs [B, D] with a label each", "queries", "positives", "labels", group=1)
         yield bind(Kind.GRADED, "pairs [B, D], graded", "queries", "positives", "grades", group=1)
-        yield bind(Kind.GRADED, "pairs [B, D], labels 0 and 1", "queries", "positives", "binary labels", group=1, binary=True)
+        yield bind(
+            Kind.GRADED, "pairs [B, D], labels 0 and 1", "queries", "positives", "binary labels", group=1, binary=True
+        )
         yield bind(Kind.GRADED, "pairs [B, D], labels -1 and 1", "queries", "positives", "signs", group=1, binary=True)
         return
     if meant[2] == "teacher":
         yield bind(groups, "flat passages [B*G, D] and teacher scores [B, G]", "queries", "passages", "teacher")
-        yield bind(groups, "grouped passages [B, G, D] and teacher scores [B, G]", "queries", "passages [B, G, D]", "teacher")
+        yield bind(
+            groups, "grouped passages [B, G, D] and teacher scores [B, G]", "queries", "passages [B, G, D]", "teacher"
+        )
         yield bind(groups, "flat passages [B*G, D] and teacher scores [B*G]", "queries", "passages", "teacher [B*G]")
         return
     if meant[1] == "neg" and meant[2] == "pos":
@@ -346,7 +479,9 @@ def _three(meant: list[str], bind: Callable[..., Binding]) -> Iterator[Binding]:
     if meant[2] == "tensor":
         yield bind(groups, "flat passages [B*G, D], target given", "queries", "passages", "target")
         yield bind(groups, "flat passages [B*G, D] and teacher scores [B, G]", "queries", "passages", "teacher")
-        yield bind(groups, "grouped passages [B, G, D] and teacher scores [B, G]", "queries", "passages [B, G, D]", "teacher")
+        yield bind(
+            groups, "grouped passages [B, G, D] and teacher scores [B, G]", "queries", "passages [B, G, D]", "teacher"
+        )
         yield bind(Kind.GRADED, "pairs [B, D], graded", "queries", "positives", "grades", group=1)
 
 
@@ -363,12 +498,45 @@ def _token_ways(names: list[str], meant: list[str], bind: Callable[..., Binding]
         yield bind(groups, "token inputs of queries and of flat passages", "query tokens", "passage tokens")
         yield bind(groups, "token inputs of pairs", "query tokens", "positive tokens", group=1)
     elif len(names) == 3:
-        yield bind(groups, "token inputs of queries, positives and flat negatives", "query tokens", "positive tokens", "negatives tokens")
-        yield bind(groups, "token inputs of queries, positives and negatives", "query tokens", "positive tokens", "negative tokens", group=2)
-        yield bind(groups, "token inputs of queries and of flat passages, teacher scores", "query tokens", "passage tokens", "teacher")
+        yield bind(
+            groups,
+            "token inputs of queries, positives and flat negatives",
+            "query tokens",
+            "positive tokens",
+            "negatives tokens",
+        )
+        yield bind(
+            groups,
+            "token inputs of queries, positives and negatives",
+            "query tokens",
+            "positive tokens",
+            "negative tokens",
+            group=2,
+        )
+        yield bind(
+            groups,
+            "token inputs of queries and of flat passages, teacher scores",
+            "query tokens",
+            "passage tokens",
+            "teacher",
+        )
     elif len(names) == 4:
-        yield bind(groups, "input_ids and attention_mask of queries and of flat passages", "query ids", "query mask", "passage ids", "passage mask")
-        yield bind(groups, "input_ids and attention_mask of queries and of flat passages", "query ids", "passage ids", "query mask", "passage mask")
+        yield bind(
+            groups,
+            "input_ids and attention_mask of queries and of flat passages",
+            "query ids",
+            "query mask",
+            "passage ids",
+            "passage mask",
+        )
+        yield bind(
+            groups,
+            "input_ids and attention_mask of queries and of flat passages",
+            "query ids",
+            "passage ids",
+            "query mask",
+            "passage mask",
+        )
     elif len(names) == 1:
         yield bind(groups, "a dict of token inputs, query and passage", "token batch")
         yield bind(groups, "a list of token inputs", "features")

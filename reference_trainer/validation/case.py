@@ -12,7 +12,6 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-
 WIDTH = 24  # one width at all sizes: a loss may hold weights of it
 
 
@@ -57,9 +56,7 @@ def count_rows(kind: Kind, batch: int, group: int) -> int:
     return batch if kind is Kind.CLASSES else batch * group if kind is Kind.VIEWS else batch * (group + 1)
 
 
-def draw(
-    kind: Kind, batch: int, group: int, seed: int = 0, spread: float = 1.0, positive: float = 0.5
-) -> Case:
+def draw(kind: Kind, batch: int, group: int, seed: int = 0, spread: float = 1.0, positive: float = 0.5) -> Case:
     """Rows around a common centre, unequal in length; each positive leans towards its query by `positive`."""
     generator = torch.Generator().manual_seed(seed * 1009 + batch * 31 + group)
     count = count_rows(kind, batch, group)
@@ -75,7 +72,7 @@ def draw(
         own = torch.randn(batch, WIDTH, dtype=torch.float64, generator=generator)
         noise = noise + positive * own.repeat_interleave(group, 0)
     else:
-        noise[batch :: group] += positive * noise[:batch]
+        noise[batch::group] += positive * noise[:batch]
     rows = torch.nn.functional.normalize(centre + spread * noise, dim=1)
     lengths = 0.8 + 0.4 * torch.rand(count, 1, dtype=torch.float64, generator=generator)
     grades = torch.rand(batch, dtype=torch.float64, generator=generator)

@@ -35,7 +35,8 @@ def table(
 ) -> Table:
     """A table of what broadcasts to `[R, C]`; every cell is a candidate unless said otherwise."""
     parts = [left, right, positive, torch.ones((), dtype=torch.bool) if candidate is None else candidate]
-    left, right, positive, candidate = torch.broadcast_tensors(*parts)
+    shape = (left + right + positive.long() + parts[3].long()).shape
+    left, right, positive, candidate = (part.expand(shape) for part in parts)
     return Table(left, right, positive.bool(), candidate.bool(), zero, weight)
 
 

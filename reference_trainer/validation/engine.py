@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,18 +9,14 @@ import torch
 
 from . import formulas
 from .binding import Binding, attempts, explicit
-from .case import Case, Kind, draw
-from .finding import Check, Diagnosis, Found, Grade, Judgement
+from .case import Kind, draw
 from .formulas import FormulaCandidate
-from .laws import ask
 from .matching import RIGHT_HEADS, SOFTMAX, WRONG_HEADS, Candidate, Fit, Sample, matches
 from .mistakes import ALL as MISTAKES
 from .similarity import COSINE, DOT, PASSAGES_ONLY, QUERIES_ONLY, Similarity
 from .similarity import RIGHT as SIMILARITIES
 from .similarity import WRONG as WRONG_SIMILARITIES
-
 from .structures import RIGHT as STRUCTURES
-from .structures import Structure
 from .subject import Subject
 from .target import CannotCall
 
@@ -69,8 +64,8 @@ def calls(subject: Subject, mapping: Mapping[str, str]) -> list[Working]:
         except CannotCall as error:
             refusals.append((how, error))
     if not found:
-        how, error = refusals[0]
-        raise CannotCall(f"{said(subject, how)} was tried, and {error}; say what each argument is with --map")
+        how, refusal = refusals[0]
+        raise CannotCall(f"{said(subject, how)} was tried, and {refusal}; say what each argument is with --map")
     return found
 
 
@@ -83,15 +78,15 @@ def said(subject: Subject, how: Binding) -> str:
 def _working(subject: Subject, how: Binding) -> Working:
     batch, group = BASE[how.kind]
     group = how.group or group
-    last: CannotCall | None = None
-    for dtype in (torch.float64, torch.float32):
+    dtype = torch.float64
+    try:
+        sample = _sample(subject, how, batch, group, dtype)
+    except CannotCall as first:
+        dtype = torch.float32
         try:
             sample = _sample(subject, how, batch, group, dtype)
-            break
-        except CannotCall as error:
-            last = error if last is None else last
-    else:
-        raise last or CannotCall("it could not be called")
+        except CannotCall:
+            raise first from None
     return Working(how, sample, dtype, _free(subject, how, sample, dtype))
 
 
@@ -125,7 +120,9 @@ def _sample(subject: Subject, how: Binding, batch: int, group: int, dtype: torch
 
 def _free(subject: Subject, how: Binding, sample: Sample, dtype: torch.dtype) -> tuple[bool, bool]:
     case, before = sample.cases[0], sample.outcomes[0].value
-    halves = [slice(0, case.batch), slice(case.batch, None)] if case.kind in (Kind.GROUPS, Kind.GRADED) else [slice(0, None)]
+    halves = (
+        [slice(0, case.batch), slice(case.batch, None)] if case.kind in (Kind.GROUPS, Kind.GRADED) else [slice(0, None)]
+    )
     free = []
     for half in halves:
         rows = case.rows.clone()

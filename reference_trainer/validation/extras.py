@@ -28,7 +28,11 @@ def parameters(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -
     before = subject.run(case, how, dtype)
     generator = torch.Generator().manual_seed(5)
     for name, parameter in list(named.items())[:12]:
-        way = torch.randn(parameter.shape, dtype=torch.float64, generator=generator) if parameter.numel() > 1 else torch.ones(parameter.shape, dtype=torch.float64)
+        way = (
+            torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
+            if parameter.numel() > 1
+            else torch.ones(parameter.shape, dtype=torch.float64)
+        )
         step = 1e-4 if dtype == torch.float64 else 1e-2
 
         def moved(by: float, name: str = name, way: torch.Tensor = way) -> float:
@@ -44,17 +48,26 @@ def parameters(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -
         given = 0.0 if seen is None else float((seen * way).sum())
         floor = 1e-6 * max(abs(before.value), 1.0) if dtype == torch.float64 else 1e-3 * max(abs(before.value), 1.0)
         if abs(slope) <= floor and abs(given) <= floor:
-            scale = guess(name.rpartition(".")[2]) in ("temperature", "scale", "log scale") or "scale" in name or "temp" in name
+            scale = (
+                guess(name.rpartition(".")[2]) in ("temperature", "scale", "log scale")
+                or "scale" in name
+                or "temp" in name
+            )
             if scale:
-                yield Check(f"parameter {name}", Grade.WRONG, f"the learned {name} has no effect on the loss: its gradient is zero")
+                yield Check(
+                    f"parameter {name}",
+                    Grade.WRONG,
+                    f"the learned {name} has no effect on the loss: its gradient is zero",
+                )
             continue
         loose = 1e-3 if dtype == torch.float64 else 5e-2
         ok = abs(slope - given) <= loose * max(abs(slope), abs(given))
         dead = " (it never gets a gradient)" if given == 0.0 else ""
         yield Check(
-            f"parameter {name}", Grade.OK if ok else Grade.WRONG,
+            f"parameter {name}",
+            Grade.OK if ok else Grade.WRONG,
             "" if ok else f"the gradient of {name} is {given:.4g}, but the loss changes by {slope:.4g} with it{dead}",
-        )  # fmt: skip
+        )
 
 
 def _large(how: Binding) -> Case:
@@ -77,7 +90,12 @@ def precisions(subject: Subject, how: Binding, scale: float | None) -> Iterator[
             exact = subject.run(case, how, torch.float32)
         except CannotCall:
             return
-    for dtype, autocast in ((torch.float32, False), (torch.bfloat16, False), (torch.float16, False), (torch.float32, True)):
+    for dtype, autocast in (
+        (torch.float32, False),
+        (torch.bfloat16, False),
+        (torch.float16, False),
+        (torch.float32, True),
+    ):
         name = "autocast to bfloat16" if autocast else str(dtype).removeprefix("torch.")
         rounded = case.with_rows(case.rows.to(dtype).double())
         try:
@@ -89,7 +107,11 @@ def precisions(subject: Subject, how: Binding, scale: float | None) -> Iterator[
         rounds = _ROUNDS[torch.bfloat16 if autocast else dtype]
         loose = 4 * rounds * max(abs(scale or 20.0), 5.0)
         if seen.value != seen.value or abs(seen.value) == float("inf"):
-            yield Check(name, Grade.WRONG if dtype == torch.float32 and not autocast else Grade.NOTE, f"it gives {seen.value} in {name} at {size_name(case)}")
+            yield Check(
+                name,
+                Grade.WRONG if dtype == torch.float32 and not autocast else Grade.NOTE,
+                f"it gives {seen.value} in {name} at {size_name(case)}",
+            )
             continue
         near = abs(seen.value - base.value) <= loose + 20 * rounds * abs(base.value)
         along = float(torch.nn.functional.cosine_similarity(seen.gradient.flatten(), base.gradient.flatten(), dim=0))
@@ -103,7 +125,9 @@ def precisions(subject: Subject, how: Binding, scale: float | None) -> Iterator[
 def devices(subject: Subject, how: Binding) -> Iterator[Check]:
     """The same on a GPU where there is one; `meta`-free, so that nothing is only pretended."""
     if not torch.cuda.is_available():
-        yield Check("another device", Grade.NOTE, "there is no GPU here: tensors made on the wrong device would not be seen")
+        yield Check(
+            "another device", Grade.NOTE, "there is no GPU here: tensors made on the wrong device would not be seen"
+        )
         return
     case = _large(how)
     rows = case.rows.float().cuda().requires_grad_()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
+
+from .lint import LintFinding
 
 
 class Grade(str, Enum):
@@ -72,7 +75,8 @@ class Judgement:
     checks: tuple[Check, ...]
     diagnosis: Diagnosis | None = None
     proof: str = ""
-    pictures: dict[str, object] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)
+    lint: tuple[LintFinding, ...] = ()
 
     @property
     def right(self) -> bool:

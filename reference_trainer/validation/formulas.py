@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .case import Case, Kind
+from .cells import Table
 from .matching import NamedHead
 from .similarity import Similarity
 from .structures import Structure
@@ -147,42 +148,130 @@ def grade_bce(case: Case, seen: Tensor, scale: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, case.grades.expand_as(logits), reduction="none").mean(1)
 
 
+def no_head(seen: Tensor, made: Table, parameters: Tensor) -> Tensor:
+    """A formula has no table."""
+    raise NotImplementedError
+
+
 GROUPS, GRADED = (Kind.GROUPS,), (Kind.GRADED,)
 _COLUMN = "give both sides one shape, `[B]`: `.squeeze(-1)` the column or `.unsqueeze(-1)` the other"
 
 
-def _right(name: str, says: str, formula: Formula, kinds: tuple[Kind, ...], grid: str = "scale") -> tuple[Structure, NamedHead, Formula]:
-    def unused(*_: Tensor) -> Tensor:
-        raise NotImplementedError
+def _right(
+    name: str, says: str, formula: Formula, kinds: tuple[Kind, ...], grid: str = "scale"
+) -> tuple[Structure, NamedHead, Formula]:
+    return (
+        Structure(name, says, (), kinds=kinds, mode="preset" if kinds == GROUPS else ""),
+        NamedHead(name, no_head, grid),
+        formula,
+    )
 
-    return Structure(name, says, (), kinds=kinds, mode="preset" if kinds == GROUPS else ""), NamedHead(name, unused, grid), formula
 
-
-def _wrong(name: str, says: str, formula: Formula, kinds: tuple[Kind, ...], code: str, fix: str, grid: str = "scale") -> tuple[Structure, NamedHead, Formula]:
-    def unused(*_: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    return Structure(name, says, (), kinds=kinds, code=code, fix=fix), NamedHead(name, unused, grid), formula
+def _wrong(
+    name: str, says: str, formula: Formula, kinds: tuple[Kind, ...], code: str, fix: str, grid: str = "scale"
+) -> tuple[Structure, NamedHead, Formula]:
+    return Structure(name, says, (), kinds=kinds, code=code, fix=fix), NamedHead(name, no_head, grid), formula
 
 
 RIGHT = (
     _right("KL to the teacher", "the student's shares of the own group follow the teacher's", kl, GROUPS),
-    _right("cross-entropy to the teacher", "the student's shares of the own group follow the teacher's", cross_entropy, GROUPS),
-    _right("KL to the teacher, both scaled", "the student's shares of the own group follow the teacher's", kl_same_scale, GROUPS),
+    _right(
+        "cross-entropy to the teacher",
+        "the student's shares of the own group follow the teacher's",
+        cross_entropy,
+        GROUPS,
+    ),
+    _right(
+        "KL to the teacher, both scaled",
+        "the student's shares of the own group follow the teacher's",
+        kl_same_scale,
+        GROUPS,
+    ),
     _right("margin-MSE", "the student's margins follow the teacher's", margin_mse, GROUPS, "none"),
     _right("MSE of scores", "the student's scores follow the teacher's", score_mse, GROUPS, "none"),
     _right("MSE of similarities", "similarities follow the labels", grade_mse, GRADED, "none"),
-    _right("contrastive loss of pairs", "pairs of label 1 are pulled, others pushed beyond a margin", contrastive, GRADED, "margin"),
-    _right("cosine embedding loss", "pairs of label 1 are pulled, others pushed under a margin", cosine_embedding, GRADED, "margin"),
+    _right(
+        "contrastive loss of pairs",
+        "pairs of label 1 are pulled, others pushed beyond a margin",
+        contrastive,
+        GRADED,
+        "margin",
+    ),
+    _right(
+        "cosine embedding loss",
+        "pairs of label 1 are pulled, others pushed under a margin",
+        cosine_embedding,
+        GRADED,
+        "margin",
+    ),
     _right("logistic regression of pairs", "similarities are logits of the labels", grade_bce, GRADED),
-)  # fmt: skip
+)
 WRONG = (
-    _wrong("column against row", "student margins [B] meet teacher margins [B, 1]: every margin is compared with every query's", margin_mse_crossed, GROUPS, "SC102", _COLUMN, "none"),
-    _wrong("column against row ", "similarities [B] meet labels [B, 1]: every similarity is compared with every label", grade_mse_crossed, GRADED, "SC102", _COLUMN, "none"),
-    _wrong("teacher over the batch", "the teacher's softmax runs over the batch", kl_teacher_over_batch, GROUPS, "SC402", "`dim=-1`: the axis of the group"),
-    _wrong("student over the batch", "the student's softmax runs over the batch", kl_student_over_batch, GROUPS, "SC402", "`dim=-1`: the axis of the group"),
-    _wrong("both over the batch", "both softmaxes run over the batch", kl_over_batch, GROUPS, "SC402", "`dim=-1`: the axis of the group"),
-    _wrong("KL the other way round", "student and teacher are exchanged in the KL divergence", kl_turned, GROUPS, "", "`F.kl_div(student.log_softmax(-1), teacher.softmax(-1))`"),
-    _wrong("KL of scores", "kl_div is given scores where it wants log-probabilities", kl_of_logits, GROUPS, "", "`F.kl_div(student.log_softmax(-1), teacher.softmax(-1))`"),
-    _wrong("labels turned", "pairs of label 0 are pulled and pairs of label 1 pushed", contrastive_turned, GRADED, "", "`labels * d**2 + (1 - labels) * relu(margin - d)**2`", "margin"),
-)  # fmt: skip
+    _wrong(
+        "column against row",
+        "student margins [B] meet teacher margins [B, 1]: every margin is compared with every query's",
+        margin_mse_crossed,
+        GROUPS,
+        "SC102",
+        _COLUMN,
+        "none",
+    ),
+    _wrong(
+        "column against row ",
+        "similarities [B] meet labels [B, 1]: every similarity is compared with every label",
+        grade_mse_crossed,
+        GRADED,
+        "SC102",
+        _COLUMN,
+        "none",
+    ),
+    _wrong(
+        "teacher over the batch",
+        "the teacher's softmax runs over the batch",
+        kl_teacher_over_batch,
+        GROUPS,
+        "SC402",
+        "`dim=-1`: the axis of the group",
+    ),
+    _wrong(
+        "student over the batch",
+        "the student's softmax runs over the batch",
+        kl_student_over_batch,
+        GROUPS,
+        "SC402",
+        "`dim=-1`: the axis of the group",
+    ),
+    _wrong(
+        "both over the batch",
+        "both softmaxes run over the batch",
+        kl_over_batch,
+        GROUPS,
+        "SC402",
+        "`dim=-1`: the axis of the group",
+    ),
+    _wrong(
+        "KL the other way round",
+        "student and teacher are exchanged in the KL divergence",
+        kl_turned,
+        GROUPS,
+        "",
+        "`F.kl_div(student.log_softmax(-1), teacher.softmax(-1))`",
+    ),
+    _wrong(
+        "KL of scores",
+        "kl_div is given scores where it wants log-probabilities",
+        kl_of_logits,
+        GROUPS,
+        "",
+        "`F.kl_div(student.log_softmax(-1), teacher.softmax(-1))`",
+    ),
+    _wrong(
+        "labels turned",
+        "pairs of label 0 are pulled and pairs of label 1 pushed",
+        contrastive_turned,
+        GRADED,
+        "",
+        "`labels * d**2 + (1 - labels) * relu(margin - d)**2`",
+        "margin",
+    ),
+)

@@ -41,12 +41,16 @@ NOTHING = Claims()
 
 def judge(subject: Subject, mapping: Mapping[str, str] | None = None, claims: Claims = NOTHING) -> Judgement:
     """Everything that can be found out about one loss. CannotCall if no call of it works."""
-    chosen, notes = _choose(subject, calls(subject, mapping or {}), claims)
+    chosen, rivals, notes = _choose(subject, calls(subject, mapping or {}), claims)
     working = chosen.working
     _repeatable(subject, working)
-    fit = chosen.right
-    if fit is not None:
-        judgement = _of_right(subject, chosen, fit)
+    if chosen.right is not None:
+        judgement = _of_right(subject, chosen, chosen.right)
+        for rival in rivals:
+            if judgement.right or rival.right is None:
+                break
+            other = _of_right(subject, rival, rival.right)
+            judgement = other if other.right else judgement
     elif chosen.wrong is not None:
         judgement = _of_wrong(subject, working, chosen.wrong)
     else:
@@ -69,15 +73,24 @@ def _repeatable(subject: Subject, working: Working) -> None:
         )
 
 
-def _choose(subject: Subject, workings: list[Working], claims: Claims) -> tuple[Reading, list[str]]:
+def _choose(subject: Subject, workings: list[Working], claims: Claims) -> tuple[Reading, list[Reading], list[str]]:
+    """The reading that fits best, others that fit as well, and what is to be said of the choice."""
     readings: list[Reading] = []
     for working in workings:
-        if claims.layout and claims.layout not in working.how.layout and any(claims.layout in w.how.layout for w in workings):
+        if (
+            claims.layout
+            and claims.layout not in working.how.layout
+            and any(claims.layout in w.how.layout for w in workings)
+        ):
             continue
         reading = read(subject, working)
         readings.append(reading)
-        if reading.right is not None and reading.right.exact and (working.how.group is None or working.how.kind is not Kind.GROUPS):
-            return reading, []
+        if (
+            reading.right is not None
+            and reading.right.exact
+            and (working.how.group is None or working.how.kind is not Kind.GROUPS)
+        ):
+            return reading, [], []
     exact = [r for r in readings if r.right is not None and r.right.exact]
     general = [r for r in readings if r.working.how.group is None and _flat(r.working)]
     groups = bool(general) and written_for_groups(subject)
@@ -85,28 +98,30 @@ def _choose(subject: Subject, workings: list[Working], claims: Claims) -> tuple[
         notes = []
         if any(r.wrong is not None and r.wrong.candidate.structure.name == "no stride" for r in general):
             notes.append(
-                "it is right for pairs (G=1); with G passages a query, group after group, its target i would have to be i*G "
-                "(SC302), and it is right only if all positives come first"
+                "it is right for pairs (G=1); with G passages a query, group after group, target i must be i*G "
+                "(SC302): it is right only if all positives come first"
             )
-        return exact[0], notes
-    if any(_labelled(r.working) for r in readings):
+        return exact[0], exact[1:], notes
+    formula = any(r.wrong is not None and r.wrong.exact and not r.wrong.candidate.structure.parts for r in readings)
+    if not formula and any(_labelled(r.working) for r in readings):
         for reading in readings:
             if reading.right is None and reading.wrong is None and _unbroken(subject, reading.working):
-                return reading, []
+                return reading, [], []
     known = [r for r in readings if r.wrong is not None and r.wrong.exact]
     crossed = [r for r in known if r.wrong is not None and r.wrong.candidate.structure.code == "SC101"]
-    preferred = [r for r in known if r in general] or known
-    if crossed or preferred:
-        return (crossed or preferred)[0], []
+    grouped = [r for r in known if r.working.how.role_of("passages [B, G, D]")]
+    preferred = crossed or grouped or [r for r in known if r in general] or known
+    if preferred:
+        return preferred[0], [], []
     loose = [r for r in readings if r.right is not None]
     if loose:
-        return loose[0], []
+        return loose[0], [], []
     inexact = [r for r in readings if r.wrong is not None]
     if inexact:
-        return inexact[0], []
+        return inexact[0], [], []
     if exact:
-        return exact[0], []
-    return _lawful(subject, readings, groups), []
+        return exact[0], [], []
+    return _lawful(subject, readings, groups), [], []
 
 
 def _flat(working: Working) -> bool:
@@ -168,7 +183,20 @@ def written_for_groups(subject: Subject) -> bool:
     except (OSError, TypeError, SyntaxError, ValueError):
         return False
     low = text.lower()
-    if any(word in low for word in ("group", "b*g", "b * g", "num_neg", "n_neg", "hard neg", "hard_neg", "passages_per", "negatives_per")):
+    if any(
+        word in low
+        for word in (
+            "group",
+            "b*g",
+            "b * g",
+            "num_neg",
+            "n_neg",
+            "hard neg",
+            "hard_neg",
+            "passages_per",
+            "negatives_per",
+        )
+    ):
         return True
     return any(
         isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv) and not isinstance(node.right, ast.Constant)
@@ -187,13 +215,23 @@ def _found(working: Working, fit: Fit, reduction: Reduction | None) -> Found:
         scale = f"margin {fit.parameter:.5g}"
     normalises = bool(all(working.free))
     how = "normalises, cosine" if normalises and "cosine" in candidate.similarity.name else candidate.similarity.name
-    head = "" if candidate.head.name == "softmax cross-entropy" or not candidate.structure.parts else candidate.head.name
+    head = (
+        "" if candidate.head.name == "softmax cross-entropy" or not candidate.structure.parts else candidate.head.name
+    )
     return Found(
-        reading=candidate.structure.name + (f", {head}" if head else "") + (f": {candidate.structure.says}" if candidate.structure.says else ""),
-        mode=candidate.structure.mode, layout=working.how.layout, similarity=how, scale=scale, temperature=temperature,
-        normalises=normalises, symmetric=candidate.structure.symmetric,
-        reduction=reduction.sentence if reduction else "", returns=working.sample.outcomes[0].form,
-    )  # fmt: skip
+        reading=candidate.structure.name
+        + (f", {head}" if head else "")
+        + (f": {candidate.structure.says}" if candidate.structure.says else ""),
+        mode=candidate.structure.mode,
+        layout=working.how.layout,
+        similarity=how,
+        scale=scale,
+        temperature=temperature,
+        normalises=normalises,
+        symmetric=candidate.structure.symmetric,
+        reduction=reduction.sentence if reduction else "",
+        returns=working.sample.outcomes[0].form,
+    )
 
 
 def _of_right(subject: Subject, reading: Reading, fit: Fit) -> Judgement:
@@ -213,14 +251,21 @@ def _of_right(subject: Subject, reading: Reading, fit: Fit) -> Judgement:
     if diagnosis is None:
         checks += _beyond(subject, working, fit.parameter if fit.candidate.head.grid == "scale" else 1.0)
     if diagnosis is None and all(check.grade is not Grade.WRONG for check in checks):
-        checks += two_processes(subject, working, fit, reduction)
+        checks += two_processes(subject, working.how, working.dtype, fit, reduction, spread)
     diagnosis = diagnosis or _named(checks)
     found = _found(working, fit, reduction)
     proof = f"equals its definition in value and gradient at {sum(c.grade is Grade.OK for c in checks)} points asked"
     return Judgement(
-        subject.target.spec, subject.target.file, subject.target.line, _call(subject, working), found, tuple(checks), diagnosis, proof,
+        subject.target.spec,
+        subject.target.file,
+        subject.target.line,
+        _call(subject, working),
+        found,
+        tuple(checks),
+        diagnosis,
+        proof,
         {"fit": fit, "working": working},
-    )  # fmt: skip
+    )
 
 
 def _named(checks: list[Check]) -> Diagnosis | None:
@@ -229,14 +274,42 @@ def _named(checks: list[Check]) -> Diagnosis | None:
         if check.grade is not Grade.WRONG:
             continue
         if check.name == "temperature":
-            name = "temperature applied twice" if "twice" in check.sentence else "temperature left out" if "left out" in check.sentence else "temperature multiplied"
+            name = (
+                "temperature applied twice"
+                if "twice" in check.sentence
+                else "temperature left out"
+                if "left out" in check.sentence
+                else "temperature multiplied"
+            )
             return Diagnosis(name, check.sentence, "", "divide the scores by the temperature once")
         if check.name == "reduction":
-            return Diagnosis("mean over all cells" if "cells" in check.sentence else "divided twice", check.sentence, "", "sum over the candidates, then the mean over the queries")
+            return Diagnosis(
+                "mean over all cells" if "cells" in check.sentence else "divided twice",
+                check.sentence,
+                "",
+                "sum over the candidates, then the mean over the queries",
+            )
+        if check.name.startswith("two processes"):
+            return Diagnosis(
+                "rank offset or gather",
+                check.sentence,
+                "SC303",
+                "gather with gradient, and move targets by rank * B * G",
+            )
         if "no gradient" in check.sentence:
-            return Diagnosis("detached side", check.sentence, "SC603", "leave out detach(), no_grad() and gathers without gradient on that side")
+            return Diagnosis(
+                "detached side",
+                check.sentence,
+                "SC603",
+                "leave out detach(), no_grad() and gathers without gradient on that side",
+            )
         if check.name.startswith("parameter"):
-            return Diagnosis("dead gradient of a parameter", check.sentence, "", "use the parameter itself, not its .item(), .data or detach()")
+            return Diagnosis(
+                "dead gradient of a parameter",
+                check.sentence,
+                "",
+                "use the parameter itself, not its .item(), .data or detach()",
+            )
     return None
 
 
@@ -244,7 +317,11 @@ def _diagnose_size(
     subject: Subject, working: Working, fit: Fit, asked: list[Asked], checks: list[Check], spread: float
 ) -> Diagnosis | None:
     """At the smallest size where the definition no longer fits: which known mistake does?"""
-    wrong = {check.name for check in checks if check.grade is Grade.WRONG and check.sentence.startswith("at ") and "loss must be" in check.sentence}
+    wrong = {
+        check.name
+        for check in checks
+        if check.grade is Grade.WRONG and check.sentence.startswith("at ") and "loss must be" in check.sentence
+    }
     bad = sorted((a.case for a in asked if a.name in wrong), key=lambda c: c.batch * c.group)
     usable = [c for c in bad if c.batch > 2]
     for case in usable[:3]:
@@ -278,16 +355,40 @@ def _spread(working: Working) -> float:
 def _diagnosis(fit: Fit, size: str = "") -> Diagnosis:
     candidate = fit.candidate
     if candidate.similarity.bug:
-        return Diagnosis(candidate.similarity.bug, f"{candidate.similarity.bug}; else {candidate.structure.name}", candidate.similarity.code, "`F.normalize(x, dim=-1)`", size)
+        return Diagnosis(
+            candidate.similarity.bug,
+            f"{candidate.similarity.bug}; else {candidate.structure.name}",
+            candidate.similarity.code,
+            "`F.normalize(x, dim=-1)`",
+            size,
+        )
     if candidate.similarity.name.startswith("dot product with"):
         side = "queries" if "queries" in candidate.similarity.name else "passages"
         return Diagnosis("one side normalised", f"only the {side} are normalised", "", "normalise both sides", size)
     if fit.parameter < 0:
-        return Diagnosis("sign turned", f"{candidate.structure.name} with the scores' sign turned: positives are pushed away", "", "a similarity grows as embeddings come nearer: use the dot product or minus the distance", size)
+        return Diagnosis(
+            "sign turned",
+            f"{candidate.structure.name} with the scores' sign turned: positives are pushed away",
+            "",
+            "a similarity grows as embeddings come nearer: use the dot product or minus the distance",
+            size,
+        )
     if candidate.structure.code or candidate.structure.fix:
         head = f"; {candidate.head.bug}" if candidate.head.bug else ""
-        return Diagnosis(candidate.structure.name.strip(), candidate.structure.says + head, candidate.structure.code, candidate.structure.fix, size)
-    return Diagnosis(candidate.head.name, f"{candidate.structure.name}, but {candidate.head.bug}", candidate.head.code, candidate.head.fix, size)
+        return Diagnosis(
+            candidate.structure.name.strip(),
+            candidate.structure.says + head,
+            candidate.structure.code,
+            candidate.structure.fix,
+            size,
+        )
+    return Diagnosis(
+        candidate.head.name,
+        f"{candidate.structure.name}, but {candidate.head.bug}",
+        candidate.head.code,
+        candidate.head.fix,
+        size,
+    )
 
 
 def _of_wrong(subject: Subject, working: Working, fit: Fit) -> Judgement:
@@ -295,9 +396,16 @@ def _of_wrong(subject: Subject, working: Working, fit: Fit) -> Judgement:
     found = replace(_found(working, fit, None), mode="", symmetric=None)
     checks = (Check("definition", Grade.WRONG, diagnosis.says),)
     return Judgement(
-        subject.target.spec, subject.target.file, subject.target.line, _call(subject, working), found, checks, diagnosis, "",
+        subject.target.spec,
+        subject.target.file,
+        subject.target.line,
+        _call(subject, working),
+        found,
+        checks,
+        diagnosis,
+        "",
         {"fit": fit, "working": working},
-    )  # fmt: skip
+    )
 
 
 def _of_unknown(subject: Subject, working: Working) -> Judgement:
@@ -313,15 +421,24 @@ def _of_unknown(subject: Subject, working: Working) -> Judgement:
         checks += _beyond(subject, working, None)
     normalises = all(working.free)
     found = Found(
-        reading="no definition that is known here", layout=working.how.layout, normalises=normalises,
+        reading="no definition that is known here",
+        layout=working.how.layout,
+        normalises=normalises,
         similarity="lengths of embeddings do not matter" if normalises else "lengths of embeddings matter",
         returns=working.sample.outcomes[0].form,
-    )  # fmt: skip
-    proof = "it keeps every law that was asked, but equals no definition that is known here: nothing is proven beyond the laws"
+    )
+    proof = "it keeps every law that was asked, but equals no definition known here: nothing is proven beyond the laws"
     return Judgement(
-        subject.target.spec, subject.target.file, subject.target.line, _call(subject, working), found, tuple(checks), None, proof,
+        subject.target.spec,
+        subject.target.file,
+        subject.target.line,
+        _call(subject, working),
+        found,
+        tuple(checks),
+        None,
+        proof,
         {"working": working},
-    )  # fmt: skip
+    )
 
 
 def _larger(subject: Subject, working: Working) -> Iterator[Check]:
@@ -334,7 +451,9 @@ def _larger(subject: Subject, working: Working) -> Iterator[Check]:
         case = draw(how.kind, batch, group, seed=13, spread=_spread(working), positive=-1.0 if how.binary else 0.5)
         try:
             before = subject.run(case, how, working.dtype)
-            for check in _order(subject, how, case, before, working.dtype, 1e-5 if working.dtype == torch.float64 else 5e-3):
+            for check in _order(
+                subject, how, case, before, working.dtype, 1e-5 if working.dtype == torch.float64 else 5e-3
+            ):
                 yield replace(check, name=f"{check.name}, {size_name(case)}")
         except CannotCall as error:
             yield Check(size_name(case), Grade.WRONG, f"it raises at {size_name(case)}: {error}")
@@ -346,7 +465,11 @@ def _call(subject: Subject, working: Working) -> str:
 
 def _claimed(found: Found, claims: Claims) -> Iterator[Check]:
     def check(name: str, wanted: object, seen: object, ok: bool) -> Check:
-        return Check(f"--{name}", Grade.OK if ok else Grade.WRONG, "" if ok else f"--{name} {wanted} was said, {seen or 'nothing of the kind'} was found")
+        return Check(
+            f"--{name}",
+            Grade.OK if ok else Grade.WRONG,
+            "" if ok else f"--{name} {wanted} was said, {seen or 'nothing of the kind'} was found",
+        )
 
     if claims.mode is not None:
         yield check("mode", claims.mode, found.mode, found.mode == claims.mode)
@@ -363,7 +486,9 @@ def _claimed(found: Found, claims: Claims) -> Iterator[Check]:
 
 def case_for_picture(working: Working, batch: int = 6) -> Case:
     group = working.how.group or (3 if working.how.kind is Kind.GROUPS else 2 if working.how.kind is Kind.VIEWS else 1)
-    return draw(working.how.kind, batch if working.how.kind is not Kind.CLASSES else 12, group, seed=21, spread=_spread(working))
+    return draw(
+        working.how.kind, batch if working.how.kind is not Kind.CLASSES else 12, group, seed=21, spread=_spread(working)
+    )
 
 
 __all__ = ["Claims", "Judgement", "case_for_picture", "judge", "right_candidates"]

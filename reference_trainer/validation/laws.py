@@ -1,4 +1,4 @@
-"""Laws that any contrastive loss obeys, asked where no known definition fits: what it must not care for, and must do."""
+"""Laws that any contrastive loss obeys, asked where no known definition fits."""
 
 from __future__ import annotations
 
@@ -40,34 +40,72 @@ def _order(
         items = same
     if case.kind is Kind.CLASSES:
         items = _shuffled(case, generator)
-    what = "the batch, everything that belongs together moved together," if case.kind is not Kind.CLASSES else "the rows with their labels"
+    what = (
+        "the batch, everything that belongs together moved together,"
+        if case.kind is not Kind.CLASSES
+        else "the rows with their labels"
+    )
     yield _reordered(subject, how, case, before, dtype, loose, "order of the batch", what, items, straight)
     if case.kind is Kind.GROUPS and case.group > 2:
         turned = torch.cat([straight[:1], straight[1:].flip(0)])
-        yield _reordered(subject, how, case, before, dtype, loose, "order of the negatives", "the negatives of each group", same, turned)
+        yield _reordered(
+            subject,
+            how,
+            case,
+            before,
+            dtype,
+            loose,
+            "order of the negatives",
+            "the negatives of each group",
+            same,
+            turned,
+        )
     if case.kind is Kind.VIEWS:
-        yield _reordered(subject, how, case, before, dtype, loose, "order of the views", "the views of each item", same, straight.flip(0))
+        yield _reordered(
+            subject,
+            how,
+            case,
+            before,
+            dtype,
+            loose,
+            "order of the views",
+            "the views of each item",
+            same,
+            straight.flip(0),
+        )
 
 
 def _shuffled(case: Case, generator: torch.Generator) -> Tensor:
     """Rows of different labels change places, those of one label keep their order: some losses take pairs in order."""
     labels = case.labels[torch.randperm(case.batch, generator=generator)]
     items = torch.empty(case.batch, dtype=torch.long)
-    for label in labels.unique():
+    for label in sorted(set(labels.tolist())):
         items[labels == label] = (case.labels == label).nonzero().flatten()
     return items
 
 
 def _reordered(
-    subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype, loose: float, name: str, what: str,
-    items: Tensor, within: Tensor,
-) -> Check:  # fmt: skip
+    subject: Subject,
+    how: Binding,
+    case: Case,
+    before: Outcome,
+    dtype: torch.dtype,
+    loose: float,
+    name: str,
+    what: str,
+    items: Tensor,
+    within: Tensor,
+) -> Check:
     after = subject.run(reorder(case, items, within), how, dtype)
     if not near(after.value, before.value, loose):
         return _check(name, False, f"reordering {what} changes the loss from {before.value:.5g} to {after.value:.5g}")
     moved = before.gradient[places(case, items, within)]
     error = float((after.gradient - moved).norm() / moved.norm().clamp_min(1e-30))
-    return _check(name, error < loose * 100, f"reordering {what} keeps the loss but not the gradient: off by {error:.2g} of its length")
+    return _check(
+        name,
+        error < loose * 100,
+        f"reordering {what} keeps the loss but not the gradient: off by {error:.2g} of its length",
+    )
 
 
 def coefficients(rows: Tensor, gradient: Tensor) -> tuple[Tensor, float]:
@@ -83,11 +121,22 @@ def _attraction(case: Case, before: Outcome) -> Iterator[Check]:
     if size == 0:
         return
     if case.kind is Kind.GROUPS:
-        for name, part in (("queries", before.gradient[: case.batch]), ("positives", before.gradient[case.batch :: case.group])):
-            yield _check(f"gradient of the {name}", bool(part.norm() > 1e-9 * size), f"the {name} get no gradient: that side is detached or unused")
+        for name, part in (
+            ("queries", before.gradient[: case.batch]),
+            ("positives", before.gradient[case.batch :: case.group]),
+        ):
+            yield _check(
+                f"gradient of the {name}",
+                bool(part.norm() > 1e-9 * size),
+                f"the {name} get no gradient: that side is detached or unused",
+            )
         if case.group > 1:
             negatives = before.gradient[case.batch :].view(case.batch, case.group, -1)[:, 1:]
-            yield _check("gradient of the negatives", bool(negatives.norm() > 1e-9 * size), "the negatives get no gradient: they are detached or unused")
+            yield _check(
+                "gradient of the negatives",
+                bool(negatives.norm() > 1e-9 * size),
+                "the negatives get no gradient: they are detached or unused",
+            )
 
 
 def _slope(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype) -> Iterator[Check]:
@@ -108,7 +157,9 @@ def _slope(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: t
         if error > worst:
             worst, wanted, seen = error, slope, given
     grade = Grade.OK if worst < 2e-3 else Grade.NOTE
-    sentence = f"part of the value is not differentiated: the value's slope is {wanted:.4g}, the gradient says {seen:.4g}"
+    sentence = (
+        f"part of the value is not differentiated: the value's slope is {wanted:.4g}, the gradient says {seen:.4g}"
+    )
     yield Check("gradient against differences", grade, "" if grade is Grade.OK else sentence)
 
 
@@ -123,23 +174,22 @@ def _training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) ->
     start = draw(case.kind, max(case.batch, 6), case.group, seed=11, spread=1.0, positive=-1.0 if how.binary else 0.0)
     rows = start.rows / start.rows.norm(dim=1, keepdim=True)
     moment, second = torch.zeros_like(rows), torch.zeros_like(rows)
-    first = last = None
     steps = 80
     for step in range(1, steps + 1):
         answer = subject.run(start.with_rows(rows), how, dtype)
-        first = answer.value if first is None else first
-        last = answer.value
         moment = 0.9 * moment + 0.1 * answer.gradient
         second = 0.99 * second + 0.01 * answer.gradient**2
         rate = 0.04 * min(1.0, 2 * (1 - step / (steps + 1)))
         rows = rows - rate * (moment / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-9)
     score, wanted, what = _quality(start.with_rows(rows))
     before, _, _ = _quality(start)
-    improves = score >= wanted or case.kind is Kind.CLASSES and score >= before + 0.1
+    improves = score >= wanted or (case.kind is Kind.CLASSES and score >= before + 0.1)
     yield _check(
-        "training free embeddings", improves,
-        f"embeddings that follow this loss for {steps} steps {what}: {before:.2f} before, {score:.2f} after, at least {wanted:.2f} wanted",
-    )  # fmt: skip
+        "training free embeddings",
+        improves,
+        f"embeddings that follow this loss for {steps} steps {what}: {before:.2f} before, {score:.2f} after, "
+        f"at least {wanted:.2f} wanted",
+    )
 
 
 def _quality(case: Case) -> tuple[float, float, str]:
@@ -156,7 +206,11 @@ def _quality(case: Case) -> tuple[float, float, str]:
     if case.kind is Kind.GRADED:
         seen = near[torch.arange(case.batch), case.batch + torch.arange(case.batch)]
         both = torch.stack([seen, case.grades])
-        return float(torch.corrcoef(both)[0, 1].nan_to_num(0.0)), 0.8, "have similarities that follow their labels (correlation)"
+        return (
+            float(torch.corrcoef(both)[0, 1].nan_to_num(0.0)),
+            0.8,
+            "have similarities that follow their labels (correlation)",
+        )
     labels = case.labels if case.kind is Kind.CLASSES else case.labels.repeat_interleave(case.group)
     same = (labels == labels[:, None]) & ~torch.eye(len(labels), dtype=torch.bool)
     other = labels != labels[:, None]

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from . import cells
-from .cells import Head, Table
 from .case import Case, Kind
+from .cells import Head, Table
 from .similarity import Similarity
 from .structures import Structure
 from .subject import Outcome
@@ -48,22 +48,75 @@ RIGHT_HEADS = (
     NamedHead("1 - similarity of the positive", cells.attract, "none"),
     NamedHead("minus the similarity of the positive", cells.attract_signed, "none"),
     *(NamedHead(f"softmax with {share:g} label smoothing", cells.smoothed(share)) for share in (0.05, 0.1, 0.2)),
-    *(NamedHead(f"softmax with an additive margin of {m:g}", cells.with_margin(m)) for m in (0.02, 0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5)),
-)  # fmt: skip
+    *(
+        NamedHead(f"softmax with an additive margin of {m:g}", cells.with_margin(m))
+        for m in (0.02, 0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5)
+    ),
+)
 _ONE_SCALE = "divide all scores by the temperature once, before the softmax"
 WRONG_HEADS = (
-    NamedHead("softmax twice", cells.twice, bug="the cross-entropy is given probabilities: the softmax is taken twice", fix="give cross_entropy the scores themselves"),
-    NamedHead("log left out", cells.probability, bug="the loss is minus the probability: the log was left out", fix="log_softmax instead of softmax"),
-    NamedHead("positive unscaled", cells.positive_unscaled, bug="the temperature is left out of the positive's score", fix=_ONE_SCALE),
-    NamedHead("negatives unscaled", cells.negatives_unscaled, bug="the temperature is left out of the negatives' scores", fix=_ONE_SCALE),
-    NamedHead("numerator unscaled", cells.numerator_unscaled, bug="the temperature is left out of the numerator", fix=_ONE_SCALE),
-    NamedHead("denominator unscaled", cells.denominator_unscaled, bug="the temperature is left out of the denominator", fix=_ONE_SCALE),
-    NamedHead("hinge turned", cells.hinge_turned, "margin", bug="positive and negative are exchanged in the hinge", fix="relu(margin + negative - positive) of similarities"),
-)  # fmt: skip
+    NamedHead(
+        "softmax twice",
+        cells.twice,
+        bug="the cross-entropy is given probabilities: the softmax is taken twice",
+        fix="give cross_entropy the scores themselves",
+    ),
+    NamedHead(
+        "log left out",
+        cells.probability,
+        bug="the loss is minus the probability: the log was left out",
+        fix="log_softmax instead of softmax",
+    ),
+    NamedHead(
+        "positive unscaled",
+        cells.positive_unscaled,
+        bug="the temperature is left out of the positive's score",
+        fix=_ONE_SCALE,
+    ),
+    NamedHead(
+        "negatives unscaled",
+        cells.negatives_unscaled,
+        bug="the temperature is left out of the negatives' scores",
+        fix=_ONE_SCALE,
+    ),
+    NamedHead(
+        "numerator unscaled",
+        cells.numerator_unscaled,
+        bug="the temperature is left out of the numerator",
+        fix=_ONE_SCALE,
+    ),
+    NamedHead(
+        "denominator unscaled",
+        cells.denominator_unscaled,
+        bug="the temperature is left out of the denominator",
+        fix=_ONE_SCALE,
+    ),
+    NamedHead(
+        "hinge turned",
+        cells.hinge_turned,
+        "margin",
+        bug="positive and negative are exchanged in the hinge",
+        fix="relu(margin + negative - positive) of similarities",
+    ),
+)
 
-_SCALES = torch.cat([torch.logspace(-2, 3.2, 64, dtype=torch.float64), torch.tensor([1.0, 10, 20, 50, 100, 1 / 0.07, 5, 2, 0.5, 1 / 0.03], dtype=torch.float64)]).sort().values  # fmt: skip
+_SCALES = (
+    torch.cat(
+        [
+            torch.logspace(-2, 3.2, 64, dtype=torch.float64),
+            torch.tensor([1.0, 10, 20, 50, 100, 1 / 0.07, 5, 2, 0.5, 1 / 0.03], dtype=torch.float64),
+        ]
+    )
+    .sort()
+    .values
+)
 _MARGINS = torch.cat([torch.linspace(0, 3, 61, dtype=torch.float64), torch.linspace(3.5, 12, 18, dtype=torch.float64)])
-_GRIDS = {"scale": _SCALES, "margin": _MARGINS, "none": torch.ones(1, dtype=torch.float64), "negative": -_SCALES.flip(0)}
+_GRIDS = {
+    "scale": _SCALES,
+    "margin": _MARGINS,
+    "none": torch.ones(1, dtype=torch.float64),
+    "negative": -_SCALES.flip(0),
+}
 
 
 @dataclass(frozen=True)
@@ -131,7 +184,8 @@ def matches(sample: Sample, candidates: Iterable[Any], turned: bool = False) -> 
     def values(candidate: Any, number: int, parameters: Tensor) -> Tensor:
         seen = similarities[candidate.similarity][number]
         if not candidate.structure.parts:
-            return candidate.values(sample.cases[number], parameters, seen)
+            given: Tensor = candidate.values(sample.cases[number], parameters, seen)
+            return given
         total = torch.zeros(len(parameters), dtype=torch.float64)
         for build in candidate.structure.parts:
             key = (build, number)
@@ -142,7 +196,11 @@ def matches(sample: Sample, candidates: Iterable[Any], turned: bool = False) -> 
         return total / len(candidate.structure.parts)
 
     for candidate in candidates:
-        if first.kind not in candidate.structure.kinds or not candidate.structure.only(first) or not candidate.similarity.fits(first):
+        if (
+            first.kind not in candidate.structure.kinds
+            or not candidate.structure.only(first)
+            or not candidate.similarity.fits(first)
+        ):
             continue
         if candidate.similarity not in similarities:
             similarities[candidate.similarity] = [candidate.similarity(case) for case in sample.cases]
@@ -185,9 +243,7 @@ def _roots(sample: Sample, values: Callable[[int, Tensor], Tensor], grid: Tensor
             yield float(grid[k])
 
 
-def _confirmed(
-    sample: Sample, candidate: Any, parameter: float, values: Callable[[int, Tensor], Tensor]
-) -> Fit | None:
+def _confirmed(sample: Sample, candidate: Any, parameter: float, values: Callable[[int, Tensor], Tensor]) -> Fit | None:
     at = torch.tensor([parameter], dtype=torch.float64)
     factors = []
     for number, outcome in enumerate(sample.outcomes):
@@ -215,4 +271,3 @@ def _parts(case: Case, seen: Tensor, wanted: Tensor) -> tuple[tuple[float, float
         ratio = float(one.norm() / other.norm().clamp_min(1e-300))
         found.append((float(torch.nn.functional.cosine_similarity(one, other, dim=0)), ratio))
     return tuple(found)
-

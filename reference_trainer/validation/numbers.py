@@ -39,7 +39,7 @@ def numbers(subject: Subject) -> list[Number]:
     """What can be moved: attributes first, then arguments, globals, literals."""
     built = subject.build(8)
     found = list(_attributes(subject, built))
-    function = built.forward if isinstance(built, nn.Module) else built if inspect.isroutine(built) else getattr(built, "__call__", built)  # noqa: B004
+    function = _called(built)
     plain = inspect.unwrap(function)
     plain = getattr(plain, "__func__", plain)
     if isinstance(plain, types.FunctionType):
@@ -50,8 +50,19 @@ def numbers(subject: Subject) -> list[Number]:
     return found[:24]
 
 
+def _called(built: Any) -> Any:
+    if isinstance(built, nn.Module):
+        return built.forward
+    return built if inspect.isroutine(built) else type(built).__call__
+
+
 def _real(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value not in (0, 1, -1) and math.isfinite(value)
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and value not in (0, 1, -1)
+        and math.isfinite(value)
+    )
 
 
 def _attributes(subject: Subject, built: Any) -> Iterator[Number]:
@@ -94,6 +105,7 @@ def _arguments(subject: Subject, function: types.FunctionType) -> list[Number]:
     for parameter in inspect.signature(function).parameters.values():
         value = subject.given.get(parameter.name, parameter.default)
         if _real(value):
+
             def moved(factor: float, name: str = parameter.name, value: float = value) -> Subject:
                 return replace(subject, given={**subject.given, name: value * factor})
 
@@ -134,6 +146,7 @@ def _literals(subject: Subject, function: types.FunctionType) -> list[Number]:
     found = []
     for k, value in enumerate(function.__code__.co_consts):
         if isinstance(value, float) and _real(value) and 1e-4 < abs(value) < 1e4:
+
             def moved(factor: float, k: int = k, value: float = value) -> Subject:
                 constants = list(function.__code__.co_consts)
                 constants[k] = value * factor
@@ -150,7 +163,9 @@ def _copy(function: types.FunctionType, code: types.CodeType, world: dict[str, A
     return made
 
 
-def exponents(subject: Subject, how: Any, fit: Fit, sample: Sample, dtype: torch.dtype) -> list[tuple[Number, float | None]]:
+def exponents(
+    subject: Subject, how: Any, fit: Fit, sample: Sample, dtype: torch.dtype
+) -> list[tuple[Number, float | None]]:
     """For each number the power in which the scale follows it; None where the loss is no longer of the same form."""
     found: list[tuple[Number, float | None]] = []
     for number in numbers(subject):
@@ -160,7 +175,9 @@ def exponents(subject: Subject, how: Any, fit: Fit, sample: Sample, dtype: torch
         except (CannotCall, TypeError, ValueError):
             found.append((number, None))
             continue
-        if all(abs(a.value - b.value) <= sample.loose * max(abs(b.value), 1e-6) for a, b in zip(outcomes, sample.outcomes)):
+        if all(
+            abs(a.value - b.value) <= sample.loose * max(abs(b.value), 1e-6) for a, b in zip(outcomes, sample.outcomes)
+        ):
             found.append((number, 0.0))
             continue
         again = next(matches(Sample(sample.cases, outcomes, sample.loose), [fit.candidate]), None)
@@ -176,32 +193,47 @@ def judge_scale(found: list[tuple[Number, float | None]], scale: float, normalis
     named = [(n, e) for n, e in found if guess(n.name.rpartition(".")[2]) in ("temperature", "scale", "log scale")]
     followed = [(n, e) for n, e in found if e is not None and abs(e) > 0.05]
     for number, power in followed:
-        assert power is not None
         if abs(abs(power) - 2) < 0.05:
             divides = "divides" if power < 0 else "multiplies"
-            yield Check("temperature", Grade.WRONG, f"the temperature is applied twice: {number.name} = {number.value:g} {divides} the scores two times, so they are multiplied by {scale:.5g}")
+            yield Check(
+                "temperature",
+                Grade.WRONG,
+                f"the temperature is applied twice: {number.name} = {number.value:g} {divides} the scores two times, "
+                f"so they are multiplied by {scale:.5g}",
+            )
             return
     pair = _cancelling(followed, scale)
     if pair:
         yield Check("temperature", Grade.WRONG, pair)
         return
     for number, power in followed:
-        if power is not None and abs(power - 1) < 0.05 and 0 < number.value < 1 and normalises and scale < 1:
-            yield Check("temperature", Grade.WRONG, f"the scores are multiplied by {number.name} = {number.value:g}, not divided: at this scale all candidates weigh nearly the same")
+        if abs(power - 1) < 0.05 and 0 < number.value < 1 and normalises and scale < 1:
+            yield Check(
+                "temperature",
+                Grade.WRONG,
+                f"the scores are multiplied by {number.name} = {number.value:g}, not divided: "
+                "at this scale all candidates weigh nearly the same",
+            )
             return
     dead = [n for n, e in named if e == 0.0]
     if dead and not followed and abs(scale - 1) < 1e-3:
-        yield Check("temperature", Grade.WRONG, f"the temperature is left out: {dead[0].name} = {dead[0].value:g} has no effect, the scores are not divided by it")
+        yield Check(
+            "temperature",
+            Grade.WRONG,
+            f"the temperature is left out: {dead[0].name} = {dead[0].value:g} has no effect on the scores",
+        )
 
 
-def _cancelling(followed: list[tuple[Number, float | None]], scale: float) -> str:
+def _cancelling(followed: list[tuple[Number, float]], scale: float) -> str:
     """Two numbers that say the same temperature, both applied."""
-    once = [(n, e) for n, e in followed if e is not None and abs(abs(e) - 1) < 0.05]
+    once = [(n, e) for n, e in followed if abs(abs(e) - 1) < 0.05]
     for k, (one, power) in enumerate(once):
         for other, second in once[k + 1 :]:
-            assert power is not None and second is not None
             first_scale = one.value ** round(power)
             other_scale = other.value ** round(second)
             if abs(first_scale / other_scale - 1) < 1e-3 and abs(first_scale - 1) > 1e-3:
-                return f"the temperature is applied twice, as {one.name} = {one.value:g} and as {other.name} = {other.value:g}: scores are multiplied by {scale:.5g}"
+                return (
+                    f"the temperature is applied twice, as {one.name} = {one.value:g} and as "
+                    f"{other.name} = {other.value:g}: scores are multiplied by {scale:.5g}"
+                )
     return ""

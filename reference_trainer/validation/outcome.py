@@ -46,15 +46,17 @@ def _find(result: Any, case: Case, where: str) -> Answer | None:
 def _of_tensor(found: Tensor, case: Case, where: str) -> Answer | None:
     if not found.is_floating_point():
         return None
-    if found.numel() == 1:
+    if found.numel() == 1 and found.ndim < 2:
         return Answer(found.reshape(()), f"{where} a scalar".strip())
     if found.ndim == 1:
         return Answer(found.mean(), f"{where} a value per row".strip())
     if found.ndim == 2 and found.shape[0] == case.batch and found.shape[1] in (case.group, case.batch * case.group):
-        own = found.shape[1] == case.group and case.group > 1
+        own = found.shape[1] == case.group
         target = torch.zeros(case.batch, dtype=torch.long) if own else torch.arange(case.batch) * case.group
-        return Answer(F.cross_entropy(found, target), f"{where} scores {'of the own group' if own else 'of all pairs'}".strip())
-    return None
+        return Answer(
+            F.cross_entropy(found, target), f"{where} scores {'of the own group' if own else 'of all pairs'}".strip()
+        )
+    return Answer(found.reshape(()), f"{where} a matrix of one number".strip()) if found.numel() == 1 else None
 
 
 def _of_fields(result: Any, case: Case, where: str) -> Answer | None:
@@ -70,7 +72,9 @@ def _of_fields(result: Any, case: Case, where: str) -> Answer | None:
             return _of_tensor(losses[name], case, f"`{name}`:")
     with_graph = {k: v for k, v in losses.items() if v.requires_grad and "scale" not in k and "temp" not in k} or losses
     if with_graph:
-        total = torch.stack([v.reshape(()).float() if v.dtype != torch.float64 else v.reshape(()) for v in with_graph.values()])
+        total = torch.stack(
+            [v.reshape(()).float() if v.dtype != torch.float64 else v.reshape(()) for v in with_graph.values()]
+        )
         return Answer(total.sum(), f"{' + '.join(f'`{k}`' for k in with_graph)}: a scalar")
     for name, value in fields.items():
         if name in ("scores", "logits", "similarity"):

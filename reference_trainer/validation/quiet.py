@@ -14,10 +14,19 @@ from torch.overrides import TorchFunctionMode
 
 _DROPOUTS = frozenset(
     {
-        "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout",
-        "dropout_", "alpha_dropout_", "feature_dropout_", "native_dropout",
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "alpha_dropout",
+        "feature_dropout",
+        "feature_alpha_dropout",
+        "dropout_",
+        "alpha_dropout_",
+        "feature_dropout_",
+        "native_dropout",
     }
-)  # fmt: skip
+)
 
 
 class WithoutDropout(TorchFunctionMode):
@@ -44,7 +53,11 @@ def still(seed: int | None = 0) -> Iterator[WithoutDropout]:
         torch.manual_seed(seed)
         random.seed(seed)
     mode = WithoutDropout()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         with mode:
             yield mode

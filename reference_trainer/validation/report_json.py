@@ -20,5 +20,6 @@ def plain(judgement: Judgement) -> dict[str, Any]:
         "diagnosis": dataclasses.asdict(diagnosis) if diagnosis is not None else None,
         "call": judgement.call,
         "found": {**dataclasses.asdict(judgement.found), "sentence": judgement.found.sentence},
+        "linter": [dataclasses.asdict(found) for found in judgement.lint],
         "checks": [{"name": c.name, "grade": c.grade.value, "sentence": c.sentence} for c in judgement.checks],
     }

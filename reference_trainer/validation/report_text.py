@@ -14,6 +14,10 @@ def lines(judgement: Judgement, all_checks: bool = False) -> Iterator[str]:
     yield f"  {judgement.verdict}"
     if judgement.diagnosis is not None and judgement.diagnosis.fix:
         yield f"  instead: {judgement.diagnosis.fix}"
+    for found in judgement.lint:
+        yield f"  linter   {found.code} {found.name}, line {found.line}: {found.message}"
+        if found.fix or found.help:
+            yield f"           {'fix: ' + found.fix if found.fix else found.help}"
     yield f"  called   {judgement.call}"
     yield f"  found    {judgement.found.sentence}"
     for note in judgement.found.notes:

@@ -100,8 +100,6 @@ def _over_views(case: Case) -> Tensor:
     return F.normalize(case.views, dim=1).flatten(0, 1) if case.kind is Kind.VIEWS else by_length(case)
 
 
-
-
 def _axes_exchanged(case: Case) -> Tensor:
     """Queries [B, D], passages whose last two axes were exchanged by a view instead of a transpose."""
     import torch
@@ -129,15 +127,66 @@ RIGHT = (DOT, COSINE, DISTANCE, SQUARED, COSINE_DISTANCE, COSINE_SQUARED)
 _OVER_BATCH = "embeddings are normalised over the batch, not over their own axis"
 WRONG = (
     Similarity("", lambda c: _sides(c, _batch, _batch), dot, bug=_OVER_BATCH, code="SC402"),
-    Similarity("", lambda c: _sides(c, _batch, _length), dot, bug="queries are normalised over the batch", code="SC402"),
-    Similarity("", lambda c: _sides(c, _length, _batch), dot, bug="passages are normalised over the batch", code="SC402"),
+    Similarity(
+        "", lambda c: _sides(c, _batch, _length), dot, bug="queries are normalised over the batch", code="SC402"
+    ),
+    Similarity(
+        "", lambda c: _sides(c, _length, _batch), dot, bug="passages are normalised over the batch", code="SC402"
+    ),
     Similarity("", lambda c: _sides(c, _batch, _same), dot, bug="queries are normalised over the batch", code="SC402"),
     Similarity("", lambda c: _sides(c, _same, _batch), dot, bug="passages are normalised over the batch", code="SC402"),
     Similarity("", _all_rows_over_batch, dot, bug=_OVER_BATCH, code="SC402"),
-    Similarity("", _within_group, dot, bug="passages are normalised over their group, not their own axis", code="SC401", kinds=(Kind.GROUPS,), grouped=True),
-    Similarity("", _within_group_alone, dot, bug="passages are normalised over their group, not their own axis", code="SC401", kinds=(Kind.GROUPS,), grouped=True),
-    Similarity("", _over_batch_grouped, dot, bug="passages are normalised over the batch", code="SC402", kinds=(Kind.GROUPS,), grouped=True),
-    Similarity("", _over_views, dot, bug="views are normalised over the views, not over their own axis", code="SC401", kinds=(Kind.VIEWS,)),
-    Similarity("", _axes_exchanged, dot, bug="a view exchanges the passages' last two axes without moving memory", code="SC201", kinds=(Kind.GROUPS,), grouped=True),
-    Similarity("", _axes_exchanged_normalised, dot, bug="a view exchanges the passages' last two axes without moving memory", code="SC201", kinds=(Kind.GROUPS,), grouped=True),
-)  # fmt: skip
+    Similarity(
+        "",
+        _within_group,
+        dot,
+        bug="passages are normalised over their group, not their own axis",
+        code="SC401",
+        kinds=(Kind.GROUPS,),
+        grouped=True,
+    ),
+    Similarity(
+        "",
+        _within_group_alone,
+        dot,
+        bug="passages are normalised over their group, not their own axis",
+        code="SC401",
+        kinds=(Kind.GROUPS,),
+        grouped=True,
+    ),
+    Similarity(
+        "",
+        _over_batch_grouped,
+        dot,
+        bug="passages are normalised over the batch",
+        code="SC402",
+        kinds=(Kind.GROUPS,),
+        grouped=True,
+    ),
+    Similarity(
+        "",
+        _over_views,
+        dot,
+        bug="views are normalised over the views, not over their own axis",
+        code="SC401",
+        kinds=(Kind.VIEWS,),
+    ),
+    Similarity(
+        "",
+        _axes_exchanged,
+        dot,
+        bug="a view exchanges the passages' last two axes without moving memory",
+        code="SC201",
+        kinds=(Kind.GROUPS,),
+        grouped=True,
+    ),
+    Similarity(
+        "",
+        _axes_exchanged_normalised,
+        dot,
+        bug="a view exchanges the passages' last two axes without moving memory",
+        code="SC201",
+        kinds=(Kind.GROUPS,),
+        grouped=True,
+    ),
+)

@@ -1,4 +1,4 @@
-"""The same question at many sizes: B=1, G=1, B=G, odd ones, short last chunks, up to B=64; and how the value is averaged."""
+"""The same question at many sizes, B=1, G=1, B=G and odd ones among them; and how the value is averaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,25 @@ from .matching import Fit
 from .subject import Outcome, Subject
 from .target import CannotCall
 
-_GROUPS = ((1, 1), (1, 4), (2, 2), (3, 1), (4, 4), (3, 5), (6, 2), (7, 3), (8, 2), (9, 2), (13, 3), (16, 4), (17, 2), (31, 1), (33, 3), (63, 2), (64, 8))  # fmt: skip
+_GROUPS = (
+    (1, 1),
+    (1, 4),
+    (2, 2),
+    (3, 1),
+    (4, 4),
+    (3, 5),
+    (6, 2),
+    (7, 3),
+    (8, 2),
+    (9, 2),
+    (13, 3),
+    (16, 4),
+    (17, 2),
+    (31, 1),
+    (33, 3),
+    (63, 2),
+    (64, 8),
+)
 _ITEMS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 16, 17, 31, 33, 63, 64)
 _ROWS = (2, 4, 6, 7, 8, 10, 16, 17, 33, 64)
 _VIEWS = ((1, 2), (2, 2), (3, 3), (5, 2), (8, 2), (9, 3), (16, 2), (33, 2), (64, 2))
@@ -35,12 +53,28 @@ REDUCTIONS: tuple[tuple[str, Pattern, str], ...] = (
     ("sum over queries and negatives", lambda c: float(c.batch * (c.group - 1)), ""),
     ("sum over candidates", lambda c: float(c.batch * c.group - 1), ""),
     ("sum over queries and candidates", lambda c: float(c.batch * (c.batch * c.group - 1)), ""),
-    ("mean over all cells [B, G]", lambda c: 1.0 / c.group, "the loss is a mean over all cells of [B, G], not over queries: it is G times too small"),
-    ("mean over all cells [B, B*G]", lambda c: 1.0 / (c.batch * c.group), "the loss is a mean over all cells of [B, B*G], not over queries: it is B*G times too small"),
-    ("divided by B twice", lambda c: 1.0 / c.batch, "the mean over the batch is divided by the batch size again"),
-    ("mean over all cells [N, N]", lambda c: 1.0 / rows_of(c), "the loss is a mean over all cells of [N, N], not over rows: it is N times too small"),
+    (
+        "divided by B twice",
+        lambda c: 1.0 / c.batch,
+        "the mean over queries is divided by B twice, or taken over all cells of [B, B]: it is B times too small",
+    ),
+    (
+        "mean over all cells [B, G]",
+        lambda c: 1.0 / c.group,
+        "the loss is a mean over all cells of [B, G], not over queries: it is G times too small",
+    ),
+    (
+        "mean over all cells [B, B*G]",
+        lambda c: 1.0 / (c.batch * c.group),
+        "the loss is a mean over all cells of [B, B*G], not over queries: it is B*G times too small",
+    ),
+    (
+        "mean over all cells [N, N]",
+        lambda c: 1.0 / rows_of(c),
+        "the loss is a mean over all cells of [N, N], not over rows: it is N times too small",
+    ),
     ("mean over negatives and batch", lambda c: c.batch * c.group / max(c.batch * c.group - 1, 1), ""),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +140,9 @@ def ask_all(subject: Subject, how: Binding, fit: Fit, dtype: torch.dtype, spread
 def reduction_of(asked: list[Asked], fit: Fit, base: Case) -> Reduction:
     """The pattern that makes most sizes agree; the mean if none does."""
     best: tuple[int, int, Reduction] | None = None
-    points = [(a.case, a.seen.value / a.wanted.value) for a in asked if a.seen is not None and abs(a.wanted.value) > 1e-6]
+    points = [
+        (a.case, a.seen.value / a.wanted.value) for a in asked if a.seen is not None and abs(a.wanted.value) > 1e-6
+    ]
     points.append((base, fit.factor))
     for order, (name, pattern, mistake) in enumerate(REDUCTIONS):
         usable = [(case, ratio / pattern(case)) for case, ratio in points if abs(pattern(case)) > 0]
@@ -120,15 +156,17 @@ def reduction_of(asked: list[Asked], fit: Fit, base: Case) -> Reduction:
     return best[2]
 
 
-def compare(asked: list[Asked], reduction: Reduction, dtype: torch.dtype, lenient: bool, distance: bool) -> Iterator[Check]:
+def compare(
+    asked: list[Asked], reduction: Reduction, dtype: torch.dtype, lenient: bool, distance: bool
+) -> Iterator[Check]:
     """One check a size: value and gradient against the definition. `lenient`: a lone row may be refused."""
     value_loose, slope_loose = (2e-6, 2e-5) if dtype == torch.float64 else (3e-4, 1e-2)
     if distance:  # torch adds 1e-6 to each difference
         value_loose, slope_loose = max(value_loose, 1e-4), max(slope_loose, 1e-3)
     for one in asked:
-        tiny = one.case.batch == 1 or one.case.group == 1 or one.case.kind is Kind.CLASSES and one.case.batch < 4
+        tiny = one.case.batch == 1 or one.case.group == 1 or (one.case.kind is Kind.CLASSES and one.case.batch < 4)
         if one.seen is None:
-            forgiven = lenient and tiny or one.case.group == 1
+            forgiven = (lenient and tiny) or one.case.group == 1
             yield Check(one.name, Grade.NOTE if forgiven else Grade.WRONG, f"it raises at {one.name}: {one.error}")
             continue
         factor = reduction.constant * reduction.pattern(one.case)
@@ -152,7 +190,9 @@ def _slopes(one: Asked, slope: torch.Tensor, loose: float) -> Check:
     error = float((one.seen.gradient - slope).norm())
     if error <= loose * float(size) + floor * (loose / 2e-5):
         return Check(one.name, Grade.OK)
-    return Check(one.name, Grade.WRONG, f"at {one.name} the value is right but the gradient is not: {_whose(one, slope)}")
+    return Check(
+        one.name, Grade.WRONG, f"at {one.name} the value is right but the gradient is not: {_whose(one, slope)}"
+    )
 
 
 def _whose(one: Asked, slope: torch.Tensor) -> str:
@@ -166,11 +206,16 @@ def _whose(one: Asked, slope: torch.Tensor) -> str:
         parts += [("positives", grouped[:, 0], wanted[:, 0])]
         if g > 1:
             parts.append(("negatives", grouped[:, 1:], wanted[:, 1:]))
-    dead = [name for name, got, want in parts if float(got.norm()) < 1e-9 * float(want.norm() + 1e-30) and float(want.norm()) > 0]
+    dead = [
+        name
+        for name, got, want in parts
+        if float(got.norm()) < 1e-9 * float(want.norm() + 1e-30) and float(want.norm()) > 0
+    ]
     if dead:
         return f"{' and '.join(dead)} get no gradient, as if they were detached"
-    off = [
-        f"that of the {name} is {float(got.norm() / want.norm().clamp_min(1e-30)):.4g} times as long, off by {float((got - want).norm() / want.norm().clamp_min(1e-30)):.2g}"
-        for name, got, want in parts
-    ]
+    off = []
+    for name, got, want in parts:
+        size = want.norm().clamp_min(1e-30)
+        ratio, error = float(got.norm() / size), float((got - want).norm() / size)
+        off.append(f"that of the {name} is {ratio:.4g} times as long, off by {error:.2g}")
     return "; ".join(off)

@@ -57,9 +57,16 @@ class Encoder(nn.Module):
         self.tape = tape
         self.pooled = pooled
         self.config = SimpleNamespace(
-            hidden_size=24, vocab_size=10_000, pad_token_id=0, num_hidden_layers=1, model_type="bert",
-            output_hidden_states=False, use_cache=False, name_or_path="stand-in", num_attention_heads=1,
-        )  # fmt: skip
+            hidden_size=24,
+            vocab_size=10_000,
+            pad_token_id=0,
+            num_hidden_layers=1,
+            model_type="bert",
+            output_hidden_states=False,
+            use_cache=False,
+            name_or_path="stand-in",
+            num_attention_heads=1,
+        )
         self.dtype_holder = nn.Parameter(torch.zeros(()), requires_grad=False)
 
     @property
@@ -84,9 +91,8 @@ class Encoder(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         inputs = kwargs or (args[0] if args else {})
-        if isinstance(inputs, Tensor):
-            ids = inputs
-        else:
+        ids: Any = inputs
+        if not isinstance(inputs, Tensor):
             ids = inputs.get("input_ids", inputs.get("inputs_embeds", args[0] if args else None))
         if not isinstance(ids, Tensor):
             raise TypeError("the stand-in encoder was called without input_ids")
@@ -166,6 +172,12 @@ def looks_like_encoder(module: nn.Module) -> bool:
     return any(isinstance(inner, (nn.Embedding, nn.EmbeddingBag)) for inner in module.modules())
 
 
+def _below(kind: Any) -> Iterator[Any]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
+
+
 @contextlib.contextmanager
 def nothing_downloaded(tape: Tape) -> Iterator[None]:
     """While a model is built: whatever loads pretrained weights gets a stand-in instead."""
@@ -186,8 +198,9 @@ def nothing_downloaded(tape: Tape) -> Iterator[None]:
 
         from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
-        for name in ("from_pretrained", "from_config"):
-            swap(_BaseAutoModelClass, name, classmethod(encoder))
+        for kind in (_BaseAutoModelClass, *_below(_BaseAutoModelClass)):
+            for name in ("from_pretrained", "from_config"):
+                swap(kind, name, classmethod(encoder))
         swap(transformers.PreTrainedModel, "from_pretrained", classmethod(encoder))
         for owner in (transformers.AutoTokenizer, transformers.AutoConfig):
             swap(owner, "from_pretrained", classmethod(other))

@@ -16,7 +16,7 @@ Build = Callable[[Case], Table]
 
 @dataclass(frozen=True)
 class Structure:
-    """A mean over tables of a name: `says` goes on "each query is ..."; `code` and `fix` where it is a known mistake."""
+    """A mean over tables, and what to say of it; `code` and `fix` where it is a known mistake."""
 
     name: str
     says: str
@@ -74,8 +74,6 @@ def backward(case: Case) -> Table:
     return table(positives(case)[:, None], rows, rows == rows[:, None])
 
 
-
-
 def _towers(case: Case) -> Tensor:
     """Rows of both views: queries, then positives."""
     return torch.cat([queries(case), positives(case)])
@@ -107,7 +105,9 @@ def four_ways(case: Case) -> Table:
     """One softmax over query-passage, query-query, passage-query and passage-passage pairs (Li 2023)."""
     b = case.batch
     rows, columns = queries(case), torch.arange(b * case.group)
-    left = torch.cat([rows[:, None].expand(b, len(columns) + b), positives(case)[:, None].expand(b, b + len(columns))], 1)
+    left = torch.cat(
+        [rows[:, None].expand(b, len(columns) + b), positives(case)[:, None].expand(b, b + len(columns))], 1
+    )
     right = torch.cat([case.batch + columns, rows, rows, case.batch + columns]).expand(b, -1)
     positive = torch.zeros(left.shape, dtype=torch.bool)
     positive[:, : len(columns)] = columns == rows[:, None] * case.group
@@ -174,20 +174,100 @@ def view_pairs_backward(case: Case) -> Table:
 VIEWS, CLASSES = (Kind.VIEWS,), (Kind.CLASSES,)
 
 RIGHT = (
-    Structure("in-batch", "each query is contrasted with every passage of the batch", (all_pairs,), mode="in-batch", wide=True),
-    Structure("preset", "each query is contrasted with its own group alone", (own_group,), only=_negatives, mode="preset", wide=True),
     Structure(
-        "positives of the batch and own negatives", "each query is contrasted with all positives and its own negatives",
-        (positives_and_own,), only=_negatives, mode="in-batch",
+        "in-batch", "each query is contrasted with every passage of the batch", (all_pairs,), mode="in-batch", wide=True
     ),
-    Structure("in-batch, symmetric", "each query with every passage, each positive with every query", (all_pairs, backward), mode="in-batch", symmetric=True, wide=True),
-    Structure("positives, symmetric, and own negatives", "each query with all positives and its own negatives, each positive with every query", (positives_and_own, backward), only=_negatives, mode="in-batch", symmetric=True),
-    Structure("NT-Xent", "each of the 2B views is contrasted with all others, its partner the positive", (two_views,), only=_pairs, mode="in-batch", symmetric=True),
-    Structure("NT-Xent, first view's rows", "each first view is contrasted with all other views", (two_views_forward,), only=_pairs, mode="in-batch"),
-    Structure("in-batch with queries", "each query is contrasted with every passage and every other query", (queries_too,), mode="in-batch"),
-    Structure("four-way", "one softmax over query-passage, query-query, passage-query and passage-passage pairs", (four_ways,), mode="in-batch", symmetric=True),
-    Structure("SupCon", "each row is contrasted with all others, those of its label the positives", (same_label,), kinds=(Kind.CLASSES, Kind.VIEWS), mode="in-batch", symmetric=True, wide=True),
-    Structure("each positive pair", "each pair of a label is contrasted with the rows of other labels", (each_pair,), kinds=(Kind.CLASSES, Kind.VIEWS), mode="in-batch", symmetric=True),
-    Structure("pairs of views", "each first view is contrasted with all second views", (view_pairs_forward,), kinds=VIEWS, only=_partner_views, mode="in-batch"),
-    Structure("pairs of views, symmetric", "first views with all second views and the reverse", (view_pairs_forward, view_pairs_backward), kinds=VIEWS, only=_partner_views, mode="in-batch", symmetric=True),
-)  # fmt: skip
+    Structure(
+        "preset",
+        "each query is contrasted with its own group alone",
+        (own_group,),
+        only=_negatives,
+        mode="preset",
+        wide=True,
+    ),
+    Structure(
+        "positives of the batch and own negatives",
+        "each query is contrasted with all positives and its own negatives",
+        (positives_and_own,),
+        only=_negatives,
+        mode="in-batch",
+    ),
+    Structure(
+        "in-batch, symmetric",
+        "each query with every passage, each positive with every query",
+        (all_pairs, backward),
+        mode="in-batch",
+        symmetric=True,
+        wide=True,
+    ),
+    Structure(
+        "positives, symmetric, and own negatives",
+        "each query with all positives and its own negatives, each positive with every query",
+        (positives_and_own, backward),
+        only=_negatives,
+        mode="in-batch",
+        symmetric=True,
+    ),
+    Structure(
+        "NT-Xent",
+        "each of the 2B views is contrasted with all others, its partner the positive",
+        (two_views,),
+        only=_pairs,
+        mode="in-batch",
+        symmetric=True,
+    ),
+    Structure(
+        "NT-Xent, first view's rows",
+        "each first view is contrasted with all other views",
+        (two_views_forward,),
+        only=_pairs,
+        mode="in-batch",
+    ),
+    Structure(
+        "in-batch with queries",
+        "each query is contrasted with every passage and every other query",
+        (queries_too,),
+        mode="in-batch",
+    ),
+    Structure(
+        "four-way",
+        "one softmax over query-passage, query-query, passage-query and passage-passage pairs",
+        (four_ways,),
+        mode="in-batch",
+        symmetric=True,
+    ),
+    Structure(
+        "SupCon",
+        "each row is contrasted with all others, those of its label the positives",
+        (same_label,),
+        kinds=(Kind.CLASSES, Kind.VIEWS),
+        mode="in-batch",
+        symmetric=True,
+        wide=True,
+    ),
+    Structure(
+        "each positive pair",
+        "each pair of a label is contrasted with the rows of other labels",
+        (each_pair,),
+        kinds=(Kind.CLASSES, Kind.VIEWS),
+        mode="in-batch",
+        symmetric=True,
+    ),
+    Structure(
+        "pairs of views",
+        "each first view is contrasted with all second views",
+        (view_pairs_forward,),
+        kinds=VIEWS,
+        only=_partner_views,
+        mode="in-batch",
+    ),
+    Structure(
+        "pairs of views, symmetric",
+        "first views with all second views and the reverse",
+        (view_pairs_forward, view_pairs_backward),
+        kinds=VIEWS,
+        only=_partner_views,
+        mode="in-batch",
+        symmetric=True,
+    ),
+)

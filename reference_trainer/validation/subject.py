@@ -21,11 +21,45 @@ from .quiet import still
 from .stand_in import Encoder, Tape, looks_like_encoder, nothing_downloaded, replace_encoders, sentence_model
 from .target import CannotCall, Target, own_line
 
-_MODELS = ("model", "encoder", "backbone", "bert", "lm", "transformer", "query_encoder", "passage_encoder", "lm_q", "lm_p", "guide", "model_name", "model_name_or_path", "base_model")
+_MODELS = (
+    "model",
+    "encoder",
+    "backbone",
+    "bert",
+    "lm",
+    "transformer",
+    "query_encoder",
+    "passage_encoder",
+    "lm_q",
+    "lm_p",
+    "guide",
+    "model_name",
+    "model_name_or_path",
+    "base_model",
+)
 _DEFAULTS = {
-    "device": "cpu", "eps": 1e-8, "num_classes": 3, "n_classes": 3, "out_dim": 24, "rank": 0, "world_size": 1, "beta": 1.0, "alpha": 1.0,
-}  # fmt: skip
-_WIDTHS = ("embedding_size", "embedding_dim", "dim", "feature_dim", "feat_dim", "hidden_size", "d_model", "in_dim", "input_dim", "embed_dim")
+    "device": "cpu",
+    "eps": 1e-8,
+    "num_classes": 3,
+    "n_classes": 3,
+    "out_dim": 24,
+    "rank": 0,
+    "world_size": 1,
+    "beta": 1.0,
+    "alpha": 1.0,
+}
+_WIDTHS = (
+    "embedding_size",
+    "embedding_dim",
+    "dim",
+    "feature_dim",
+    "feat_dim",
+    "hidden_size",
+    "d_model",
+    "in_dim",
+    "input_dim",
+    "embed_dim",
+)
 _FILLS = {**_DEFAULTS, **dict.fromkeys(_WIDTHS, WIDTH)}
 
 
@@ -60,13 +94,20 @@ class Subject:
         try:
             found = list(inspect.signature(called).parameters.values())
         except (TypeError, ValueError):
-            return [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("queries", "passages")]
+            return [
+                inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("queries", "passages")
+            ]
         return [p for p in found if p.name not in self.given]
 
     def run(
-        self, case: Case, how: Binding, dtype: torch.dtype = torch.float64, seed: int | None = 0,
-        autocast: bool = False, alter: Callable[[Any], None] | None = None,
-    ) -> Outcome:  # fmt: skip
+        self,
+        case: Case,
+        how: Binding,
+        dtype: torch.dtype = torch.float64,
+        seed: int | None = 0,
+        autocast: bool = False,
+        alter: Callable[[Any], None] | None = None,
+    ) -> Outcome:
         """Call it on the batch and go back. CannotCall if that raises or gives no loss."""
         rows = case.rows.detach().to(dtype).clone().requires_grad_()
         function = self.build(case.batch)
@@ -87,14 +128,18 @@ class Subject:
                     result = function(*positional, **{**self.given, **named})
                     answer = read(result, here)
                 if answer.value.requires_grad:
-                    answer.value.backward()
+                    torch.autograd.backward(answer.value)
             except CannotCall:
                 raise
             except (Exception, SystemExit) as error:
                 raise CannotCall(own_line(error)) from error
         gradient = torch.zeros_like(rows) if rows.grad is None else rows.grad
         named_grads = (
-            {n: None if p.grad is None else p.grad.detach().double() for n, p in function.named_parameters() if p.requires_grad}
+            {
+                n: None if p.grad is None else p.grad.detach().double()
+                for n, p in function.named_parameters()
+                if p.requires_grad
+            }
             if isinstance(function, nn.Module)
             else {}
         )
@@ -194,7 +239,7 @@ def _of_method(target: Target, init: Mapping[str, Any], tape: Tape) -> Subject:
     name = target.name.rpartition(".")[2]
     return Subject(
         target, lambda batch: getattr(made.build(batch), name), {}, tape, made.embeds, made.sentence, made.built
-    )  # fmt: skip
+    )
 
 
 def _factory(target: Target, function: Any, init: Mapping[str, Any], tape: Tape) -> Subject | None:
@@ -203,7 +248,11 @@ def _factory(target: Target, function: Any, init: Mapping[str, Any], tape: Tape)
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
-    missing = [p for p in parameters if p.default is p.empty and p.name not in init and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    missing = [
+        p
+        for p in parameters
+        if p.default is p.empty and p.name not in init and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     scalar = [p for p in missing if bindings.guess(p.name) in bindings.SCALARS]
     if len(scalar) < len(missing):
         return None
@@ -265,7 +314,9 @@ def _filled(
         elif p.name in ("loss", "loss_fn", "base_loss", "criterion"):
             raise CannotCall(f"{name} needs the loss that it wraps: make an instance in a file of yours and name that")
         elif p.name in _MODELS or "Module" in note or "PreTrainedModel" in note:
-            arguments[p.name] = "stand-in" if "name" in p.name or note == "<class 'str'>" or note == "str" else Encoder(tape)
+            arguments[p.name] = (
+                "stand-in" if "name" in p.name or note == "<class 'str'>" or note == "str" else Encoder(tape)
+            )
         elif meant == "batch":
             arguments[p.name] = 8
             sized.add(p.name)
@@ -282,12 +333,23 @@ def _filled(
 
 def _scalar(meant: str) -> Any:
     return {
-        "temperature": bindings.TEMPERATURE, "scale": 20.0, "log scale": bindings.LOG_SCALE, "margin": 0.5, "bias": 0.0,
-        "group": 4, "negatives count": 3, "one": 1, "nought": 0,
-    }[meant]  # fmt: skip
+        "temperature": bindings.TEMPERATURE,
+        "scale": 20.0,
+        "log scale": bindings.LOG_SCALE,
+        "margin": 0.5,
+        "bias": 0.0,
+        "group": 4,
+        "negatives count": 3,
+        "one": 1,
+        "nought": 0,
+    }[meant]
 
 
 def _short(value: Any) -> str:
     if isinstance(value, (int, float, str, bool, type(None))):
         return repr(value)
-    return "an encoder" if isinstance(value, nn.Module) and (isinstance(value, Encoder) or looks_like_encoder(value)) else f"a {type(value).__name__}"
+    return (
+        "an encoder"
+        if isinstance(value, nn.Module) and (isinstance(value, Encoder) or looks_like_encoder(value))
+        else f"a {type(value).__name__}"
+    )

@@ -253,41 +253,6 @@ def test_data_commands(tmp_path):
     assert "no such file" in result.output
 
 
-LOSSES = """
-import torch
-import torch.nn.functional as F
-
-def right(q, p):
-    return F.cross_entropy(q @ p.T / 0.05, torch.arange(len(q)) * (len(p) // len(q)))
-
-def fixed(q, p):
-    return torch.einsum("bd,bgd->bg", q, p) / 0.05
-
-def crossed(q, p):
-    scores = torch.matmul(q, p.transpose(-2, -1)) / 0.05
-    return scores.view(len(q), -1), torch.zeros(len(q), dtype=torch.long)
-
-def raises(q, p):
-    return q @ p
-"""
-
-
-@pytest.mark.parametrize(("name", "arguments", "code", "said"), [
-    ("right", ["--mode", "in-batch"], 0, "ok    oracle"),
-    ("right", ["--mode", "preset"], 1, "WRONG other groups: a query's embedding changes"),
-    ("fixed", ["--mode", "preset", "--grouped"], 0, "ok    candidates"),
-    ("crossed", ["--mode", "preset", "--grouped"], 1, "WRONG candidates: scores must be [4, 3], not [4, 12]"),
-    ("raises", ["--mode", "preset"], 1, "WRONG runs: it raised RuntimeError"),
-    ("missing", ["--mode", "preset"], 2, "has no attribute 'missing'"),
-])  # fmt: skip
-def test_validate_command(tmp_path, monkeypatch, name, arguments, code, said):
-    (tmp_path / "their_losses.py").write_text(LOSSES, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    result = runner.invoke(app, ["validate", f"their_losses:{name}", "--temperature", "0.05", *arguments])
-    assert result.exit_code == code, result.output
-    assert said in result.output
-
-
 def test_demo_trains_three_runs_and_draws_them(tmp_path, monkeypatch):
     small = (
         "data.limit=100",
