@@ -135,6 +135,13 @@ def _free(subject: Subject, how: Binding, sample: Sample, dtype: torch.dtype) ->
     return (free[0], free[-1])
 
 
+def spread_of(working: Working) -> float:
+    """How far the rows of the sample lie apart: the spread at which this loss is not saturated."""
+    rows = torch.nn.functional.normalize(working.sample.cases[0].rows, dim=1)
+    near = float((rows @ rows.T).mean())
+    return min(SPREADS, key=lambda s: abs(near - 1 / (1 + s * s)))
+
+
 def similarities(working: Working) -> list[Similarity]:
     """Right similarities that care for lengths as the loss does."""
     if all(working.free):

@@ -12,8 +12,8 @@ import torch
 
 from . import binding as bindings
 from . import extras
-from .case import Case, Kind, draw
-from .engine import Reading, Working, calls, first_exact, read, right_candidates, said, sample_at, wrong_candidates
+from .case import Kind, draw
+from .engine import Reading, Working, calls, first_exact, read, said, sample_at, spread_of, wrong_candidates
 from .finding import Check, Diagnosis, Found, Grade, Judgement
 from .laws import ask
 from .matching import Fit
@@ -88,12 +88,14 @@ def _choose(subject: Subject, workings: list[Working], claims: Claims) -> tuple[
         if (
             reading.right is not None
             and reading.right.exact
-            and (working.how.group is None or working.how.kind is not Kind.GROUPS)
+            and (working.how.group is None or working.how.kind in (Kind.CLASSES, Kind.VIEWS))
         ):
             return reading, [], []
     exact = [r for r in readings if r.right is not None and r.right.exact]
     general = [r for r in readings if r.working.how.group is None and _flat(r.working)]
     groups = bool(general) and written_for_groups(subject)
+    if any(r.working.how.role_of("passages [B, G, D]") for r in general):  # G = 1 of them is no other reading
+        exact = [r for r in exact if not r.working.how.role_of("positives [B, 1, D]")]
     if exact and (not general or not groups):
         notes = []
         if any(r.wrong is not None and r.wrong.candidate.structure.name == "no stride" for r in general):
@@ -236,7 +238,7 @@ def _found(working: Working, fit: Fit, reduction: Reduction | None) -> Found:
 
 def _of_right(subject: Subject, reading: Reading, fit: Fit) -> Judgement:
     working = reading.working
-    spread = _spread(working)
+    spread = spread_of(working)
     asked = ask_all(subject, working.how, fit, working.dtype, spread)
     reduction = reduction_of(asked, fit, working.sample.cases[0])
     lenient = working.how.kind is not Kind.GROUPS or fit.candidate.head.name != "softmax cross-entropy"
@@ -343,15 +345,6 @@ def _beyond(subject: Subject, working: Working, scale: float | None) -> list[Che
     return checks
 
 
-def _spread(working: Working) -> float:
-    """How far the rows of the sample lie apart, from the rows themselves."""
-    from .engine import SPREADS
-
-    rows = torch.nn.functional.normalize(working.sample.cases[0].rows, dim=1)
-    near = float((rows @ rows.T).mean())
-    return min(SPREADS, key=lambda s: abs(near - 1 / (1 + s * s)))
-
-
 def _diagnosis(fit: Fit, size: str = "") -> Diagnosis:
     candidate = fit.candidate
     if candidate.similarity.bug:
@@ -448,7 +441,7 @@ def _larger(subject: Subject, working: Working) -> Iterator[Check]:
 
     for batch in (17, 33):
         group = how.group or (1 if how.kind is Kind.CLASSES else 3)
-        case = draw(how.kind, batch, group, seed=13, spread=_spread(working), positive=-1.0 if how.binary else 0.5)
+        case = draw(how.kind, batch, group, seed=13, spread=spread_of(working), positive=-1.0 if how.binary else 0.5)
         try:
             before = subject.run(case, how, working.dtype)
             for check in _order(
@@ -482,13 +475,3 @@ def _claimed(found: Found, claims: Claims) -> Iterator[Check]:
         yield check("symmetric", claims.symmetric, found.reading, found.symmetric == claims.symmetric)
     if claims.reduction is not None:
         yield check("reduction", claims.reduction, found.reduction, found.reduction.startswith(claims.reduction))
-
-
-def case_for_picture(working: Working, batch: int = 6) -> Case:
-    group = working.how.group or (3 if working.how.kind is Kind.GROUPS else 2 if working.how.kind is Kind.VIEWS else 1)
-    return draw(
-        working.how.kind, batch if working.how.kind is not Kind.CLASSES else 12, group, seed=21, spread=_spread(working)
-    )
-
-
-__all__ = ["Claims", "Judgement", "case_for_picture", "judge", "right_candidates"]

@@ -123,6 +123,14 @@ def _chunked(size: int) -> Iterator[Structure]:
         width = size * case.group
         return table(queries(case)[:, None], case.batch + columns, columns == mine, columns < width)
 
+    def as_many_first_passages(case: Case) -> Table:
+        columns = torch.arange(case.batch * case.group)
+        mine = (queries(case) % size * case.group)[:, None]
+        rows = (case.batch - _chunk(case, size)).clamp(max=size)
+        return table(
+            queries(case)[:, None], case.batch + columns, columns == mine, columns < (rows * case.group)[:, None]
+        )
+
     def first_passages_own(case: Case) -> Table:
         columns = torch.arange(case.group)
         first = (queries(case) % size)[:, None]
@@ -174,6 +182,13 @@ def _chunked(size: int) -> Iterator[Structure]:
         f"{name}: the first chunk's passages only",
         f"queries come in {name} and each is contrasted with the first chunk's passages",
         (first_passages_all,),
+        only=several,
+        fix=move,
+    )
+    yield Structure(
+        f"{name}: the first chunk's passages only, as many as rows",
+        f"queries come in {name} and each is contrasted with the first chunk's passages",
+        (as_many_first_passages,),
         only=several,
         fix=move,
     )
