@@ -53,3 +53,14 @@ class Neighbours(nn.Module):
 
     def regrouped(self, entities):
         return entities.reshape(self.batch_size, -1)
+
+
+def of_the_batch(batch, users, embed):
+    """The batch itself says how many rows it has."""
+    found = embed[batch["user_id"]].sum(dim=-1)
+    return found.view(batch["batch_size"], -1)
+
+
+def of_the_graph(data):
+    nodes = data.x
+    return nodes.view(data.batch_size, -1, nodes.size(-1))

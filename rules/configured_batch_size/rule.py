@@ -99,13 +99,13 @@ def _set_while_running(symbol: str, facts: Facts) -> bool:
 
 
 def _of_the_data(symbol: str, facts: Facts) -> bool:
-    """`batch["batch_size"]` beside `batch["user_id"]`: does what tells the size hold the tensors too?"""
+    """Does what tells the size hold the tensors too: `batch["batch_size"]` beside `batch["user_id"]`?"""
     holder = _HELD.match(symbol.removeprefix("$"))
     held = (_HELD.match(key) for key in facts.once(_keys_of_tensors)) if holder is not None else ()
     return holder is not None and any(other is not None and other[1] == holder[1] for other in held)
 
 
-_HELD = re.compile(r"\w+\.(\w+)@\d+\['\w+'\]\Z")  # a member of a parameter, whichever function has that
+_HELD = re.compile(r"\w+\.(\w+)@\d+(?:\['\w+'\]|\.\w+)\Z")  # a member of a parameter, whichever function has that
 
 
 def _keys_of_tensors(facts: Facts) -> frozenset[str]:
@@ -113,7 +113,7 @@ def _keys_of_tensors(facts: Facts) -> frozenset[str]:
     given = (value for fact in facts.of(Called) for value in fact.args.values())
     shapes = (value.shape for value in given if isinstance(value, Tensor))
     fed = (value.key for fact in facts.of(Applied) if fact.member for value in fact.args if isinstance(value, Unknown))
-    keys = {*(s.key for s in shapes if isinstance(s, Partial)), *fed, *facts.later}
+    keys = {*(s.key for s in shapes if isinstance(s, Partial)), *fed, *facts.shaped}
     return frozenset(key for key in keys if key is not None)
 
 

@@ -247,6 +247,7 @@ class Facts:
     # key of an unknown shape -> what the rest of the function taught of it, for whoever shows shapes; rules judge
     # each line by what was known when it ran
     later: dict[str, Shape] = field(default_factory=dict)
+    shaped: set[str] = field(default_factory=set)  # keys of unknown things of which an op taught some of the shape
     like: dict[str, str] = field(default_factory=dict)  # key of `x * 2` -> that of x: if a tensor, of the same shape
     assumed: dict[Assumption, None] = field(default_factory=dict)  # all that was taken for granted
     refuted: set[Assumption] = field(default_factory=set)  # written shapes that the code under them cannot have

@@ -211,6 +211,7 @@ class Learner:
         s = tensor.shape
         if isinstance(s, Partial) and s.key is not None and self._is_open(s.key):
             self.m.state.shapes[s.key] = shape
+            self.m.facts.shaped.add(s.key)
             if isinstance(shape, tuple):
                 self.m.apart.know(s.key, shape)
                 self._teach_operands(tensor, len(shape), assumed_of(shape))

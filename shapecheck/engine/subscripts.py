@@ -182,6 +182,7 @@ def size_at(m: Machine, t: Tensor, at: int) -> Value:
     if found and shape.key is not None:
         key = m.fresh()
         m.state.shapes[shape.key] = replace(learned, key=key)
+        m.facts.shaped.add(shape.key)
     return Num(axis.size, axis.origin, t, at)
 
 
