@@ -8,28 +8,24 @@ from shapecheck.analysis.crossing import (
     contradicted,
     meets_matrix,
     row_operands,
-    uses,
 )
 from shapecheck.analysis.enclosing import same_text
 from shapecheck.analysis.labels import operand_sites
-from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, call_of, operands
-from shapecheck.dims import compare
+from shapecheck.analysis.origin import blame
+from shapecheck.analysis.rowwise import before_axis, here, is_loss, made_by, one_of_each, spoken, written_pair
 from shapecheck.engine.facts import Called, Facts, Overridden
 from shapecheck.engine.naming import Names
-from shapecheck.engine.values import Items, Lit, Num, Site, SliceVal, Tensor
+from shapecheck.engine.values import Site, Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
 from shapecheck.ops.kinds import (
     ALL_PAIRS,
-    AVERAGES,
     COMPARES,
     ELEMENTWISE_LOSS,
     EQUALS,
-    POSITIVE,
     ROW_BY_ROW,
     SIMILARITY,
-    SUMS,
 )
-from shapecheck.source.program import Attr, Call, Expr, Name, Op
+from shapecheck.source.program import Attr, Call, Name
 
 META = Rule(
     "SC104",
@@ -58,9 +54,9 @@ def check_written(fact: Called, facts: Facts) -> Iterator[Finding]:
     left, right = (names.shape(t) for t in pair)
     written = f'the {contract.declared.source} says "{contract.declared.text}"'
     if wanted == 2:
-        message = f"{_called(fact)} compares row by row: {left} and {right} give {names.shape(result)}, where {written}"
+        message = f"{spoken(fact)} compares row by row: {left} and {right} give {names.shape(result)}, where {written}"
     else:
-        message = f"{_called(fact)} compares all pairs: {left} and {right} give {names.shape(result)}, where {written}"
+        message = f"{spoken(fact)} compares all pairs: {left} and {right} give {names.shape(result)}, where {written}"
     yield _finding(fact, facts, pair, names, message, (Note(written, contract.declared.site),), wanted)
 
 
@@ -73,7 +69,7 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return
     for matrix, vector in ((left, right), (right, left)):
-        call = _made_by(matrix, ALL_PAIRS, facts)
+        call = made_by(matrix, ALL_PAIRS, facts)
         if call is None or matrix.rank != 2 or vector.rank != 1:
             continue
         pair = row_operands(call)
@@ -83,7 +79,7 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
         names = facts.names()
         shape, target = names.shape(matrix), names.shape(vector)
         message = (
-            f"{_called(call)} compares all pairs and gives {shape}, which {_called(fact)} holds against {target}: "
+            f"{spoken(call)} compares all pairs and gives {shape}, which {spoken(fact)} holds against {target}: "
             "one score for each row is meant"
         )
         site = blame(fact, [matrix, vector], facts.path)
@@ -115,15 +111,15 @@ def check_margin(fact: Called, facts: Facts) -> Iterator[Finding]:
     left, right, margin = fact.args.get("input"), fact.args.get("other"), fact.result
     if fact.key != "sub" or not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return
-    first, second = _made_by(left, ALL_PAIRS, facts), _made_by(right, ALL_PAIRS, facts)
+    first, second = made_by(left, ALL_PAIRS, facts), made_by(right, ALL_PAIRS, facts)
     if first is None or second is None or first.result is second.result or not isinstance(margin, Tensor):
         return
-    near, far = _written_pair(first, facts), _written_pair(second, facts)
-    if near is None or far is None or not _one_of_each(left) or not _one_of_each(right):
+    near, far = written_pair(first, facts), written_pair(second, facts)
+    if near is None or far is None or not one_of_each(left) or not one_of_each(right):
         return
     if not same_text(near[0], far[0]) or same_text(near[1], far[1]):
         return
-    if meets_matrix(margin, facts) or not _is_loss(margin, facts):
+    if meets_matrix(margin, facts) or not is_loss(margin, facts):
         return
     names = facts.names()
     shape = names.shape(margin)
@@ -144,11 +140,11 @@ def check_difference(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
         return
-    scores = [_before_axis(t) for t in (left, right)]
+    scores = [before_axis(t) for t in (left, right)]
     if scores[0] is None or scores[1] is None or scores[0][0].made is not scores[1][0].made:
         return
     matrix = scores[0][0]
-    call = _made_by(matrix, ALL_PAIRS, facts)
+    call = made_by(matrix, ALL_PAIRS, facts)
     if call is None or matrix.rank != 2 or {scores[0][1], scores[1][1]} != {"[:, None]", "[None, :]"}:
         return
     names = facts.names()
@@ -160,58 +156,12 @@ def check_difference(fact: Called, facts: Facts) -> Iterator[Finding]:
     yield _finding(call, facts, (), names, message, (Note(f"{wide} is made here", fact.site),), 1, Severity.WARNING)
 
 
-def _before_axis(tensor: Tensor) -> tuple[Tensor, str] | None:
-    """`s[:, None]`: s and how the axis was added."""
-    made = base(tensor, IN_PLACE_ORDER).made
-    inner = next(iter(operands(made)), None) if made is not None else None
-    if made is None or inner is None:
-        return None
-    match made.key, made.args.get("dim"), made.args.get("index"):
-        case "unsqueeze", Num(size=1), _:
-            return inner, "[:, None]"
-        case "unsqueeze", Num(size=0), _:
-            return inner, "[None, :]"
-        case "getitem", _, Items(items=(SliceVal(), Lit(None))):
-            return inner, "[:, None]"
-        case "getitem", _, Items(items=(Lit(None),)) | Items(items=(Lit(None), SliceVal())):
-            return inner, "[None, :]"
-    return None
-
-
 def _named(fact: Called, facts: Facts) -> str:
     """The function as this file names it."""
-    match _here(fact, facts).node:
+    match here(fact, facts).node:
         case Call(func=Attr(name=name)) | Call(func=Name(id=name)):
             return name
-    return _called(fact)
-
-
-def _written_pair(fact: Called, facts: Facts) -> tuple[Expr, Expr] | None:
-    """What the call compares, as the code of this file writes it: `sim(a, p)` has a and p."""
-    match _here(fact, facts).node:
-        case Call(args=(one, other, *_)) if not any(a.star for a in (one, other)):
-            return one.value, other.value
-        case Call(func=Attr(value=left), args=(one,)) if not one.star:
-            return left, one.value
-        case Op(op="@", operands=(left, right)):
-            return left, right
-    return None
-
-
-def _one_of_each(scores: Tensor) -> bool:
-    """Can there be as many partners as anchors, as far as the sizes tell?"""
-    return scores.axes is not None and len(scores.axes) == 2 and not compare(*(a.size for a in scores.axes)).never
-
-
-def _is_loss(margin: Tensor, facts: Facts) -> bool:
-    """Does the margin go into a hinge that is averaged, or into an elementwise loss whose other side tells nothing?"""
-    for fact, _ in uses(margin, facts):
-        if fact.kind & ELEMENTWISE_LOSS:
-            target = fact.args.get("target")
-            return not isinstance(target, Tensor) or target.rank is None
-        if fact.kind & POSITIVE and isinstance(fact.result, Tensor):
-            return any(f.kind & (AVERAGES | SUMS) for f, _ in uses(fact.result, facts))
-    return False
+    return spoken(fact)
 
 
 @META.on(Called)
@@ -220,7 +170,7 @@ def check_split(fact: Called, facts: Facts) -> Iterator[Finding]:
     scores, target = fact.args.get("input"), fact.args.get("target")
     if fact.key != "cross_entropy" or not isinstance(scores, Tensor) or scores.rank != 1:
         return
-    call = _made_by(scores, ROW_BY_ROW, facts)
+    call = made_by(scores, ROW_BY_ROW, facts)
     if call is None or not isinstance(target, Tensor) or target.rank != 1 or target.dtype == "float":
         return
     pair = row_operands(call)
@@ -229,18 +179,11 @@ def check_split(fact: Called, facts: Facts) -> Iterator[Finding]:
     names = facts.names()
     shape = names.shape(scores)
     message = (
-        f"{_called(call)} compares row by row and gives {shape}, where {_called(fact)} needs a row of scores for each "
+        f"{spoken(call)} compares row by row and gives {shape}, where {spoken(fact)} needs a row of scores for each "
         "target"
     )
     site = blame(fact, [scores, target], facts.path)
     yield _finding(call, facts, pair, names, message, (Note("the scores are used here", site),), 2)
-
-
-def _made_by(tensor: Tensor, kind: int, facts: Facts) -> Called | None:
-    made = base(tensor, IN_PLACE_ORDER).made
-    if made is None or not made.kind & kind:
-        return None
-    return call_of(made, facts)
 
 
 def _finding(
@@ -253,7 +196,7 @@ def _finding(
     wanted: int,
     severity: Severity | None = None,
 ) -> Finding:
-    site = blame(fact, list(pair), facts.path) if pair else _here(fact, facts)
+    site = blame(fact, list(pair), facts.path) if pair else here(fact, facts)
     places = operand_sites(site, pair, facts) if pair else []
     if wanted == 2:
         text = "compare every row with every row: `a @ b.T`, or `F.cosine_similarity(a.unsqueeze(1), b, dim=-1)`"
@@ -271,21 +214,6 @@ def _finding(
         fix=_fix(fact, site, wanted),
         covers=COVERS,
     )
-
-
-def _here(fact: Called, facts: Facts) -> Site:
-    """The call itself, or the call in this file that led to it."""
-    outer = (frame.site for frame in reversed(fact.stack))
-    return next((s for s in (fact.site, *outer) if s.path == facts.path), fact.site)
-
-
-def _called(fact: Called) -> str:
-    """The name as the code has it: `F.cosine_similarity`, `cos_sim`."""
-    match fact.site.node:
-        case Call(func=Attr(name=name)) | Call(func=Name(id=name)):
-            return name
-        case _:
-            return fact.op
 
 
 def _fix(fact: Called, site: Site, wanted: int) -> Fix | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.analysis.axes import STILL, back, is_implicit, normal_dim, place
-from shapecheck.analysis.origin import ancestors, base, operands
+from shapecheck.analysis.origin import base, operands
 from shapecheck.analysis.roles import counts_with, is_batch, is_features
+from shapecheck.analysis.summed import summed, summed_over, unit, used_otherwise
 from shapecheck.engine.facts import Applied, Called, Facts
 from shapecheck.engine.naming import Names
-from shapecheck.engine.values import Axis, Lit, Made, Num, Partial, Tensor, Unknown
+from shapecheck.engine.values import Axis, Made, Partial, Tensor, Unknown
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
-from shapecheck.ops.kinds import ADDS_AXIS, AVERAGES, DROPS_AXIS, LOGARITHMIC, MATMUL, SOFTMAX, SUMS, UNIT
+from shapecheck.ops.kinds import ADDS_AXIS, DROPS_AXIS, LOGARITHMIC, MATMUL, SOFTMAX, SUMS, UNIT
 from shapecheck.source.program import Call
 
 META = Rule(
@@ -57,7 +58,7 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
     """The axis that a product or a weighted sum runs over is the one that must have been normalised."""
     if fact.site.path != facts.path:
         return
-    for operand, axis, rank in _summed(fact):
+    for operand, axis, rank in summed(fact):
         found = back(operand, axis, rank)
         if found is None:
             continue
@@ -74,7 +75,7 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
             continue
         if found.rank is not None and found.rank < 2:
             continue
-        if _summed_over(made, at, facts):  # the norm is meant for that sum
+        if summed_over(made, at, facts):  # the norm is meant for that sum
             continue
         names = facts.names()
         apart, own = _shown(result, at, names), _shown(result, found.axis, names)
@@ -97,15 +98,8 @@ def _cosine(fact: Called) -> bool:
     """Two operands that were both brought to length 1: the vectors that are multiplied are meant."""
     if not fact.kind & MATMUL:
         return False
-    found = [back(operand, axis, rank) for operand, axis, rank in _summed(fact)]
-    return len(found) == 2 and all(f is not None and f.tensor.made is not None and _unit(f.tensor.made) for f in found)
-
-
-def _unit(made: Made) -> bool:
-    """Is the length the Euclidean one, along a dim that the code writes? `p=1` makes weights of a row or column."""
-    if made.kind & UNIT:
-        return made.args.get("p") in (2, 2.0, Num(2), Lit(2.0)) and isinstance(made.args.get("dim"), Num)
-    return made.key == "div"
+    found = [back(operand, axis, rank) for operand, axis, rank in summed(fact)]
+    return len(found) == 2 and all(f is not None and f.tensor.made is not None and unit(f.tensor.made) for f in found)
 
 
 def _at(tensor: Tensor, axis: int) -> Axis:
@@ -134,7 +128,7 @@ def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     if all(axis.size == 1 for axis in others) or not isinstance(fact.result, Tensor):
         return
-    if _used_otherwise(fact.result, facts):
+    if used_otherwise(fact.result, facts):
         return
     names = facts.names()
     batch, shown = names.axis(first), names.shape(x)
@@ -182,12 +176,12 @@ def check_cross_entropy(fact: Called, facts: Facts) -> Iterator[Finding]:
 def check_embeddings(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`F.normalize(model(x), dim=0)` that no later code sums over axis 0: what a model gives has the batch there."""
     x, made = fact.args.get("input"), fact.result.made if isinstance(fact.result, Tensor) else None
-    if not fact.kind & UNIT or fact.site.path != facts.path or made is None or not _unit(made):
+    if not fact.kind & UNIT or fact.site.path != facts.path or made is None or not unit(made):
         return
     key = x.key if isinstance(x, Unknown) else None
     if isinstance(x, Tensor) and x.made is None and isinstance(x.shape, Partial):
         key = x.shape.key
-    if key is None or fact.dim() != 0 or _summed_over(made, 0, facts):
+    if key is None or fact.dim() != 0 or summed_over(made, 0, facts):
         return
     applied = [f for f in facts.of(Applied) if isinstance(f.result, Unknown) and f.result.key == key]
     fed = [f for f in facts.of(Applied) if any(isinstance(a, Tensor) and _from(a, made) for a in f.args)]
@@ -228,56 +222,3 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
         condition=f"{names.axis(x.axes[0])} = 1",
         help="use `dim=-1`",
     )
-
-
-def _summed_over(made: Made, at: int, facts: Facts) -> bool:
-    """Does a product on any way through the code sum what was normalised over the axis of the norm?"""
-    for fact in facts.of(Called):
-        for operand, axis, rank in _summed(fact):
-            found = back(operand, axis, rank)
-            source = found.tensor.made if found is not None and found.axis == at else None
-            if source is not None and source.site.node is made.site.node:
-                return True
-    return False
-
-
-def _used_otherwise(result: Tensor, facts: Facts) -> bool:
-    """Does later code sum over axis 0, so that the norm over it is meant, or over another, which is told there?"""
-    made = result.made
-    for fact in facts.of(Called):
-        x = fact.args.get("input")
-        if not isinstance(x, Tensor):
-            continue
-        if fact.key == "nll_loss" and x.made is made:
-            return True
-        for operand, axis, rank in _summed(fact):
-            found = back(operand, axis, rank)
-            if found is not None and found.tensor.made is made:
-                return True
-        if (fact.kind & (SUMS | AVERAGES) or fact.key == "einsum") and any(t.made is made for t in (x, *ancestors(x))):
-            dim = fact.args.get("dim")
-            if isinstance(dim, Num) and dim.size == 0:
-                return True
-    return made is None
-
-
-def _summed(fact: Called) -> list[tuple[Tensor, int, int | None]]:
-    """The operands of a sum of products, each with the axis that is summed over, and the rank that the op demands."""
-    if fact.kind & MATMUL:
-        left, right = fact.tensor("input"), fact.tensor("other")
-        if left is not None and right is not None:
-            rank = None if fact.key == "matmul" else 3 if fact.key == "bmm" else 2
-            ranks = left.rank or rank, right.rank or rank
-            if ranks[0] and ranks[1]:
-                return [(left, ranks[0] - 1, ranks[0]), (right, max(ranks[1] - 2, 0), ranks[1])]
-    if fact.kind & SUMS:
-        product, dim = fact.args.get("input"), fact.args.get("dim")
-        if not isinstance(product, Tensor) or product.made is None or product.made.key != "mul" or product.rank is None:
-            return []
-        at = dim.size if isinstance(dim, Num) else None
-        if not isinstance(at, int):
-            return []
-        at = place(at, product.rank)
-        given = [v for v in product.made.args.values() if isinstance(v, Tensor)]
-        return [(t, at - (product.rank - t.rank), t.rank) for t in given if t.rank]
-    return []

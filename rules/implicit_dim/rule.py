@@ -6,14 +6,23 @@ from collections.abc import Iterator
 
 from shapecheck.analysis.axes import is_implicit
 from shapecheck.analysis.batch import uses
-from shapecheck.analysis.enclosing import function_of
-from shapecheck.analysis.origin import ancestors, base, operands, same
-from shapecheck.analysis.roles import is_features
+from shapecheck.analysis.features import (
+    features_last,
+    known_later,
+    last_axis,
+    more_than_two,
+    of_any_rank,
+    projected,
+    rows_of,
+    subject,
+)
+from shapecheck.analysis.origin import ancestors, base, same
+from shapecheck.analysis.rewriting import with_argument
 from shapecheck.engine.facts import Called, Facts
-from shapecheck.engine.values import Axis, Partial, Site, Tensor, Unknown
-from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
-from shapecheck.ops.kinds import AVERAGES, EQUALS, EXTREMES, FEATURES_LAST, PICKS, SOFTMAX, SUMS, UNIT
-from shapecheck.source.program import Arg, Call, Name
+from shapecheck.engine.values import Tensor
+from shapecheck.findings.rule import Finding, Fix, Note, Rule, Severity
+from shapecheck.ops.kinds import EQUALS, EXTREMES, PICKS, SOFTMAX, SUMS, UNIT
+from shapecheck.source.program import Call
 
 META = Rule(
     "SC401",
@@ -28,14 +37,14 @@ META = Rule(
 
 @META.on(Called)
 def check_softmax(fact: Called, facts: Facts) -> Iterator[Finding]:
-    x = _subject(fact, facts, SOFTMAX)
+    x = subject(fact, facts, SOFTMAX)
     if x is None:
         return
     names = facts.names()
     if not is_implicit(fact):
         yield from _over_one(fact, facts, x)
         return
-    last = _last(x)
+    last = last_axis(x)
     one = last is not None and last.size == 1
     if x.rank == 3 and x.axes is not None:
         yield META.finding(
@@ -59,9 +68,9 @@ def check_softmax(fact: Called, facts: Facts) -> Iterator[Finding]:
 
 def _over_one(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
     """A softmax over the one output of a layer gives ones, whatever the scores are."""
-    dim, last = fact.dim(), _last(x)
+    dim, last = fact.dim(), last_axis(x)
     runs_over_last = dim == -1 or (dim is not None and x.rank is not None and dim == x.rank - 1)
-    if runs_over_last and _projected(x) and last is not None and last.size == 1:
+    if runs_over_last and projected(x) and last is not None and last.size == 1:
         names = facts.names()
         yield META.finding(
             fact.site,
@@ -76,11 +85,11 @@ def _over_one(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
 
 @META.on(Called)
 def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
-    x = _subject(fact, facts, UNIT)
+    x = subject(fact, facts, UNIT)
     if x is None or "dim" in fact.given:
         return
     names = facts.names()
-    if x.axes is not None and len(x.axes) >= 3 and _features_last(x, facts):
+    if x.axes is not None and len(x.axes) >= 3 and features_last(x, facts):
         yield META.finding(
             fact.site,
             f"normalize runs over axis 1 by default: over the {names.axis(x.axes[1])} axis of {names.shape(x)}, not "
@@ -88,7 +97,7 @@ def check_normalize(fact: Called, facts: Facts) -> Iterator[Finding]:
             help="write `dim=-1`",
             fix=_with_dim(fact, -1),
         )
-    elif x.axes is None and _projected(x) and _of_any_rank(x, facts) and not _known_later(fact, facts):
+    elif x.axes is None and projected(x) and of_any_rank(x, facts) and not known_later(fact, facts):
         yield META.finding(
             fact.site,
             "normalize runs over axis 1 by default, but the features that the layer before it makes are the last axis",
@@ -114,7 +123,7 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
     axis = (wide.axes or ())[1]
     seconds = {axes[1].size for axes in (left.axes, right.axes) if len(axes) > 2}
     stretched = len(seconds) == 2 and 1 in seconds
-    if not (stretched or _features_last(left, facts) or _features_last(right, facts)):
+    if not (stretched or features_last(left, facts) or features_last(right, facts)):
         return
     yield META.finding(
         fact.site,
@@ -131,11 +140,11 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_agreement(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`x.max(dim=1)` names the classes, `softmax(x, dim=-1)` another axis unless x has two."""
-    x = _subject(fact, facts, SOFTMAX)
+    x = subject(fact, facts, SOFTMAX)
     if x is None or is_implicit(fact):
         return
     dim = fact.dim()
-    if dim is None or not _more_than_two(fact, x, facts):
+    if dim is None or not more_than_two(fact, x, facts):
         return
     for other in facts.of(Called):
         if (
@@ -158,19 +167,6 @@ def check_agreement(fact: Called, facts: Facts) -> Iterator[Finding]:
             fix=_with_dim(fact, picked),
         )
         return
-
-
-def _more_than_two(fact: Called, x: Tensor, facts: Facts) -> bool:
-    """Known to have more than two axes; or what is picked is flattened, or reduced without a dim."""
-    if x.rank is not None:
-        return x.rank > 2
-    if isinstance(x.shape, Partial) and x.shape.min_rank > 2:
-        return True
-    if isinstance(fact.result, Tensor):
-        for use, _ in uses(facts, fact.result):
-            if use.kind & (EXTREMES | AVERAGES) and "dim" not in use.given:
-                return True
-    return False
 
 
 # ------------------------------------------------------------- argmax without dim
@@ -222,7 +218,7 @@ def check_mean(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     if count.made.site.path != facts.path or not any(same(t, base(mask)) for t in ancestors(product, 12)):
         return
-    front = _rows_of(mask, product)
+    front = rows_of(mask, product)
     if front is None:
         return
     names = facts.names()
@@ -237,64 +233,7 @@ def check_mean(fact: Called, facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _rows_of(mask: Tensor, product: Tensor) -> Axis | None:
-    """The axis of the mask that tells examples apart; of a mask of unknown rank that of the `[B, S, D]` it weighs."""
-    if mask.axes is not None:
-        kept = [a for a in mask.axes if a.size != 1]
-        return kept[0] if len(kept) > 1 and mask.axes[0] is kept[0] else None
-    full = [t for t in operands(product.made) if t.rank == 3] if product.made is not None else []
-    return full[0].axes[0] if full and full[0].axes is not None else None
-
-
 # ------------------------------------------------------------- helpers
-
-
-def _subject(fact: Called, facts: Facts, kind: int) -> Tensor | None:
-    if not fact.kind & kind or fact.site.path != facts.path:
-        return None
-    x = fact.args.get("input")
-    if isinstance(x, Unknown) and x.hint == "":
-        return Tensor(Partial(key=x.key))
-    return x if isinstance(x, Tensor) else None
-
-
-def _last(x: Tensor) -> Axis | None:
-    axes = x.shape.tail if isinstance(x.shape, Partial) else x.shape
-    return axes[-1] if axes else None
-
-
-def _features_last(x: Tensor, facts: Facts) -> bool:
-    last = _last(x)
-    if last is not None and is_features(last, facts):
-        return True
-    if last is not None and last.origin is not None and last.origin.kind & FEATURES_LAST:
-        return True
-    return _projected(x)
-
-
-def _projected(x: Tensor) -> bool:
-    return x.made is not None and bool(x.made.kind & FEATURES_LAST)
-
-
-def _of_any_rank(x: Tensor, facts: Facts) -> bool:
-    """Does the layer take what its function is given, as it is? Of a value made here the author knew the rank."""
-    layer = x.made.site.node if x.made is not None else None
-    if not isinstance(layer, Call) or len(layer.args) != 1 or not isinstance(given := layer.args[0].value, Name):
-        return False
-    function = function_of(layer, facts)
-    return function is not None and any(p.name == given.id for p in function.params)
-
-
-def _known_later(fact: Called, facts: Facts) -> bool:
-    """Does later code take the result for a matrix?"""
-    if not isinstance(fact.result, Tensor):
-        return False
-    return any(
-        t.rank == 2
-        for f in facts.of(Called)
-        for t in f.args.values()
-        if isinstance(t, Tensor) and t.made is fact.result.made and t.made is not None
-    )
 
 
 def _with_dim(fact: Called, dim: int) -> Fix | None:
@@ -302,14 +241,4 @@ def _with_dim(fact: Called, dim: int) -> Fix | None:
     node = fact.site.node
     if not isinstance(node, Call) or fact.args.get("self") is not None or any(a.star for a in node.args):
         return None
-    parts: list[tuple[str, Site]] = [("f", Site(fact.site.path, node.func))]
-    texts: list[str] = []
-    for i, a in enumerate(_without_dim(node.args)):
-        parts.append((f"a{i}", Site(fact.site.path, a.value)))
-        texts.append(f"{a.keyword}={{a{i}}}" if a.keyword else f"{{a{i}}}")
-    edit = Edit(fact.site, "{f}(" + ", ".join([*texts, f"dim={dim}"]) + ")", tuple(parts))
-    return Fix(f"write dim={dim}", (edit,))
-
-
-def _without_dim(args: tuple[Arg, ...]) -> list[Arg]:
-    return [a for a in args if a.keyword not in ("dim", "axis")]
+    return Fix(f"write dim={dim}", (with_argument(fact.site, f"dim={dim}", instead_of=("dim", "axis")),))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from shapecheck.analysis.labels import operand_sites
 from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, operands, same
+from shapecheck.analysis.rewriting import with_argument
 from shapecheck.engine.facts import Broadcasted, Called, Facts
 from shapecheck.engine.values import Axis, Items, Made, Num, Partial, Site, Tensor, as_int
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
@@ -221,15 +222,8 @@ def _fix(site: Site, op: Site, made: Made, dim: int, part: tuple[Site, Tensor] |
         return None
     call = made.site.node
     if isinstance(call, Call) and made.site.path == site.path and _inside(call, site.node):
-        parts = [("function", Site(site.path, call.func))]
-        written: list[str] = []
-        for i, arg in enumerate(call.args):
-            if arg.keyword in ("keepdim", "keepdims"):
-                continue
-            parts.append((f"a{i}", Site(site.path, arg.value)))
-            written.append(arg.star + (f"{arg.keyword}=" if arg.keyword else "") + f"{{a{i}}}")
-        text = f"{{function}}({', '.join([*written, 'keepdim=True'])})"
-        return Fix("keep the reduced axis", (Edit(made.site, text, tuple(parts)),), safe=True)
+        edit = with_argument(made.site, "keepdim=True", instead_of=("keepdim", "keepdims"))
+        return Fix("keep the reduced axis", (edit,), safe=True)
     if part is None:
         return None
     text = f"{{part}}.unsqueeze({dim})"

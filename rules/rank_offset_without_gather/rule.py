@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.enclosing import function_of, guards_of, share
 from shapecheck.analysis.order import parts
 from shapecheck.analysis.origin import ancestors, base, blame, operands
+from shapecheck.analysis.processes import alone, guarded_alike, only_where_gathered, told_apart
 from shapecheck.analysis.targets import (
     Labelled,
     factors,
@@ -18,8 +18,8 @@ from shapecheck.analysis.targets import (
     rank_stride,
 )
 from shapecheck.dims import Size, symbols
-from shapecheck.engine.facts import Assigned, Called, Demanded, Fact, Facts
-from shapecheck.engine.values import Affine, Axis, Layer, Num, Partial, Site, Tensor
+from shapecheck.engine.facts import Called, Demanded, Facts
+from shapecheck.engine.values import Affine, Axis, Layer, Partial, Site, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
 from shapecheck.ops.distributed import WORLD
 from shapecheck.ops.kinds import CLASS_LOSS, GATHERS_RANKS, JOINS, STACKS
@@ -76,7 +76,7 @@ def _no_gather(fact: Called, loss: Labelled, facts: Facts) -> Iterator[Finding]:
     if _gathered(loss.scores) is not None:
         return
     others = _gathered_on_other_paths(fact, facts)
-    if others and not any(_told_apart(fact, other) for other, _ in others):
+    if others and not any(told_apart(fact, other) for other, _ in others):
         return
     elsewhere = others[0][1] if others else None
     if elsewhere is None:
@@ -86,9 +86,9 @@ def _no_gather(fact: Called, loss: Labelled, facts: Facts) -> Iterator[Finding]:
         if multiple(loss.columns.size, loss.rows.size) is None and not _made_here(product):
             return
     offset = _offset(loss.target)
-    if offset is None or (elsewhere is not None and _guarded_alike(offset, elsewhere, facts)):
+    if offset is None or (elsewhere is not None and guarded_alike(offset, elsewhere, facts)):
         return
-    if elsewhere is not None and _only_where_gathered(fact, elsewhere, facts):
+    if elsewhere is not None and only_where_gathered(fact, elsewhere, facts):
         return
     notes = [Note("the loss that reads these labels", fact.site)]
     if elsewhere is not None:
@@ -188,15 +188,6 @@ def _fits_on_another_way(fact: Demanded, facts: Facts) -> bool:
     return False
 
 
-def alone(fact: Fact) -> bool:
-    """Did this way through the code find that there is only one process?"""
-    return any(not outcome and _about_processes(test) for test, outcome in fact.path)
-
-
-def _about_processes(test: str) -> bool:
-    return all("is_initialized" in part or "world_size" in part for part in test.split(" and "))
-
-
 def _made(axis: Axis, text: str) -> tuple[Note, ...]:
     return (Note(text, axis.origin.site),) if axis.origin is not None and axis.origin.site is not None else ()
 
@@ -233,38 +224,3 @@ def _gathered_on_other_paths(fact: Called, facts: Facts) -> list[tuple[Called, S
             if site is not None:
                 found.append((other, site))
     return found
-
-
-def _told_apart(without: Fact, gathered: Fact) -> bool:
-    """Did any test lead to the gather but whether there are other processes? If none did, the way without the gather
-    may be that of one process alone."""
-    return any(item not in without.path and not _about_processes(item[0]) for item in gathered.path)
-
-
-def _only_where_gathered(fact: Called, gather: Site, facts: Facts) -> bool:
-    """Does every `if` around the call that gathers also stand around the place where a number gets the rank in it?"""
-    program = facts.program
-    if program is None:
-        return False
-    calls = [frame.site for f in facts.of(Called) if f.site.node is gather.node for frame in f.stack] or [gather]
-    around = [
-        (function_of(call.node, facts), {(g.branch, g.arm) for g in guards_of(program, call.node)})
-        for call in {id(c.node): c for c in calls}.values()
-    ]
-    for f in facts.of(Assigned):
-        if isinstance(f.value, Num) and rank_names(f.value.size) and f.site.path == facts.path:
-            function, own = function_of(f.site.node, facts), guards_of(program, f.site.node)
-            stands = {(g.branch, g.arm) for g in own}
-            if any(needed and needed <= stands for place, needed in around if place is function and place is not None):
-                return True
-    return False
-
-
-def _guarded_alike(offset: Site, gather: Site, facts: Facts) -> bool:
-    """Do the offset and the gather stand under conditions that have a part in common?"""
-    program = facts.program
-    if program is None:
-        return False
-    own = guards_of(program, offset.node)
-    calls = [gather, *(frame.site for f in facts.of(Called) if f.site.node is gather.node for frame in f.stack)]
-    return any(share(own, guards_of(program, call.node)) for call in {id(c.node): c for c in calls}.values())

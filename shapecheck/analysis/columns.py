@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shapecheck.analysis.crossing import (
+    column_on_purpose,
+    picked_from,
+)
+from shapecheck.analysis.labels import written_operands
 from shapecheck.analysis.origin import IN_PLACE_ORDER, base, identity, operands
+from shapecheck.dims import compare
 from shapecheck.engine.facts import Called, Facts, Met
-from shapecheck.engine.values import Items, Lit, Made, Num, Partial, SliceVal, Tensor, Unknown, Value
-from shapecheck.ops.kinds import ARITHMETIC, BOUNDS, CAST, DROPS_AXIS, ELEMENTWISE_LOSS, RESHAPES, SCALES
+from shapecheck.engine.values import Axis, Items, Lit, Made, Num, Partial, SliceVal, Tensor, Unknown, Value
+from shapecheck.ops.kinds import (
+    ARITHMETIC,
+    BOUNDS,
+    CAST,
+    DROPS_AXIS,
+    ELEMENTWISE_LOSS,
+    EQUALS,
+    RESHAPES,
+    SCALES,
+)
+from shapecheck.source.program import Index, Name, Slice
 
 
 def unscaled(tensor: Tensor) -> Tensor:
@@ -77,7 +93,9 @@ def told_by(loss: Called, facts: Facts) -> Iterator[Told]:
             continue
         seen: set[int] = set()
         for met in facts.of(Met):
-            if met.activation != loss.activation or id(met.site.node) in seen or _apart(met, loss):
+            if met.activation != loss.activation or met.site.path != facts.path or id(met.site.node) in seen:
+                continue
+            if _apart(met, loss):
                 continue
             pair = tuple(identity(v, CAST) for v in met.operands)
             if pair in ((this, that), (that, this)):
@@ -145,4 +163,75 @@ def _apart(a: Met, b: Called) -> bool:
     return any(taken.get(test, arm) != arm for test, arm in a.path)
 
 
-__all__ = ["Told", "flattened_column", "is_column", "told_by", "unscaled"]
+def ends_in_one(column: Tensor) -> bool:
+    """`[..., 1]`, `[N, 1]`."""
+    axes = column.shape.tail if isinstance(column.shape, Partial) else column.shape[1:]
+    return bool(axes) and axes[-1].size == 1 and (column.rank or 2) == 2
+
+
+def rows_are_known(column: Tensor, row: Tensor) -> bool:
+    """Are there as many rows on both sides, which `check` speaks of, or one, or never as many?"""
+    if column.axes is None or row.axes is None:
+        return False
+    verdict = compare(column.axes[0].size, row.axes[0].size)
+    return verdict.always or verdict.never or column.axes[0].size == 1
+
+
+def compared_with_row(name: str, fact: Called, facts: Facts) -> bool:
+    """Is the variable compared, in this function, with a tensor of rank 1?"""
+    for f in facts.of(Called):
+        if not f.kind & EQUALS or f.activation != fact.activation:
+            continue
+        if any(isinstance(o, Name) and o.id == name for o in written_operands(f.site.node)):
+            sides = (f.args.get("input"), f.args.get("other"))
+            if any(isinstance(s, Tensor) and s.rank == 1 for s in sides):
+                return True
+    return False
+
+
+def of_one_tensor(column: Tensor, row: Tensor) -> bool:
+    """`x.sum(1, keepdim=True) + x.sum(1)`: squared distances of all pairs of one tensor's rows."""
+    left, right = base(column).made, base(row).made
+    if left is None or right is None or left.key != right.key:
+        return False
+    a, b = left.args.get("input"), right.args.get("input")
+    return isinstance(a, Tensor) and isinstance(b, Tensor) and base(a).made is base(b).made
+
+
+def as_meant(column: Tensor, row: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
+    """Column and result with the row's batch in front: rows that `gather` picked are as many as it had."""
+    if column.axes is None or row.axes is None or result.axes is None or len(column.axes) != len(result.axes):
+        return column, result
+    first = row.axes[0]
+    return column.with_(shape=(first, *column.axes[1:])), result.with_(shape=(first, *result.axes[1:]))
+
+
+def picked_columns(fact: Called, facts: Facts) -> Iterator[tuple[Tensor, Tensor, Axis, str]]:
+    """`x[:, k] - x.gather(1, i)`: the column, what k picks, the rows of x, and the name of a k that is compared with a
+    row of labels, so that it is one number or makes a matrix."""
+    left, right = fact.tensor("input"), fact.tensor("other")
+    if left is None or right is None:
+        return
+    for column, row in ((left, right), (right, left)):
+        made = base(row, IN_PLACE_ORDER).made
+        if row.rank is not None or column.rank != 2 or made is None or column_on_purpose(column):
+            continue
+        source, node = made.tensor("input"), made.site.node
+        if source is None or source.rank != 2 or not isinstance(node, Index) or not column.axes:
+            continue
+        match node.items:
+            case (Slice(lower=None, upper=None, step=None), Name(id=picked)):
+                pass
+            case _:
+                continue
+        rows = source.axes[0] if source.axes else column.axes[0]
+        if column.axes[1].size != 1 or isinstance(rows.size, int) or not compared_with_row(picked, fact, facts):
+            continue
+        if rows.size in (column.axes[0].size, picked_from(column)):
+            yield column, row, rows, picked
+
+
+__all__ = [
+    "Told", "as_meant", "ends_in_one", "flattened_column", "is_column", "of_one_tensor", "picked_columns",
+    "rows_are_known", "told_by", "unscaled",
+]  # fmt: skip

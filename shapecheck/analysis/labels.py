@@ -22,6 +22,12 @@ def operand_labels(site: Site, tensors: Sequence[Tensor], facts: Facts, names: N
     return tuple(Label(place, names.shape(meant)) for place, meant in filter(None, found))
 
 
+def labels_of(site: Site, tensors: Sequence[Tensor], texts: Sequence[str], facts: Facts) -> tuple[Label, ...]:
+    """A label of one's own words for each tensor that can be told in `site`'s call or operator."""
+    found = operand_sites(site, tensors, facts)
+    return tuple(Label(place[0], text) for place, text in zip(found, texts) if place is not None)
+
+
 def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[tuple[Site, Tensor] | None]:
     """For each tensor the expression in `site`'s call or operator that stands for it, and the form of the tensor that
     it stands for; None where that can't be told. Operands of an operator stand in order where none can be told."""
