@@ -20,6 +20,7 @@ def main() -> None:
         if end.code == interrupt.STATUS:
             sys.stdout.flush()
             interrupt.leave()
+        interrupt.over()
         raise
 
 

@@ -25,6 +25,12 @@ def install() -> None:
         signal.signal(signal.SIGINT, _ring)
 
 
+def over() -> None:
+    """The work is done and said: while Python takes itself down, Ctrl-C has nothing to stop."""
+    if signal.getsignal(signal.SIGINT) is _ring:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _ring(number: int, frame: FrameType | None) -> None:
     global _rung
     if _rung or not _listening:

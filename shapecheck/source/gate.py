@@ -65,12 +65,12 @@ def _decode(source: bytes) -> Text:
         if not _COOKIE.match(source):  # then the bytes of the first lines are wrong, and their place can be told
             encoding = "utf-8"
         else:
-            raise Unreadable(f"The file's encoding is unclear: {error.msg}.", 1) from error
+            raise Unreadable("The encoding that the file names is none, or not the one that it has.", 1) from error
     try:
         return Text(source.decode(encoding), encoding)
     except UnicodeDecodeError as error:
         line, column = source.count(b"\n", 0, error.start) + 1, error.start - source.rfind(b"\n", 0, error.start)
-        raise Unreadable(f"The bytes are not {encoding}: {error.reason}.", line, column) from error
+        raise Unreadable(f"The bytes are not {encoding}.", line, column) from error
     except (LookupError, UnicodeError) as error:  # `# coding: rot13` names a codec that makes no text from bytes
         raise Unreadable(f"The encoding {encoding} does not decode text.", 1) from error
 
