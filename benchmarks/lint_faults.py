@@ -2,7 +2,7 @@
 
     python benchmarks/lint_faults.py [--runs N] [--files N] [--only NAME] [--seed N]
 
-Each fault is provoked N times on a folder of files of which every second can be fixed:
+Each fault is provoked N times on a folder of files of which every eighth can be fixed:
 
     edits   while `lint --fix` runs, files are saved, in place and by renaming, as editors do. Each file must hold what
             was saved last, alone or fixed in one of the two ways that a run leaves: untouched, or wholly fixed.
@@ -27,6 +27,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 BAD = """\
@@ -43,14 +44,19 @@ def scores(q, p, group):
     return s.view(b, -1)
 """
 FIXED = BAD.replace("similarity(q, p.view(b, group, d))", "similarity(q.unsqueeze(1), p.view(b, group, d)).squeeze(1)")
+EVERY = 8  # so many files for one that can be fixed
 GOOD = "def rows(x):\n    return [*x]\n"
+
+
+def fixable(files: int) -> int:
+    return -(-files // EVERY)
 
 
 def fresh(folder: Path, files: int) -> dict[Path, str]:
     """The folder with its files, and what each holds."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    texts = {folder / f"m{number:03}.py": BAD if number % 2 == 0 else GOOD for number in range(files)}
+    texts = {folder / f"m{number:03}.py": BAD if number % EVERY == 0 else GOOD for number in range(files)}
     for file, text in texts.items():
         file.write_text(text)
     return texts
@@ -78,6 +84,13 @@ def start(folder: Path, *args: str) -> subprocess.Popen[str]:
     )
 
 
+def kill(run: subprocess.Popen[str]) -> None:
+    """The command and its workers."""
+    with suppress(ProcessLookupError):  # it was over
+        os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+
+
 def lint(folder: Path, *args: str) -> tuple[int, str, str]:
     run = start(folder, *args)
     out, err = run.communicate()
@@ -98,7 +111,7 @@ def moment(rng: random.Random, run: subprocess.Popen[str], happened: Callable[[]
 
 def fixed_in(folder: Path) -> Callable[[], int]:
     """How far a run has come: it fixes files in their order, so one file tells."""
-    files = sorted(folder.glob("m*.py"))[::2]
+    files = sorted(folder.glob("m*.py"))[::EVERY]
 
     def count() -> int:
         low, high = 0, len(files)
@@ -119,7 +132,7 @@ def edits(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]
     run = start(folder, "--fix", "--no-cache")
 
     def edit() -> None:
-        moment(rng, run, fixed_in(folder), (files + 1) // 2)
+        moment(rng, run, fixed_in(folder), fixable(files))
         number = 0
         while run.poll() is None and number < 400:
             number += 1
@@ -155,16 +168,15 @@ def edits(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]
 def killed_fix(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]:
     texts = fresh(folder, files)
     run = start(folder, "--fix", "--no-cache")
-    moment(rng, run, fixed_in(folder), (files + 1) // 2)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.communicate()
+    moment(rng, run, fixed_in(folder), fixable(files))
+    kill(run)
     now = {file: file.read_text() for file in texts}
     wrong = [
         f"{f.name} is neither whole nor fixed" for f, t in texts.items() if now[f] not in (t, t.replace(BAD, FIXED))
     ]
     done = sum(now[file] != text for file, text in texts.items())
     wrong += next_run(folder, {file: text.replace(BAD, FIXED) for file, text in texts.items()})
-    where = "before the first file" if not done else "after the last" if done == (files + 1) // 2 else "between files"
+    where = "before the first file" if not done else "after the last" if done == fixable(files) else "between files"
     return wrong, where
 
 
@@ -173,12 +185,11 @@ def killed_cache(rng: random.Random, folder: Path, files: int) -> tuple[list[str
     cache = folder.parent / "cache"
     shutil.rmtree(cache, ignore_errors=True)
     run = start(folder, "--cache-dir", str(cache))
-    moment(rng, run, lambda: len(list(cache.glob("??/*.json"))), (files + 1) // 2)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.communicate()
+    moment(rng, run, lambda: len(list(cache.glob("??/*.json"))), fixable(files))
+    kill(run)
     entries = len(list(cache.glob("??/*.json")))
     status, out, err = lint(folder, "--cache-dir", str(cache))
-    expected = (files + 1) // 2
+    expected = fixable(files)
     wrong = said_wrongly(status, err, (1,))
     if len(out.splitlines()) != expected:
         wrong.append(f"{len(out.splitlines())} findings, not {expected}")
