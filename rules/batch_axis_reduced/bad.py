@@ -152,3 +152,16 @@ def train(model, head, loader, criterion):
         features = F.normalize(model(x), dim=0)  # expect: SC402
         projected = F.normalize(head(features), dim=0)  # expect: SC402
         criterion(projected.unsqueeze(1), label)
+
+
+# run: in_letters(a=[B, D], b=[N, D]); differ: B=3, N=4, D=5
+def in_letters(a, b):
+    a = F.normalize(a, dim=0)  # expect: SC402
+    b = F.normalize(b, dim=1)
+    return torch.einsum("nd,md->nm", a, b)
+
+
+# run: values_in_letters(scores=[B, S], values=[S, D]); differ: B=3, S=4, D=5
+def values_in_letters(scores, values):
+    share = scores.softmax(dim=0)  # expect: SC402
+    return torch.einsum("bs,sd->bd", share, values)

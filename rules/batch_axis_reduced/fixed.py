@@ -143,3 +143,14 @@ def train(model, head, loader, criterion):
         features = F.normalize(model(x), dim=-1)
         projected = F.normalize(head(features), dim=-1)
         criterion(projected.unsqueeze(1), label)
+
+
+def in_letters(a, b):
+    a = F.normalize(a, dim=1)
+    b = F.normalize(b, dim=1)
+    return torch.einsum("nd,md->nm", a, b)
+
+
+def values_in_letters(scores, values):
+    share = scores.softmax(dim=-1)
+    return torch.einsum("bs,sd->bd", share, values)

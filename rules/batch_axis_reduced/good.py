@@ -122,3 +122,13 @@ def decorrelated(model, x, y):
 
 def one_text(encode, score, text):
     return score(F.normalize(encode(text), dim=-1))
+
+
+def gram_of_columns(a, b):
+    a, b = F.normalize(a, dim=0), F.normalize(b, dim=0)
+    return torch.einsum("nd,ne->de", a, b)
+
+
+def weights_of_rows(scores, values):
+    share = scores.softmax(dim=0)
+    return torch.einsum("nk,nd->kd", share, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shapecheck.analysis.axes import back, place
+from shapecheck.analysis.letters import equation
 from shapecheck.analysis.origin import ancestors
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Lit, Made, Num, Tensor
@@ -56,6 +57,15 @@ def summed(fact: Called) -> list[tuple[Tensor, int, int | None]]:
             ranks = left.rank or rank, right.rank or rank
             if ranks[0] and ranks[1]:
                 return [(left, ranks[0] - 1, ranks[0]), (right, max(ranks[1] - 2, 0), ranks[1])]
+    told = equation(fact)
+    if told is not None:
+        return [
+            (tensor, letters.index(letter), len(letters))
+            for letters, tensor in zip(told.inputs, told.operands)
+            for letter in letters
+            if tensor is not None and letter not in told.output and letters.count(letter) == 1
+            if all(letter in other for other in told.inputs)
+        ]
     if fact.kind & SUMS:
         product, dim = fact.args.get("input"), fact.args.get("dim")
         if not isinstance(product, Tensor) or product.made is None or product.made.key != "mul" or product.rank is None:
