@@ -29,6 +29,9 @@ Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override: se
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run: log, checkpoints, prepared data.")]
 
 
+NO_LIMIT = 1 << 20  # tokens; what is counted before it is cut
+
+
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
     """Turn expected refusals into one sentence and their exit code."""
@@ -128,19 +131,49 @@ def data_bundle(
 
 @data_app.command("check")
 def data_check(
-    source: Annotated[str, typer.Argument(help="What data.source would be: a .jsonl file, a glob, hf:NAME, wordnet.")],
-    group: Annotated[int, typer.Option("--group", min=2, help="Passages a query, the positive included.")] = 8,
+    source: Annotated[str, typer.Argument(help="What data.source would be.")],
+    group: Annotated[int, typer.Option("--group", min=1, help="Passages a query, the positive included.")] = 8,
+    columns: Annotated[str, typer.Option("--columns", help="data.columns: query=title,pos=abstract,neg=others.")] = "",
+    positive_score: Annotated[float | None, typer.Option("--positive-score", help="data.positive_score.")] = None,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="train.batch, of all processes together.")] = 64,
+    tokenizer: Annotated[str, typer.Option("--tokenizer", help="Counts tokens; default: the bundled one.")] = "tiny",
+    query_length: Annotated[int, typer.Option("--query-length", min=4, help="data.query_length.")] = 64,
+    passage_length: Annotated[int, typer.Option("--passage-length", min=4, help="data.passage_length.")] = 128,
+    plot: Annotated[Path | None, typer.Option("--plot", help="An SVG file that gets the picture.")] = None,
 ) -> None:
-    """Count usable and bad rows, and name the bad ones' lines. Exit code 1 if there are any."""
-    from .rows import Accounting, read_rows
-    from .settings import DataSettings
+    """Count usable and bad rows, lengths, repeated texts and false negatives to be expected in a batch.
 
-    accounting = Accounting()
-    with _refusals():
-        for _ in read_rows(DataSettings(source=source, group=group), source, accounting):
-            pass
-    typer.echo("\n".join(accounting.lines()))
-    if accounting.reasons:
+    Bad rows are named by their lines; exit code 1 if there are any.
+    """
+    import tempfile
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from .census import draw, sentences, table, take
+    from .models import load_tokenizer
+    from .settings import DataSettings, ModelSettings
+    from .tokens import prepare
+    from .whole import write_text
+
+    with _refusals(), tempfile.TemporaryDirectory() as folder:
+        data = DataSettings(
+            source=source, group=group, columns=tuple(part.strip() for part in columns.split(",") if part.strip()),
+            positive_score=positive_score, query_length=NO_LIMIT, passage_length=NO_LIMIT,
+        )  # fmt: skip
+        backend = load_tokenizer(ModelSettings(tokenizer=tokenizer)).backend_tokenizer
+        store = prepare(data, source, backend, Path(folder))
+        typer.echo("\n".join(store.report))
+        census = take(store, batch, group, query_length, passage_length)
+        header, *rows = table(census)
+        shown = Table(*header)
+        for row in rows:
+            shown.add_row(*row)
+        Console(width=120).print(shown)
+        typer.echo("\n".join(sentences(census, batch)))
+        if plot is not None:
+            write_text(plot, draw(census))
+    if store.refused:
         raise typer.Exit(1)
 
 

@@ -55,7 +55,8 @@ def pool_padded(states: Float[Tensor, "N S D"], mask: Bool[Tensor, "N S"], pooli
         return states[:, 0]
     if pooling is Pooling.LAST:
         last = mask.sum(dim=1) - 1  # N
-        at = last.view(-1, 1, 1).expand(-1, 1, states.shape[2])  # N 1 D; an index of rows would fix N in a graph
+        # not states[arange(N), last]: that fixes N when the graph is exported
+        at = last.view(-1, 1, 1).expand(-1, 1, states.shape[2])  # N 1 D
         return states.gather(1, at).squeeze(1)
     weights = mask.unsqueeze(2).to(states.dtype)  # N S 1
     return (states * weights).sum(dim=1) / weights.sum(dim=1)

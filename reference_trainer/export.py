@@ -189,8 +189,8 @@ def _onnx_session(trained: Trained, path: Path) -> Embed:
         prompt = data.query_prompt if as_query else data.passage_prompt
         length = data.query_length if as_query else data.passage_length
         found = [torch.tensor(ids) for ids in encode_texts(trained.tokenizer.backend_tokenizer, texts, prompt, length)]
-        ids = nn.utils.rnn.pad_sequence(found, batch_first=True, padding_value=pad)  # N S
-        mask = nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in found], batch_first=True)  # N S
+        ids = nn.utils.rnn.pad_sequence(found, batch_first=True, padding_value=pad)
+        mask = nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in found], batch_first=True)
         (seen,) = session.run(["embeddings"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
         return torch.from_numpy(seen)
 

@@ -84,7 +84,7 @@ def read_rows(data: DataSettings, source: str, accounting: Accounting) -> Iterat
             classes.setdefault(str(row.label), []).append((row.text, where))
             continue
         if isinstance(row, str):
-            _refuse(row, where, data, accounting)
+            refuse(row, where, data, accounting)
             continue
         accounting.kept += 1
         yield row
@@ -92,7 +92,8 @@ def read_rows(data: DataSettings, source: str, accounting: Accounting) -> Iterat
         yield from _of_class(label, texts, data, accounting)
 
 
-def _refuse(reason: str, where: str, data: DataSettings, accounting: Accounting) -> None:
+def refuse(reason: str, where: str, data: DataSettings, accounting: Accounting) -> None:
+    """Count a row that can't be used, or stop at it: BadRow when data.bad_rows is refuse."""
     if data.bad_rows is BadRows.REFUSE:
         raise BadRow(f"{where}: {reason}")
     accounting.refuse(reason, where)
@@ -108,7 +109,7 @@ def _of_class(label: str, texts: list[tuple[str, str]], data: DataSettings, acco
         after = [distinct[(place[text] + k) % len(distinct)] for k in range(1, min(PER_CLASS + 1, len(distinct)))]
         if not after or data.group > 1:
             reason = "no other text of its class" if not after else "a labeled text has no negatives: set data.group=1"
-            _refuse(reason, where, data, accounting)
+            refuse(reason, where, data, accounting)
             continue
         accounting.kept += 1
         yield Row(text, tuple(after), (), (), (), where, label=label)

@@ -152,7 +152,7 @@ class DataSettings:
     positive_score: float | None = _doc("pairs with a score or label: the least one of a positive pair", None)
     group: int = _doc("passages a query: one positive and group-1 negatives; 1: pairs only (in-batch)", 8)
     repeat_negatives: bool = _doc("draw a negative more than once where a row has fewer than group-1", False)
-    unique: bool = _doc("no two rows of one query or one positive in a batch", True)
+    unique: bool = _doc("in-batch only: no two rows of one query, positive or label in a batch", True)
     bad_rows: BadRows = _doc("skip (and count) or refuse rows that can't be used", BadRows.SKIP)
     streaming: bool = _doc("hf: only: read the source as a stream", False)
     limit: int = _doc("use the first so many good rows; 0: all", 0)

@@ -17,6 +17,7 @@ from .encoder import Encoder
 from .evaluate import for_evaluation
 from .journal import Display
 from .models import Saved, load_encoder, load_tokenizer, pad_of, saved
+from .modes import Mode
 from .oracles import ByAutograd, ByCache, ByProcesses, configured, judge, require, small
 from .processes import first_alone, share
 from .replay import crossed_batch
@@ -91,7 +92,8 @@ def set_up(settings: Settings, out: Path, world: World, device: torch.device, di
     _require_scores(settings, store)
     try:
         data = settings.data
-        sampler = Sampler(store, hyper.batch * world.size, data.group, hyper.seed, data.bucket, data.unique)
+        apart = data.unique and settings.loss.mode is Mode.IN_BATCH  # in-group, no row sees another
+        sampler = Sampler(store, hyper.batch * world.size, data.group, hyper.seed, data.bucket, apart)
     except ValueError as error:
         raise SettingsError(f"train.batch: {error}") from error
     torch.manual_seed(hyper.seed)

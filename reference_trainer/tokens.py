@@ -24,12 +24,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .rows import Accounting, Row, read_rows
+from .rows import Accounting, Row, read_rows, refuse
 from .settings import DataSettings, SettingsError, to_plain
 from .sources import corpus, identity
 from .whole import save_array, whole_folder
 
 Ints = npt.NDArray[np.int64]
+
+NOTHING = "the tokenizer makes nothing of a text"
 
 _ARRAYS = (
     "tokens", "starts", "query", "positive_starts", "positives", "negative_starts", "negatives",
@@ -54,6 +56,7 @@ class Store:
     corpus: Ints
     where: list[str]
     report: list[str]
+    refused: int
     sha256: str  # of the arrays: what a run trains on, wherever it was read from
 
     def __len__(self) -> int:
@@ -90,7 +93,9 @@ def read_store(home: Path) -> Store:
     """Memory-map a prepared store."""
     about = json.loads((home / "where.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-    return Store(**arrays, where=about["where"], report=about["report"], sha256=about["sha256"])
+    return Store(
+        **arrays, where=about["where"], report=about["report"], refused=about["refused"], sha256=about["sha256"]
+    )
 
 
 def _whole(home: Path) -> bool:
@@ -164,13 +169,52 @@ def _write(staging: Path, data: DataSettings, source: str, tokenizer: Any, whole
     for name in _ARRAYS[2:]:
         column = getattr(building, name)
         arrays[name] = np.array(column, dtype=np.float32 if column.typecode == "f" else np.int64)
+    nothing = np.flatnonzero(np.diff(starts) == 0)
+    if len(nothing):
+        _drop_rows(_rows_with(nothing, arrays), arrays, building.where, data, accounting)
+    if not building.where:
+        raise SettingsError(f"data: no usable row in {source}:\n" + "\n".join(accounting.lines()))
     digest = hashlib.sha256()
     for name, values in arrays.items():
         save_array(values, staging / f"{name}.npy")
         digest.update(f"{name} {values.dtype} {values.shape} ".encode())
         digest.update(values.data)
-    about = {"where": building.where, "report": accounting.lines(), "sha256": digest.hexdigest()}
+    about = {
+        "where": building.where,
+        "report": accounting.lines(),
+        "refused": sum(accounting.reasons.values()),
+        "sha256": digest.hexdigest(),
+    }
     (staging / "where.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _rows_with(texts: Ints, arrays: dict[str, Any]) -> npt.NDArray[np.bool_]:
+    """Which rows name one of the texts; a corpus loses them."""
+    found: npt.NDArray[np.bool_] = np.isin(arrays["query"], texts)
+    for name in ("positive", "negative"):
+        owner = np.repeat(np.arange(len(found)), np.diff(arrays[f"{name}_starts"]))
+        found[owner[np.isin(arrays[f"{name}s"], texts)]] = True
+    arrays["corpus"] = arrays["corpus"][~np.isin(arrays["corpus"], texts)]
+    return found
+
+
+def _drop_rows(
+    bad: npt.NDArray[np.bool_], arrays: dict[str, Any], where: list[str], data: DataSettings, accounting: Accounting
+) -> None:
+    """Take rows of whose texts the tokenizer makes nothing out of every array, and account for them."""
+    for row in np.flatnonzero(bad):
+        accounting.kept -= 1
+        refuse(NOTHING, where[row], data, accounting)
+    for name in ("positive", "negative"):
+        sizes = np.diff(arrays[f"{name}_starts"])
+        keep = np.repeat(~bad, sizes)
+        arrays[f"{name}s"] = arrays[f"{name}s"][keep]
+        if len(arrays[f"{name}_scores"]) == len(keep):
+            arrays[f"{name}_scores"] = arrays[f"{name}_scores"][keep]
+        arrays[f"{name}_starts"] = np.concatenate([[0], np.cumsum(sizes[~bad])])
+    for name in ("query", "label"):
+        arrays[name] = arrays[name][~bad]
+    where[:] = [place for place, gone in zip(where, bad) if not gone]
 
 
 def _tokenise(data: DataSettings, tokenizer: Any, numbers: Iterable[_Text]) -> tuple[npt.NDArray[np.int32], Ints]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import random
+import shutil
 
 import ir_measures
 import numpy as np
@@ -28,6 +30,7 @@ from reference_trainer.trained import load_trained
 from reference_trainer.world import Alone
 
 from .runs import small_settings
+from .test_formats import hostile
 from .test_sampler import tokenizer
 
 
@@ -122,8 +125,6 @@ def test_pairs_train_resume_and_evaluate_without_negatives(tmp_path):
     whole = train(settings, tmp_path / "run")
     for other in (("loss.symmetric=true",), ("train.cache=true",), ("loss.fused=chunked", "loss.dims=[8]")):
         train(small_settings(tmp_path, *changes, *other), tmp_path / str(other))
-    import shutil
-
     shutil.rmtree(whole)
     assert weights_digest(train(settings, tmp_path / "run")) == weights_digest(
         tmp_path / "run" / "checkpoints" / whole.name
@@ -134,6 +135,15 @@ def test_pairs_train_resume_and_evaluate_without_negatives(tmp_path):
 
     write_report([tmp_path / "run"], tmp_path / "report.html")
     assert "MRR@10" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_hostile_rows_end_no_run(tmp_path):
+    luck = random.Random(7)
+    path = tmp_path / "mixed.jsonl"
+    good = [json.dumps({"query": f"good {k}", "pos": [f"p {k}"], "neg": ["x", "y"]}).encode() for k in range(40)]
+    path.write_bytes(b"\n".join([*good, *(hostile(luck) for _ in range(100))]))
+    changes = (f"data.source={path}", "data.positive_score=1", "train.steps=12")
+    assert train(small_settings(tmp_path, *changes), tmp_path / "run").name == "step-00000012"
 
 
 def test_a_row_s_negatives_repeat_only_after_all_have_come(tmp_path):

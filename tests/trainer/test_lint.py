@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[2] / "reference_trainer"
 COMMENTED = re.compile(r"^(\s+[a-z_]+ = .*)  # [A-Z]( [A-Z0-9*-]+)*$", re.MULTILINE)
 
 
-def lint(folder):
-    command = [sys.executable, "-m", "shapecheck", "lint", "--no-cache", str(folder)]
+def lint(folder, *options):
+    command = [sys.executable, "-m", "shapecheck", "lint", "--no-cache", *options, str(folder)]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
@@ -22,13 +22,13 @@ def test_lints_clean():
 
 
 def test_shape_comments_are_read(tmp_path):
-    """Give every trailing shape comment of an assignment four axes: most must be contradicted."""
+    """Give every trailing shape comment of an assignment four axes: most must be contradicted, if only as stale."""
     spoilt = 0
     for path in PACKAGE.glob("*.py"):
         text, count = COMMENTED.subn(r"\1  # B B B B", path.read_text(encoding="utf-8"))
         (tmp_path / path.name).write_text(text, encoding="utf-8")
         spoilt += count
-    done = lint(tmp_path)
+    done = lint(tmp_path, "--severity", "info")
     found = done.stdout.count("comment-contradicted")
     assert spoilt >= 30
-    assert found >= spoilt // 2, done.stdout
+    assert found >= spoilt * 2 // 3, done.stdout
