@@ -86,3 +86,9 @@ class Reranker(nn.Module):
         scores = self.similarity(q, p.view(batch, n_neg + 1, dim)) / self.temperature  # expect: SC101
         loss = F.cross_entropy(scores.view(batch, -1), torch.zeros(batch, dtype=torch.long))
         return loss, self.similarity(q, p.view(-1, dim))
+
+
+# run: of_four(q=[B, D], p=[B, G, D]); differ: B=4, G=8, D=16
+def of_four(q, p):
+    q, p = q.view(4, 16), p.view(4, 8, 16)
+    return q @ p.transpose(1, 2)  # expect: SC101

@@ -79,3 +79,8 @@ class Reranker(nn.Module):
         scores = self.similarity(q.unsqueeze(1), p.view(batch, n_neg + 1, dim)).squeeze(1) / self.temperature
         loss = F.cross_entropy(scores.view(batch, -1), torch.zeros(batch, dtype=torch.long))
         return loss, self.similarity(q, p.view(-1, dim))
+
+
+def of_four(q, p):
+    q, p = q.view(4, 16), p.view(4, 8, 16)
+    return (q.unsqueeze(1) @ p.transpose(1, 2)).squeeze(1)

@@ -18,7 +18,7 @@ from shapecheck.analysis.origin import blame
 from shapecheck.engine.facts import Called, Contract, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Site
-from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import DISTANCE, MATMUL
 from shapecheck.source.program import Call, walk
 
@@ -72,12 +72,14 @@ def _finding(crossing: Crossing, contract: Contract | None, facts: Facts) -> Fin
         None if found is None else found[0] for found in operand_sites(site, [crossing.flat, crossing.grouped], facts)
     )
     labels = tuple(Label(s, text) for s, text in ((left, low), (right, high)) if s is not None)
+    chance = isinstance(crossing.batch.size, int) and contract is None  # two axes of 4 may be two things
     return META.finding(
         site,
         message,
+        Severity.WARNING if chance else None,
         labels=labels,
         notes=tuple(notes),
-        condition=f"{batch} = 1",
+        condition=when_one(batch),
         help=_help(crossing, meant),
         fix=_fix(crossing, site, left, right, certain=contract is not None or hidden is not None),
         covers=COVERS,

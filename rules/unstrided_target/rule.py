@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.analysis.origin import blame
-from shapecheck.analysis.targets import Labelled, factors, labelled, multiple, product_behind
+from shapecheck.analysis.targets import Labelled, factors, grouped_by, labelled, multiple, product_behind
 from shapecheck.dims import Size
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Affine, Joined, Site, Tensor
-from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity, when_one
 from shapecheck.source.program import Attr, Call, Expr, Name
 
 META = Rule(
@@ -23,7 +23,7 @@ META = Rule(
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     loss = labelled(fact)
-    if loss is None or loss.content != Affine(0, 1) or isinstance(loss.rows.size, int):
+    if loss is None or loss.content != Affine(0, 1) or (isinstance(loss.rows.size, int) and not grouped_by(loss)):
         return
     product = product_behind(loss.scores)
     if product is None or product.made is None:
@@ -43,7 +43,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"the labels are 0, 1, ..., {b} - 1, but in these scores {names.shape(loss.scores)} row i owns the columns "
         f"from i * {g} on: the label i names a column of row i // {g}",
         notes=tuple(notes),
-        condition=f"{g} = 1",
+        condition=when_one(g),
         help=f"multiply the labels by the group size: `torch.arange({b}) * {g}`",
         fix=_fix(fact),
     )

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from shapecheck.analysis.blocks import Pairs, first_blocks
 from shapecheck.analysis.origin import NEUTRAL, base, blame, identity
-from shapecheck.analysis.targets import labelled, multiple
+from shapecheck.analysis.targets import grouped_by, labelled, multiple
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Affine, Partial, Tensor
-from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.findings.rule import Finding, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import ASKS, CREATES, LEARNED
 
 META = Rule(
@@ -27,7 +27,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     rows, columns = loss.rows.size, loss.columns.size
     blocks = first_blocks(loss.scores)
-    if not blocks or isinstance(rows, int):
+    if not blocks or (isinstance(rows, int) and not grouped_by(loss)):
         return
     groups = [multiple(*reversed([axis.size for axis in pairs.product.axes or ()])) for pairs in blocks]
     group = None if None in groups else groups[0]
@@ -50,7 +50,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"towards it",
         None if group is not None else Severity.WARNING,
         notes=tuple(notes),
-        condition=f"{b} = 1",
+        condition=when_one(b),
         help=(
             "label each row with the column of its own positive in the first block"
             if len(blocks) > 1

@@ -67,7 +67,7 @@ def product_crossing(fact: Called) -> Crossing | None:
     if len(rows) < 2 or len(grouped.axes) != len(rows) + 1:
         return None
     batch = grouped.axes[0]
-    if isinstance(batch.size, int) or rows[0].size != batch.size:
+    if batch.size == 1 or rows[0].size != batch.size:
         return None
     if any(a.size == batch.size for a in (*rows[1:], *grouped.axes[1:])):
         return None  # a square operand: which of its axes met is not clear

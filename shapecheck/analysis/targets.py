@@ -69,6 +69,12 @@ def factors(axis: Axis) -> tuple[Axis, ...]:
     return axis.layout.factors if isinstance(axis.layout, Merged) else (axis,)
 
 
+def grouped_by(loss: Labelled) -> bool:
+    """Are the columns blocks, one for each row? Of numbers alone, `[4, 32]`, that could be chance."""
+    parts = factors(loss.columns)
+    return len(parts) > 1 and parts[0].size == loss.rows.size != 1
+
+
 def rank_names(size: Size) -> frozenset[str]:
     """The symbols in a size that stand for this process's rank."""
     return frozenset(n for n in symbols(size) if n == "rank_plus_1" or (n[0] == "$" and _RANK.search(n)))
@@ -109,5 +115,6 @@ def multiple(size: Size, of: Size) -> Size | None:
 
 
 __all__ = [
-    "Labelled", "factors", "labelled", "multiple", "product_behind", "rank_names", "rank_step", "rank_stride",
+    "Labelled", "factors", "grouped_by", "labelled", "multiple", "product_behind", "rank_names", "rank_step",
+    "rank_stride",
 ]  # fmt: skip

@@ -85,6 +85,11 @@ class Finding:
     covers: tuple[str, ...] = ()  # codes that this finding makes superfluous on its line and on its notes' lines
 
 
+def when_one(size: str) -> str:
+    """The condition under which an axis makes no difference; none where its size is a number."""
+    return "" if size.isdigit() else f"{size} = 1"
+
+
 Checker = Callable[[Any, "Facts"], Iterator[Finding]]
 
 
