@@ -10,7 +10,7 @@ from shapecheck.analysis.origin import NEUTRAL, ancestors, blame
 from shapecheck.engine.facts import Assigned, Called, Facts, Returned
 from shapecheck.engine.values import Items, Mapping, Site, Tensor, Value
 from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
-from shapecheck.ops.kinds import ALL_PAIRS, DIAGONAL, SUBSCRIPT
+from shapecheck.ops.kinds import ALL_PAIRS, COUNTS, DIAGONAL, SUBSCRIPT
 from shapecheck.source.program import Attr, Call, Class, Expr, Function, Name, Node, Op, walk
 
 META = Rule(
@@ -80,7 +80,7 @@ def _counted(index: Tensor) -> bool:
     if index.content is not None:
         return index.content.stride != 0
     made = [t.made for t in ancestors(index)]
-    return any(m is not None and m.key == "arange" for m in made) and None not in made
+    return any(m is not None and m.kind & COUNTS for m in made) and None not in made
 
 
 def _escapes(result: Tensor, taken: list[Called], facts: Facts) -> bool:

@@ -14,8 +14,8 @@ from shapecheck.dims import as_symbol, compare
 from shapecheck.engine.facts import Assigned, Called, Facts, Learned, Squared
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
-from shapecheck.ops import PROPERTIES
 from shapecheck.ops.kinds import LINALG, PRODUCT, SQUARE
+from shapecheck.ops.methods import PROPERTIES
 from shapecheck.source.program import Attr, Name, Node, walk
 
 META = Rule(

@@ -31,10 +31,10 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
-from shapecheck.ops import PROPERTIES, distributions, helpers, huggingface, layers
+from shapecheck.ops import distributions, helpers, huggingface, layers
 from shapecheck.ops.kinds import ARITHMETIC, BINARY
 from shapecheck.ops.kit import REGISTRY
-from shapecheck.ops.methods import SHARED, SURE
+from shapecheck.ops.methods import PROPERTIES, SHARED, SURE
 from shapecheck.source.program import Arg, Attr, Bind, Call, Class, Expr, Function, Name, Node, walk
 
 if TYPE_CHECKING:

@@ -26,8 +26,7 @@ from shapecheck.ops import (
     windows,
 )
 from shapecheck.ops.kit import LAYERS, REGISTRY, Kit, LayerSpec, OpSpec, bind, construct
-
-PROPERTIES = frozenset({"T", "H", "mT", "mH", "shape", "ndim", "data", "grad", "real", "imag"})
+from shapecheck.ops.methods import PROPERTIES
 
 __all__ = [
     "LAYERS", "PROPERTIES", "REGISTRY", "Kit", "LayerSpec", "OpSpec", "bind", "construct", "create", "distributed",

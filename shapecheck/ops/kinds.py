@@ -12,7 +12,6 @@ from functools import cache
 # ------------------------------------------------------------------ each number by itself, or with its counterpart
 CAST = 1 << 0  # the same numbers elsewhere, or of another type
 UNARY = 1 << 1  # a function of each number
-ACTIVATION = 1 << 2  # what networks put between layers
 BINARY = 1 << 3  # two operands that broadcast
 ARITHMETIC = 1 << 4  # + - * / and their powers
 SCALES = 1 << 5  # * and /: by a number, the same thing in another unit
@@ -33,7 +32,6 @@ AVERAGES = 1 << 17
 EXTREMES = 1 << 18  # the largest, the smallest
 PICKS = 1 << 19  # says where the extreme stands
 LENGTH = 1 << 20  # a norm
-SPREAD = 1 << 21
 TRUTHS = 1 << 22  # any, all
 SCAN = 1 << 23  # running totals
 SORTS = 1 << 24
@@ -88,7 +86,6 @@ BINARY_LOSS = 1 << 59  # of probabilities, each by itself
 
 # ------------------------------------------------------------------ where tensors come from, and go
 CREATES = 1 << 60
-FILLS = 1 << 61  # of a size and with one number, or none: zeros, full, empty
 COUNTS = 1 << 62  # 0, 1, 2, ...
 RANDOM = 1 << 63
 SQUARE = 1 << 64  # ones on the diagonal
@@ -109,9 +106,7 @@ RANK_KEPT = 1 << 76
 RANK_UP = 1 << 77
 RANK_DOWN = 1 << 78
 
-ELEMENTWISE = CAST | UNARY | BINARY | MASKS | BLENDS
 LOSS = ELEMENTWISE_LOSS | CLASS_LOSS | RANKING_LOSS
-AXES_APART = MOVES_AXES | RESHAPES | ADDS_AXIS | DROPS_AXIS | NAMES_AXES
 
 _TABLE: tuple[tuple[int, str], ...] = (
     (CAST, "same to float half double bfloat16 long int short char byte bool type_as conj resolve_conj Identity"),
@@ -120,10 +115,10 @@ _TABLE: tuple[tuple[int, str], ...] = (
         exp2 expm1 floor frac i0 imag isfinite isinf isnan isneginf isposinf isreal lgamma log log10 log1p log2
         logical_not logit neg positive rad2deg real reciprocal round rsqrt sgn sign signbit sin sinc sinh sqrt square
         tan trunc float_power pow isin log_prob entropy"""),
-    (UNARY | ACTIVATION, """
+    (UNARY, """
         activation celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish
         prelu relu relu6 rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold"""),
-    (UNARY | ACTIVATION | DROPS, """
+    (UNARY | DROPS, """
         alpha_dropout dropout dropout1d dropout2d dropout3d feature_alpha_dropout"""),
     (POSITIVE, "relu clamp softplus logsigmoid maximum"),
     (BINARY, """
@@ -149,7 +144,6 @@ _TABLE: tuple[tuple[int, str], ...] = (
     (EXTREMES, "max min amax amin median nanmedian mode kthvalue"),
     (PICKS, "argmax argmin topk"),
     (LENGTH, "norm"),
-    (SPREAD, "std var std_mean var_mean"),
     (TRUTHS, "any all"),
     (SCAN, "cumsum cumprod cummax cummin logcumsumexp diff"),
     (SORTS, "sort argsort topk"),
@@ -218,7 +212,7 @@ _TABLE: tuple[tuple[int, str], ...] = (
         cosine_embedding_loss margin_ranking_loss triplet_margin_loss triplet_margin_with_distance_loss
         hinge_embedding_loss multilabel_soft_margin_loss multi_margin_loss ctc_loss"""),
     # where tensors come from, and go
-    (CREATES | FILLS, """
+    (CREATES, """
         zeros ones empty full new_zeros new_ones new_empty new_full empty_strided empty_permuted zeros_like ones_like
         empty_like full_like"""),
     (CREATES, "tensor new_tensor from_numpy"),

@@ -6,6 +6,8 @@ name too.
 
 from __future__ import annotations
 
+# read without a call
+PROPERTIES = frozenset({"T", "H", "mT", "mH", "shape", "ndim", "data", "grad", "real", "imag"})
 # nothing but a tensor has it, or is asked for it in code that trains
 SURE = frozenset(
     {
