@@ -275,8 +275,10 @@ def explicit(mapping: Mapping[str, str], names: list[str]) -> Binding:
     return Binding(kind, tuple(roles), "as --map says", 1 if kind is Kind.GRADED else group, "binary labels" in used)
 
 
-def attempts(parameters: list[inspect.Parameter], embeds: bool, sentence: bool) -> Iterator[Binding]:
-    """Ways to call a function of these parameters, the likeliest first."""
+def attempts(
+    parameters: list[inspect.Parameter], embeds: bool, sentence: bool, by_name: bool = True
+) -> Iterator[Binding]:
+    """Ways to call a function of these parameters, the likeliest first; `by_name`: names order them."""
     required = [
         p
         for p in parameters
@@ -287,7 +289,7 @@ def attempts(parameters: list[inspect.Parameter], embeds: bool, sentence: bool) 
     tensors: list[tuple[str, str]] = []
     fixed: list[tuple[str, str]] = []
     for p in required:
-        meant = guess(p.name)
+        meant = guess(p.name) if by_name else "tensor"
         (fixed if meant in SCALARS and not (embeds and meant == "batch") else tensors).append((p.name, meant))
     if not tensors and not starred:
         tensors = [

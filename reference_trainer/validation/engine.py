@@ -57,16 +57,24 @@ def calls(subject: Subject, mapping: Mapping[str, str]) -> list[Working]:
     if not ways:
         shown = ", ".join(p.name for p in parameters) or "no argument"
         raise CannotCall(f"{subject.target.name}({shown}): no argument looks like embeddings; say which with --map")
-    found, refusals = [], []
+    found: list[Working] = []
+    refusals: list[tuple[Binding, CannotCall]] = []
     for how in ways:
-        try:
-            found.append(_working(subject, how))
-        except CannotCall as error:
-            refusals.append((how, error))
+        _try(subject, how, found, refusals)
+    if not found and not mapping:  # names may mislead: y is labels to one author and embeddings to another
+        for how in attempts(parameters, subject.embeds, subject.sentence, by_name=False):
+            _try(subject, how, found, refusals)
     if not found:
         how, refusal = refusals[0]
         raise CannotCall(f"{said(subject, how)} was tried, and {refusal}; say what each argument is with --map")
     return found
+
+
+def _try(subject: Subject, how: Binding, found: list[Working], refusals: list[tuple[Binding, CannotCall]]) -> None:
+    try:
+        found.append(_working(subject, how))
+    except CannotCall as error:
+        refusals.append((how, error))
 
 
 def said(subject: Subject, how: Binding) -> str:
