@@ -71,6 +71,9 @@ def draw(kind: Kind, batch: int, group: int, seed: int = 0, spread: float = 1.0,
     elif kind is Kind.VIEWS:
         own = torch.randn(batch, WIDTH, dtype=torch.float64, generator=generator)
         noise = noise + positive * own.repeat_interleave(group, 0)
+    elif kind is Kind.GRADED:  # near and far pairs, whatever their label: every branch of a margin is met
+        lean = 4 * torch.rand(batch, 1, dtype=torch.float64, generator=generator) - 1
+        noise[batch::group] += lean * noise[:batch]
     else:
         noise[batch::group] += positive * noise[:batch]
     rows = torch.nn.functional.normalize(centre + spread * noise, dim=1)

@@ -21,7 +21,7 @@ from .subject import Subject
 from .target import CannotCall
 
 SPREADS = (1.0, 0.35, 0.12, 0.04)
-BASE = {Kind.GROUPS: (5, 3), Kind.CLASSES: (9, 1), Kind.VIEWS: (4, 3), Kind.GRADED: (6, 1)}
+BASE = {Kind.GROUPS: (5, 3), Kind.CLASSES: (10, 1), Kind.VIEWS: (4, 3), Kind.GRADED: (8, 1)}
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,13 @@ def same_label(case: Case) -> Table:
     return table(rows[kept][:, None], rows, positive[kept], others[kept])
 
 
+def same_label_by_pair(case: Case) -> Table:
+    """The same, a mean over pairs of a label: rows with many positives weigh more."""
+    made = same_label(case)
+    count = made.positive.sum(1).double()
+    return Table(made.left, made.right, made.positive, made.candidate, None, count / count.sum())
+
+
 def row_labels(case: Case) -> Tensor:
     return case.labels if case.kind is Kind.CLASSES else case.labels.repeat_interleave(case.group)
 
@@ -244,6 +251,14 @@ RIGHT = (
         mode="in-batch",
         symmetric=True,
         wide=True,
+    ),
+    Structure(
+        "SupCon, averaged over pairs",
+        "each row is contrasted with all others, those of its label the positives",
+        (same_label_by_pair,),
+        kinds=(Kind.CLASSES,),
+        mode="in-batch",
+        symmetric=True,
     ),
     Structure(
         "each positive pair",

@@ -16,7 +16,7 @@ from reference_trainer.validation.judge import Claims, judge
 from reference_trainer.validation.subject import subject_of
 from reference_trainer.validation.target import CannotCall, find_target, of_object
 
-from .zoo import right, wrong
+from .zoo import right, second_right, second_wrong, wrong
 
 ZOO = Path(__file__).parent / "zoo"
 SENTENCE = "sentence_transformers.sentence_transformer.losses"
@@ -28,17 +28,17 @@ def judged(loss, init=None, mapping=None, claims=None):
     return judge(subject_of(target, init or {}), mapping or {}, claims or Claims())
 
 
-@pytest.mark.parametrize("name", right.ALL)
-def test_a_right_loss_passes(name):
-    judgement = judged(getattr(right, name))
+@pytest.mark.parametrize(("zoo", "name"), [(zoo, name) for zoo in (right, second_right) for name in zoo.ALL])
+def test_a_right_loss_passes(zoo, name):
+    judgement = judged(getattr(zoo, name))
     assert judgement.right, judgement.verdict
 
 
-@pytest.mark.parametrize("name", wrong.EXPECTED)
-def test_a_wrong_loss_is_refused_and_named(name):
-    judgement = judged(getattr(wrong, name))
+@pytest.mark.parametrize(("zoo", "name"), [(zoo, name) for zoo in (wrong, second_wrong) for name in zoo.EXPECTED])
+def test_a_wrong_loss_is_refused_and_named(zoo, name):
+    judgement = judged(getattr(zoo, name))
     assert not judgement.right, judgement.found.sentence
-    assert any(words in judgement.verdict for words in wrong.EXPECTED[name]), judgement.verdict
+    assert any(words in judgement.verdict for words in zoo.EXPECTED[name]), judgement.verdict
 
 
 @pytest.mark.parametrize(("name", "reading"), [
