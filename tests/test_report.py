@@ -65,6 +65,7 @@ def test_text() -> None:
   = note: a matmul broadcasts its batch axes
   = help: write this
   = fix: add an axis (--fix --unsafe-fixes)
+  = proof: reference-trainer validate /p/train.py:NAME, the loss's own name, says whether it is right
 
 /p/train.py:5:12: warning SC105 laundered-rank
   50% of it: <a> & b,

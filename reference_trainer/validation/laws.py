@@ -22,6 +22,7 @@ def ask(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torc
     loose = 1e-5 if dtype == torch.float64 else 2e-3
     yield from _order(subject, how, case, before, dtype, loose)
     yield from _attraction(case, before)
+    yield from _features(subject, how, case, before, dtype, loose)
     yield from _slope(subject, how, case, before, dtype)
     yield from _training(subject, how, case, dtype)
 
@@ -137,6 +138,23 @@ def _attraction(case: Case, before: Outcome) -> Iterator[Check]:
                 bool(negatives.norm() > 1e-9 * size),
                 "the negatives get no gradient: they are detached or unused",
             )
+
+
+def _features(
+    subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype, loose: float
+) -> Iterator[Check]:
+    """Scaling one feature of all rows must matter, unless features are standardised (then shifting is free too)."""
+    scale = torch.linspace(0.5, 2.0, case.rows.shape[1], dtype=torch.float64)
+    scaled = subject.run(case.with_rows(case.rows * scale), how, dtype).value
+    if not near(scaled, before.value, loose):
+        return
+    shifted = subject.run(case.with_rows(case.rows + scale), how, dtype).value
+    yield _check(
+        "scale of a feature",
+        near(shifted, before.value, loose),
+        "scaling a feature of all rows changes nothing: something is normalised over the batch, not over the "
+        "embedding's own axis (SC402)",
+    )
 
 
 def _slope(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype) -> Iterator[Check]:
