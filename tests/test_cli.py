@@ -482,6 +482,39 @@ def test_reveal(shapecheck: Shapecheck) -> None:
         assert ran.err.startswith(f"shapecheck: {wrong}:")
 
 
+def test_reveal_refuses_what_it_cannot_show(shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("a.py", "import torch\nx = torch.zeros(2, 3)\n")
+    write("book.ipynb", "{}")
+    for args, says in [
+        (("book.ipynb",), "book.ipynb: notebooks are not supported"),
+        (("a.py", "--why", "999"), "a.py: there is no line 999: the file has 2 lines"),
+        ((".",), ".: cannot be read: it is a folder"),
+    ]:
+        ran = shapecheck("reveal", *args)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err.startswith(f"shapecheck: {says}")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"import torch\ny = torch.zeros(4, 5)\n")))
+    assert "[4, 5]" in shapecheck("reveal", "-").out
+
+
+def test_a_report_file_is_written_whole_with_its_mode(shapecheck: Shapecheck) -> None:
+    write("a.py", BAD)
+    write("out.txt", "old").chmod(0o640)
+    shapecheck("lint", "--output-file", "out.txt", "a.py")
+    assert Path("out.txt").read_text().startswith("a.py:2:7: error ZZ1")
+    assert Path("out.txt").stat().st_mode & 0o777 == 0o640
+    assert sorted(os.listdir()) == [".git", "a.py", "out.txt"]
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "github", "gitlab", "junit", "html"])
+def test_a_run_that_cannot_begin_says_so_in_its_format(shapecheck: Shapecheck, form: str) -> None:
+    write("a.py", BAD)
+    ran = shapecheck("lint", "--select", "ZZ9", "--output-format", form)
+    assert ran.status == 2
+    assert "no rule is called" in ran.out
+    assert "no rule is called" in ran.err
+
+
 # ------------------------------------------------------------------- a real process
 
 
