@@ -8,6 +8,7 @@ Each fault is provoked N times on a folder of files of which every eighth can be
             was saved last, alone or fixed in one of the two ways that a run leaves: untouched, or wholly fixed.
     fix     `lint --fix` gets SIGKILL. Each file must be wholly as before or wholly fixed; the next run fixes the rest.
     cache   `lint` gets SIGKILL while it writes the cache. The next run must say what one without a cache says.
+    baseline  `lint --write-baseline` gets SIGKILL. The file must be wholly the old one or wholly the new one.
     stop    `lint` gets SIGINT. Status 130 (or the run was over), no traceback, nobody blamed.
 
 Prints for each how many runs were hit where it counts. Exit status 1 where anything was lost or said wrongly.
@@ -196,6 +197,35 @@ def killed_cache(rng: random.Random, folder: Path, files: int) -> tuple[list[str
     return wrong, "no entry yet" if not entries else "all entries" if entries >= expected else "between entries"
 
 
+def killed_baseline(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]:
+    fresh(folder, files)
+    known = folder.parent / "known.json"
+    args = ("--no-cache", "--baseline", str(known), "--write-baseline")
+    if not known.exists():
+        lint(folder, *args)
+    old = known.read_text()
+    extra = folder / "m000.py"
+    extra.write_text(BAD + f"# {rng.random()}\n\n\n" + BAD.replace("scores", "others").replace("s =", "t =  "))
+    entry = known.stat().st_ino
+    run = start(folder, *args)
+    if rng.random() < 0.3:
+        time.sleep(rng.uniform(0.05, 2))
+    else:  # just before or after it is replaced
+        while run.poll() is None and known.stat().st_ino == entry and not list(known.parent.glob(".known.json*")):
+            time.sleep(0.0002)
+        time.sleep(rng.choice([0, rng.uniform(0, 0.003), rng.uniform(0, 0.05)]))
+    kill(run)
+    now = known.read_text()
+    status, _, err = lint(folder, "--no-cache", "--baseline", str(known))
+    wrong = said_wrongly(status, err, (0, 1))
+    if now != old and status != 0:
+        wrong.append("a new baseline that does not have what was found")
+    if now == old and status != 1:
+        wrong.append("an old baseline that has what is new")
+    known.unlink()
+    return wrong, "the old one" if now == old else "the new one"
+
+
 def stopped(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]:
     fresh(folder, files)
     run = start(folder, "--no-cache")
@@ -223,7 +253,19 @@ def said_wrongly(status: int, err: str, allowed: tuple[int, ...]) -> list[str]:
 
 
 Fault = Callable[[random.Random, Path, int], "tuple[list[str], str]"]
-FAULTS: dict[str, Fault] = {"edits": edits, "fix": killed_fix, "cache": killed_cache, "stop": stopped}
+FAULTS: dict[str, Fault] = {
+    "edits": edits,
+    "fix": killed_fix,
+    "cache": killed_cache,
+    "baseline": killed_baseline,
+    "stop": stopped,
+}
+    "edits": edits,
+    "fix": killed_fix,
+    "cache": killed_cache,
+    "baseline": killed_baseline,
+    "stop": stopped,
+}
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from shapecheck.service.cache import default_folder
 if TYPE_CHECKING:
     from shapecheck.findings.diagnostic import Diagnostic, Problem
     from shapecheck.findings.packs import Loaded
+    from shapecheck.service.baseline import Baseline
     from shapecheck.service.check import Options
     from shapecheck.service.config import Config, Settings
     from shapecheck.service.project import Discovery
@@ -57,6 +58,12 @@ def lint(
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would write, and write nothing.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Nothing that rests on an assumption.")] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Report only what this file of known findings does not have.")
+    ] = None,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Write what is found into the file of --baseline.")
+    ] = False,
     unused_ignores: Annotated[
         bool, typer.Option("--unused-ignores", help="Also report `# shapecheck: ignore` without effect.")
     ] = False,
@@ -78,12 +85,16 @@ def lint(
     """
     with faults(), _refusals(output_format, output_file):
         from shapecheck.service import interrupt
+        from shapecheck.service.baseline import read as read_baseline
         from shapecheck.service.project import STDIN, discover, repository
         from shapecheck.service.run import run
 
         paths = paths or ["."]
         if fix and STDIN in paths:
             raise Wrong("--fix cannot write to stdin; use --diff")
+
+        if write_baseline and (baseline is None or fix or diff):
+            raise Wrong("--write-baseline needs --baseline FILE, and goes with neither --fix nor --diff")
 
         def change(found: Config) -> Config:
             return found.with_(
@@ -94,6 +105,7 @@ def lint(
             )
 
         scope = _scope(change, config, isolated, tuple(exclude or ()), unused_ignores, time_limit, strict)
+        known = None if baseline is None else read_baseline(baseline, required=not write_baseline)
         found = discover([path for path in paths if path != STDIN], scope.settings)
         given = {os.path.abspath(stdin_filename): sys.stdin.buffer.read()} if STDIN in paths else {}
         for path in given:
@@ -110,9 +122,12 @@ def lint(
             )
             repairs: list[Repair] = []
             if (fix or diff) and not outcome.interrupted:
-                repairs = _repair(outcome, scope, unsafe_fixes, write=fix and not diff)
+                repairs = _repair(outcome, scope, known, unsafe_fixes, write=fix and not diff)
         outcome.problems[:0] = found.problems
         shown = [d for d in outcome.diagnostics if scope.shows(d)]
+        notes: list[str] = []
+        if known is not None:
+            shown, notes = _without_known(known, shown, outcome, scope, write_baseline)
         if diff:
             _write_diff(repairs)
         else:
@@ -131,7 +146,7 @@ def lint(
             folder = cache_dir or default_folder()
             complain([f"the cache in {folder} cannot be written: {outcome.cache_fault} (--no-cache does without it)"])
         if not quiet:
-            complain(_notes(found))
+            complain([*_notes(found), *notes])
             complain(
                 _summary(shown, outcome, repairs, diff, found.notebooks, fix or diff, unsafe_fixes and (fix or diff))
             )
@@ -211,14 +226,17 @@ def _codes(values: Codes) -> tuple[str, ...]:
 # ---------------------------------------------------------------------------- fixes
 
 
-def _repair(outcome: Outcome, scope: _Scope, unsafe: bool, write: bool) -> list[Repair]:
+def _repair(outcome: Outcome, scope: _Scope, known: Baseline | None, unsafe: bool, write: bool) -> list[Repair]:
     """The repairs that were made, or with `write` False would be; the outcome then tells of the repaired files."""
     from shapecheck.service import interrupt
     from shapecheck.service.run import Repair, after, repair
 
+    def shows(d: Diagnostic, text: bytes) -> bool:
+        return scope.shows(d) and not (known and known.knows(d, text))
+
     made: list[Repair] = []
     try:
-        for one in repair(outcome, scope.options_of, unsafe, scope.shows):
+        for one in repair(outcome, scope.options_of, unsafe, shows):
             if not isinstance(one, Repair):
                 outcome.problems.append(one)
             elif not write:
@@ -232,6 +250,30 @@ def _repair(outcome: Outcome, scope: _Scope, unsafe: bool, write: bool) -> list[
         outcome.interrupted = True
     after(outcome, made, scope.options_of, look_again=write and not outcome.interrupted)
     return made
+
+
+def _without_known(
+    known: Baseline, shown: list[Diagnostic], outcome: Outcome, scope: _Scope, write: bool
+) -> tuple[list[Diagnostic], list[str]]:
+    """The findings that the baseline does not have, and what there is to say of it; with `write`, it has all now."""
+
+    @cache
+    def text_of(path: str) -> bytes:
+        with suppress(OSError):
+            return outcome.sources[path] if path in outcome.sources else Path(path).read_bytes()
+        return b""
+
+    name = known.file.name
+    if write:
+        if outcome.interrupted:
+            return shown, [f"{name} was not written: the run was interrupted"]
+        write_whole(known.file, known.written(shown, text_of, outcome.checked))
+        return [], [f"{count(len(shown), 'finding')} written to {name}"]
+    new = known.new(shown, text_of)
+    notes = [f"{count(len(shown) - len(new), 'finding')} of {name} not shown"] if len(new) < len(shown) else []
+    if gone := known.gone(outcome.diagnostics, text_of, outcome.checked, scope.options_of):
+        notes.append(f"{count(gone, 'finding')} of {name} gone (--write-baseline drops them)")
+    return new, notes
 
 
 def _write(one: Repair) -> Problem | None:

@@ -46,6 +46,7 @@ class Outcome:
 
 
 OptionsOf = Callable[[str], "Options"]
+Shows = Callable[[Diagnostic, bytes], bool]  # whether a finding in this text is one that the user is told of
 
 
 def run(
@@ -153,16 +154,14 @@ class Repair:
         return sum(min(number, max(0, was[code] - still[code])) for code, number in had_fix.items())
 
 
-def repair(
-    outcome: Outcome, options_of: OptionsOf, unsafe: bool, shows: Callable[[Diagnostic], bool]
-) -> Iterator[Repair | Problem]:
+def repair(outcome: Outcome, options_of: OptionsOf, unsafe: bool, shows: Shows) -> Iterator[Repair | Problem]:
     """The fixed texts, not yet written, of findings that `shows` takes in; and what could not be fixed.
 
     Raises packs.PackError.
     """
     by_path: dict[str, list[Diagnostic]] = {}
     for d in outcome.diagnostics:
-        if d.path in outcome.sources and shows(d):
+        if d.path in outcome.sources and shows(d, outcome.sources[d.path]):
             by_path.setdefault(d.path, []).append(d)
     fixable = {p: ds for p, ds in by_path.items() if any(d.fix and (unsafe or d.fix.safe) for d in ds)}
     if not fixable:
@@ -178,7 +177,7 @@ def _repaired(
     source: bytes,
     found: Sequence[Diagnostic],
     unsafe: bool,
-    shows: Callable[[Diagnostic], bool],
+    shows: Shows,
 ) -> Iterator[Repair | Problem]:
     from shapecheck.findings.fixes import fix_text
 
@@ -186,7 +185,7 @@ def _repaired(
         result = check(path, text)
         if any(not problem.partly for problem in result.problems):
             return None
-        return [d for d in result.diagnostics if d.path == path and shows(d)]
+        return [d for d in result.diagnostics if d.path == path and shows(d, text)]
 
     restless: frozenset[str] = frozenset()
     fixed = fix_text(source, found, unsafe, recheck)
