@@ -260,12 +260,6 @@ FAULTS: dict[str, Fault] = {
     "baseline": killed_baseline,
     "stop": stopped,
 }
-    "edits": edits,
-    "fix": killed_fix,
-    "cache": killed_cache,
-    "baseline": killed_baseline,
-    "stop": stopped,
-}
 
 
 def main() -> int:
