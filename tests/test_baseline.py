@@ -60,7 +60,9 @@ def test_what_is_gone_is_said_where_it_was_looked_for(lint: Lint) -> None:
     Path("a.py").write_text(CROSSED)
     Path("b.py").write_text(CROSSED)
     lint("--write-baseline")
-    Path("a.py").write_text(CROSSED.replace("s = sim(q,", "s = sim(q.unsqueeze(1),").replace("d))  #", "d)).squeeze(1)  #"))
+    Path("a.py").write_text(
+        CROSSED.replace("s = sim(q,", "s = sim(q.unsqueeze(1),").replace("d))  #", "d)).squeeze(1)  #")
+    )
     assert "1 finding of known.json gone (--write-baseline drops them)" in lint()[2]
     assert "gone" not in lint("b.py")[2], "a.py was not looked at"
     assert "gone" not in lint("--select", "SC2")[2], "the rule did not run"
