@@ -64,6 +64,8 @@ CASES = [
     ("torch's list of shapes", 'class A(nn.Module):\n  """\n  Shape:\n    - Input: (N, C)\n  """\n  def forward(self, x):\n    y = x * 2\n', "y", "[N, C]"),
     ("a list filled once a turn", "def f(w):\n  b, d = w.shape\n  rows = [w[0]]\n  for i in range(b):\n    rows.append(w[i])\n  y = torch.stack(rows)\n", "y", "[b + 1, d]"),
     ("a list filled now and then", "def f(w, t):\n  b, d = w.shape\n  rows = []\n  for i in range(b):\n    if t[i]:\n      continue\n    rows.append(w[i])\n  y = torch.stack(rows)\n", "y", "[n, d]"),
+    ("the end of torch.range belongs to it", "def f(x):\n  b, d = x.shape\n  y = torch.range(0, b - 1, dtype=torch.long)\n  z = torch.range(1, 7, 2)\n", "y", "[b]"),
+    ("torch.range in steps", "z = torch.range(1, 7, 2)\n", "z", "[4]"),
     ("an assert", "def f(x, n):\n  assert x.dim() == 3\n  b, m, d = x.shape\n  y = x.permute(2, 0, 1)\n", "y", "[d, b, m]"),
     ("walrus", "def f(x):\n  b, d = x.shape\n  if (y := x.t()) is not None:\n    z = y\n", "z", "[d, b]"),
     ("try and with", "def f(x):\n  b, d = x.shape\n  with torch.no_grad():\n    try:\n      y = x.t()\n    except ValueError:\n      raise\n", "y", "[d, b]"),

@@ -153,7 +153,20 @@ def eye(kit: Kit, n: Value, m: Value = NONE, *, dtype: Any = None) -> Value:
     return Tensor(axes, dtype_of(dtype, "float"))
 
 
-@op("torch.arange", "torch.range", parameters="start, end=None, step=1, *, dtype=None")
+@op("torch.range", name="arange", parameters="start, end=None, step=1, *, dtype=None")
+def inclusive(kit: Kit, start: Value, end: Value = NONE, step: Any = 1, *, dtype: Any = None) -> Value:
+    """The old `range(a, b, s)`, whose end belongs to it: floor((b - a) / s) + 1 numbers."""
+    if is_none(end):
+        start, end = Num(0), start
+    low, last, stride = kit.size(start), kit.size(end), kit.integer(step)
+    family = dtype_of(dtype, "float")
+    if low is None or last is None or not stride:
+        return Tensor((kit.axis(kit.fresh("n"), "torch.range"),), family)
+    found = arange(kit, start, Num(last + (1 if stride > 0 else -1)), step)
+    return as_tensor(found).with_(dtype=family)
+
+
+@op("torch.arange", parameters="start, end=None, step=1, *, dtype=None")
 def arange(kit: Kit, start: Value, end: Value = NONE, step: Any = 1, *, dtype: Any = None) -> Value:
     """`arange(n)` or `arange(a, b, s)`: ceil((b - a) / s) numbers, `a + s*i`."""
     if is_none(end):
