@@ -152,7 +152,9 @@ def check_view(fact: Called, facts: Facts) -> Iterator[Finding]:
     if not isinstance(x, Tensor) or not isinstance(wanted, tuple) or len(wanted) < 2:
         return
     first = _symbol(wanted[0])
-    if first is None or not configured_batch(first) or _set_while_running(first, facts) or _of_the_data(first, facts):
+    if first is None or not configured_batch(first) or _data_made_to_size(first, facts):
+        return
+    if _set_while_running(first, facts) or _of_the_data(first, facts):
         return
     known = x.shape.head + x.shape.tail if isinstance(x.shape, Partial) else x.shape
     if not known or isinstance(known[0].size, int) or any(first in symbols(a.size) for a in known):
