@@ -272,10 +272,10 @@ def reference_trainer() -> None:
     q, p, groups = torch.randn(4, 8), torch.randn(12, 8), torch.randn(4, 3, 8)
     target = modes.in_batch_target(4, 3)
     modes.in_batch_scores(q, p)
-    scores = modes.preset_scores(q, groups)
-    modes.preset_target(4)
+    scores = modes.in_group_scores(q, groups)
+    modes.in_group_target(4)
     modes.duplicates_of_positive(torch.arange(12) // 2, target)
-    for name, args in (("info_nce", (scores, modes.preset_target(4))), ("margin_mse", (scores, scores * 2))):
+    for name, args in (("info_nce", (scores, modes.in_group_target(4))), ("margin_mse", (scores, scores * 2))):
         with attempted(f"reference_trainer {name}"):
             getattr(modes, name)(*args)
 

@@ -220,7 +220,7 @@ def main() -> None:
             )
     batch = 64 if toy else 65536
     losses = {
-        "preset": LossSettings(Mode.PRESET),
+        "preset": LossSettings(Mode.IN_GROUP),
         "in-batch chunked": LossSettings(Mode.IN_BATCH, fused=Fused.CHUNKED),
         "in-batch torch": LossSettings(Mode.IN_BATCH, fused=Fused.TORCH, mask_duplicates=False),
     }

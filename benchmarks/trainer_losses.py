@@ -28,7 +28,7 @@ SCALE, GROUP, WIDTH = 20.0, 8, 384
 
 
 def preset(q, p):
-    return contrastive_loss(LossSettings(Mode.PRESET), Embedded(q, p), SCALE)
+    return contrastive_loss(LossSettings(Mode.IN_GROUP), Embedded(q, p), SCALE)
 
 
 def all_pairs_then_own_group(q, p):

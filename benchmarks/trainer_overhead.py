@@ -95,7 +95,7 @@ def oracles() -> None:
     from reference_trainer.settings import Distill, LossSettings
 
     torch.set_num_threads(1)
-    in_batch, preset = Mode.IN_BATCH, Mode.PRESET
+    in_batch, preset = Mode.IN_BATCH, Mode.IN_GROUP
     cases = {
         "in-batch": (LossSettings(in_batch), 1, ByAutograd),
         "in-batch, cached": (LossSettings(in_batch), 1, ByCache),

@@ -19,7 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Train, judge and export text-embedding models with in-batch or preset negatives.",
+    help="Train, judge and export text-embedding models with in-batch or in-group negatives.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Make and check training data.")
 app.add_typer(data_app, name="data")
@@ -184,7 +184,7 @@ def demo(
     ] = Path("runs/demo"),
     seed: Annotated[int, typer.Option("--seed", help="Seed of all three runs.")] = 0,
 ) -> None:
-    """Train in-batch, preset and the replayed bug of FlagEmbedding issue 450 on the bundled task, and compare them."""
+    """Train in-batch, in-group and the replayed bug of FlagEmbedding issue 450 on the bundled task; compare them."""
     import time
 
     from rich.console import Console

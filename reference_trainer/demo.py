@@ -1,4 +1,4 @@
-"""In-batch, preset, and the bug that crossed them: three short runs of one model on one task, side by side.
+"""In-batch, in-group, and the bug that crossed them: three short runs of one model on one task, side by side.
 
 Each run is its own process, so that its peak memory is its own; texts are tokenised once for all three. The replayed
 bug is FlagEmbedding issue 450: nothing crashes, but its loss never comes down to log C, and its quality stays behind.
@@ -20,8 +20,8 @@ from .report import History, milliseconds, read_history, side_by_side, write_rep
 STEPS = 100
 RUNS = {
     "in-batch": ("loss.mode=in-batch",),
-    "preset": ("loss.mode=preset",),
-    "bug-450": ("loss.mode=preset", "train.replay_bug=450"),
+    "in-group": ("loss.mode=in-group",),
+    "bug-450": ("loss.mode=in-group", "train.replay_bug=450"),
 }
 COMMON = (
     "model.name=static", "train.learning_rate=0.005", "train.warmup=5", "train.batch=128", f"train.steps={STEPS}",

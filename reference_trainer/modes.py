@@ -5,7 +5,7 @@ passage g of query i, and g = 0 is the positive.
 
 in-batch   every query is scored against every passage of the batch: scores `[B, N]`, target `i*G`. N is B*G on one
            process, W*B*G when passages are gathered from W; then targets start at this process's first row.
-preset     every query is scored against its own group alone: scores `[B, G]`, target 0. No other query's group is read.
+in-group   every query is scored against its own group alone: scores `[B, G]`, target 0. No other query's group is read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ class Mode(str, Enum):
     """Which passages a query is contrasted with. Always set by the user, never guessed."""
 
     IN_BATCH = "in-batch"
-    PRESET = "preset"
+    IN_GROUP = "in-group"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Mode | None:
+        return cls.IN_GROUP if value == "preset" else None  # its other name
 
 
 @shaped
@@ -39,12 +43,12 @@ def in_batch_target(batch: int, group: int, rank: int = 0, device: torch.device 
 
 
 @shaped
-def preset_scores(queries: Float[Tensor, "B D"], passages: Float[Tensor, "B G D"]) -> Float[Tensor, "B G"]:
+def in_group_scores(queries: Float[Tensor, "B D"], passages: Float[Tensor, "B G D"]) -> Float[Tensor, "B G"]:
     """Every query against its own group: B*G dot products, linear in B. On a CPU this is faster than `bmm`."""
     return (queries.unsqueeze(1) * passages).sum(dim=2)  # B G
 
 
-def preset_target(batch: int, device: torch.device | None = None) -> Int[Tensor, "B"]:
+def in_group_target(batch: int, device: torch.device | None = None) -> Int[Tensor, "B"]:
     """The positive leads its group."""
     return torch.zeros(batch, dtype=torch.long, device=device)  # B
 

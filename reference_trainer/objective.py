@@ -14,10 +14,10 @@ from .fused import contrast
 from .modes import (
     Mode,
     in_batch_target,
+    in_group_scores,
+    in_group_target,
     info_nce,
     margin_mse,
-    preset_scores,
-    preset_target,
     teacher_kl,
 )
 from .settings import Distill, LossSettings
@@ -42,7 +42,7 @@ class Embedded:
 
 def candidates(loss: LossSettings, batch: int, group: int, world_size: int = 1) -> int:
     """How many passages the declared mode contrasts a query with."""
-    if loss.mode is Mode.PRESET:
+    if loss.mode is Mode.IN_GROUP:
         return group
     return batch * group * (world_size if loss.cross_device else 1)
 
@@ -99,12 +99,12 @@ def _at_width(
     size, group = batch.queries.shape[0], batch.group
     queries = _cut(batch.queries, width, normalize)  # B D
     total = queries.new_zeros(())
-    if loss.mode is Mode.PRESET or loss.distill is not Distill.NONE:
+    if loss.mode is Mode.IN_GROUP or loss.distill is not Distill.NONE:
         own = _cut(batch.passages, width, normalize).view(size, group, -1)  # B G D
-        similarity = preset_scores(queries, own)  # B G
-        if loss.mode is Mode.PRESET:
+        similarity = in_group_scores(queries, own)  # B G
+        if loss.mode is Mode.IN_GROUP:
             excluded = None if columns.ids is None else _copies_in_group(columns.ids.view(size, group))  # B G
-            total = info_nce(similarity * scale, preset_target(size, queries.device), excluded)
+            total = info_nce(similarity * scale, in_group_target(size, queries.device), excluded)
         if loss.distill is not Distill.NONE:
             total = total + loss.distill_weight * _teacher_loss(loss, similarity, batch.teacher, scale)
     if loss.mode is Mode.IN_BATCH:

@@ -1,7 +1,7 @@
 """Questions whose answers are known before training: is the configured loss the one that was declared?
 
 A wrong contrastive loss runs, falls and warns of nothing. But it can't hide from a handful of tiny batches: equal
-embeddings must give log C, perfect ones almost nothing, reordering the batch must change nothing, and in preset mode
+embeddings must give log C, perfect ones almost nothing, reordering the batch must change nothing, and in-group
 another query's group must not matter. Everything is judged on the CPU in milliseconds, by value and by gradient;
 gradients only where a question needs them.
 """
@@ -303,7 +303,7 @@ def _other_groups(asked: _Asked) -> Iterator[Verdict]:
     before = asked.answer[2][last * group : (last + 1) * group]
     after = asked.engine.outcome(dataclasses.replace(joint, queries=queries))[2][last * group : (last + 1) * group]
     met = bool((after - before).abs().max() > 1e-3 * before.abs().max().clamp_min(1e-12))
-    if declared.loss.mode is Mode.PRESET:
+    if declared.loss.mode is Mode.IN_GROUP:
         yield Verdict("other groups", not met, "a query's embedding changes the gradient of another query's group")
     else:
         yield Verdict("other groups", met, "a query's embedding has no effect on another query's passages")

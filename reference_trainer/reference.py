@@ -51,7 +51,7 @@ def _query_loss(loss: LossSettings, joint: Joint, i: int, width: int, scale: Ten
 
     query = head(joint.queries[i])
     own = list(range(positive, positive + group))
-    mine = own if loss.mode is Mode.PRESET else list(range(first * group, last * group))
+    mine = own if loss.mode is Mode.IN_GROUP else list(range(first * group, last * group))
     if text is not None and joint.ids is not None:
         mine = [c for c in mine if c == positive or joint.ids[c] != text]
     value = _cross_entropy(head(joint.passages[mine]) @ query * scale, mine.index(positive))

@@ -97,7 +97,9 @@ def _require(ok: bool, message: str) -> None:
 class LossSettings:
     """[loss] What is minimised."""
 
-    mode: Mode = _doc("in-batch: all passages of the batch are candidates; preset: only the query's own group")
+    mode: Mode = _doc(
+        "in-batch: all passages of the batch are candidates; in-group (or preset): only the query's own group"
+    )
     temperature: float = _doc("scores are divided by this", 0.05)
     learn_temperature: bool = _doc(
         "train the temperature, from the value above; 1/temperature is kept at or below 100", False
@@ -119,15 +121,13 @@ class LossSettings:
         _require(self.distill_weight > 0, "loss.distill_weight must be above 0")
         _require(all(d > 0 for d in self.dims), "loss.dims must be positive widths")
         _require(len(set(self.dims)) == len(self.dims), "loss.dims names a width twice")
-        if self.mode is Mode.PRESET:
+        if self.mode is Mode.IN_GROUP:
             _require(
                 not self.cross_device,
-                "loss.cross_device has no meaning in preset mode: a query sees its own group alone",
+                "loss.cross_device has no meaning in-group: a query sees its own group alone",
             )
-            _require(
-                not self.symmetric, "loss.symmetric has no meaning in preset mode: a query sees its own group alone"
-            )
-            _require(self.fused is Fused.OFF, "loss.fused has no meaning in preset mode: there is no matrix to avoid")
+            _require(not self.symmetric, "loss.symmetric has no meaning in-group: a query sees its own group alone")
+            _require(self.fused is Fused.OFF, "loss.fused has no meaning in-group: there is no matrix to avoid")
         _require(
             not (self.fused is Fused.TORCH and self.mask_duplicates),
             "loss.fused = torch can't mask duplicates: set loss.mask_duplicates = false, or fused = chunked or auto",
@@ -263,8 +263,8 @@ class Settings:
     def __post_init__(self) -> None:
         alone = self.data.group == 1
         _require(
-            not (alone and self.loss.mode is Mode.PRESET),
-            "data.group = 1 leaves nothing to choose from in preset mode: set loss.mode = in-batch, or a larger group",
+            not (alone and self.loss.mode is Mode.IN_GROUP),
+            "data.group = 1 leaves nothing to choose from in-group: set loss.mode = in-batch, or a larger group",
         )
         _require(
             not (alone and self.loss.distill is not Distill.NONE),
@@ -272,8 +272,8 @@ class Settings:
         )
         bug = self.train.replay_bug
         _require(
-            not bug or self.loss.mode is Mode.PRESET,
-            "train.replay_bug = 450 replaces the preset loss: set loss.mode = preset",
+            not bug or self.loss.mode is Mode.IN_GROUP,
+            "train.replay_bug = 450 replaces the in-group loss: set loss.mode = in-group",
         )
         plain = not self.loss.dims and self.loss.distill is Distill.NONE and not self.train.cache
         _require(
@@ -369,8 +369,10 @@ def _convert(key: str, wanted: Any, value: Any) -> Any:
     if isinstance(wanted, type) and issubclass(wanted, Enum):
         known = [item.value for item in wanted]
         value = "off" if value is False and "off" in known else value  # YAML reads a bare `off` as false
-        _require(value in known, f"{key} must be one of {', '.join(known)}, not {value!r}")
-        return wanted(value)
+        try:
+            return wanted(value)
+        except ValueError:
+            raise SettingsError(f"{key} must be one of {', '.join(known)}, not {value!r}") from None
     if isinstance(wanted, types.UnionType):
         return None if value is None else _convert(key, typing.get_args(wanted)[0], value)
     if typing.get_origin(wanted) is tuple:

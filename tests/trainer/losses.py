@@ -10,7 +10,7 @@ from reference_trainer.modes import Mode
 from reference_trainer.reference import Joint
 from reference_trainer.settings import Distill, LossSettings
 
-IN_BATCH, PRESET = Mode.IN_BATCH, Mode.PRESET
+IN_BATCH, PRESET = Mode.IN_BATCH, Mode.IN_GROUP
 
 CONFIGURED = {
     "in-batch": LossSettings(IN_BATCH),

@@ -239,7 +239,7 @@ def test_train_command_prints_settings_and_refuses_before_loading(tmp_path):
         app, ["train", "--set", "loss.mode=preset", "--set", "model.name=/none", "--out", str(tmp_path)]
     )
     assert result.exit_code == 2
-    assert "mode: preset" in result.output
+    assert "mode: in-group" in result.output
     assert "settings sha256 " in result.output
 
 
@@ -265,10 +265,14 @@ def test_demo_trains_three_runs_and_draws_them(tmp_path, monkeypatch):
     monkeypatch.setattr("reference_trainer.demo.COMMON", ("model.name=static", *small))
     result = runner.invoke(app, ["demo", "--out", str(tmp_path / "demo")])
     assert result.exit_code == 0, result.output
-    assert [line.split()[1] for line in result.stdout.splitlines() if "->" in line] == ["in-batch", "preset", "bug-450"]
+    assert [line.split()[1] for line in result.stdout.splitlines() if "->" in line] == [
+        "in-batch",
+        "in-group",
+        "bug-450",
+    ]
     assert "<polyline" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     drawn = ElementTree.parse(tmp_path / "demo" / "demo.svg").getroot()
     said = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"in-batch", "preset", "bug-450 (preset, replayed bug 450)", "ms a step"} <= set(said)
+    assert {"in-batch", "in-group", "bug-450 (in-group, replayed bug 450)", "ms a step"} <= set(said)
     assert len(list((tmp_path / "demo" / "prepared").iterdir())) == 2  # train and dev, tokenised once for three runs
     assert runner.invoke(app, ["demo", "--out", str(tmp_path / "demo")]).exit_code == 2

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import reference_trainer.fused as fused_module
-from reference_trainer.modes import Mode, duplicates_of_positive, in_batch_target, preset_scores
+from reference_trainer.modes import Mode, duplicates_of_positive, in_batch_target, in_group_scores
 from reference_trainer.objective import Embedded, candidates, contrastive_loss, uniform_loss
 from reference_trainer.oracles import ByAutograd, ByCache, configured
 from reference_trainer.reference import reference_loss
@@ -58,7 +58,7 @@ def test_preset_scores_read_no_other_group():
     queries, passages = torch.randn(4, 8), torch.randn(4, 3, 8)
     poisoned = passages.clone()
     poisoned[2] = float("nan")
-    scores, seen = preset_scores(queries, passages), preset_scores(queries, poisoned)
+    scores, seen = in_group_scores(queries, passages), in_group_scores(queries, poisoned)
     assert torch.equal(scores[[0, 1, 3]], seen[[0, 1, 3]])
     assert seen[2].isnan().all()
 
@@ -79,7 +79,7 @@ def test_duplicates_leave_the_positive_itself_in():
 
 @pytest.mark.parametrize(
     ("loss", "size", "count"),
-    [(LossSettings(Mode.IN_BATCH), 1, 12), (LossSettings(Mode.PRESET), 4, 3), (ACROSS["across"], 4, 48)],
+    [(LossSettings(Mode.IN_BATCH), 1, 12), (LossSettings(Mode.IN_GROUP), 4, 3), (ACROSS["across"], 4, 48)],
 )
 def test_level_of_an_untrained_loss_is_log_candidates(loss, size, count):
     assert candidates(loss, 4, 3, size) == count

@@ -9,7 +9,7 @@ from sentence_transformers.losses import DistillKLDivLoss, MarginMSELoss, Multip
 from torch import nn
 
 from reference_trainer.fused import Fused
-from reference_trainer.modes import Mode, margin_mse, preset_scores, teacher_kl
+from reference_trainer.modes import Mode, in_group_scores, margin_mse, teacher_kl
 from reference_trainer.objective import Embedded, contrastive_loss
 from reference_trainer.settings import LossSettings
 
@@ -51,7 +51,7 @@ def test_in_batch(embeddings, fused):
 def test_margin_mse(embeddings):
     peer = MarginMSELoss(nn.Identity())
     teacher = torch.randn(B, G, generator=torch.Generator().manual_seed(1))
-    ours = margin_mse(preset_scores(embeddings[0], embeddings[1].view(B, G, D)), teacher)
+    ours = margin_mse(in_group_scores(embeddings[0], embeddings[1].view(B, G, D)), teacher)
     margins = teacher[:, :1] - teacher[:, 1:]
     both(ours, peer.compute_loss_from_embeddings(columns(*embeddings), margins), embeddings)
 
@@ -59,7 +59,7 @@ def test_margin_mse(embeddings):
 def test_teacher_kl(embeddings):
     peer = DistillKLDivLoss(nn.Identity(), temperature=1.0)
     teacher = torch.randn(B, G, generator=torch.Generator().manual_seed(1))
-    ours = teacher_kl(preset_scores(embeddings[0], embeddings[1].view(B, G, D)), teacher, 1.0)
+    ours = teacher_kl(in_group_scores(embeddings[0], embeddings[1].view(B, G, D)), teacher, 1.0)
     both(ours, peer.compute_loss_from_embeddings(columns(*embeddings), teacher), embeddings)
 
 

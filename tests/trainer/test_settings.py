@@ -14,11 +14,11 @@ from reference_trainer.modes import Mode
 from reference_trainer.settings import SECTIONS, SettingsError, describe, from_plain, load, to_plain
 
 REFUSED = {
-    ("loss.mode=preset", "loss.cross_device=true"): "loss.cross_device has no meaning in preset mode",
-    ("loss.mode=preset", "loss.symmetric=true"): "loss.symmetric has no meaning in preset mode",
-    ("loss.mode=preset", "loss.fused=auto"): "loss.fused has no meaning in preset mode",
+    ("loss.mode=preset", "loss.cross_device=true"): "loss.cross_device has no meaning in-group",
+    ("loss.mode=preset", "loss.symmetric=true"): "loss.symmetric has no meaning in-group",
+    ("loss.mode=preset", "loss.fused=auto"): "loss.fused has no meaning in-group",
     ("loss.mode=in-batch", "loss.fused=torch"): "fused = torch can't mask duplicates",
-    ("loss.mode=in_batch",): "loss.mode must be one of in-batch, preset, not 'in_batch'",
+    ("loss.mode=in_batch",): "loss.mode must be one of in-batch, in-group, not 'in_batch'",
     (): "loss.mode must be set",
     ("loss.mode=in-batch", "loss.temperature=0"): "loss.temperature must be at least 0.01",
     ("loss.mode=in-batch", "loss.temperature=hot"): "loss.temperature must be number, not 'hot'",
@@ -27,10 +27,10 @@ REFUSED = {
     ("loss.mode=in-batch", "train.steps=1.5"): "train.steps must be integer, not 1.5",
     ("loss.mode=in-batch", "train.steps=true"): "train.steps must be integer, not True",
     ("loss.mode=in-batch", "train.warmup=2000"): "train.warmup must lie between 0 and train.steps",
-    ("loss.mode=in-batch", "train.replay_bug=450"): "set loss.mode = preset",
+    ("loss.mode=in-batch", "train.replay_bug=450"): "set loss.mode = in-group",
     ("loss.mode=preset", "train.replay_bug=7"): "train.replay_bug knows one bug: 450",
     ("loss.mode=in-batch", "data.group=0"): "data.group must be at least 1",
-    ("loss.mode=preset", "data.group=1"): "data.group = 1 leaves nothing to choose from in preset mode",
+    ("loss.mode=preset", "data.group=1"): "data.group = 1 leaves nothing to choose from in-group",
     ("loss.mode=in-batch", "data.group=1", "loss.distill=kl"): "data.group = 1 has no negatives",
     ("loss.mode=in-batch", "data.columns=[question=query]"): "data.columns: 'question=query' is not ROLE=COLUMN",
     ("loss.mode=in-batch", "data.positive_score=high"): "data.positive_score must be number, not 'high'",
@@ -57,7 +57,7 @@ def test_files_and_overrides(tmp_path, suffix, text):
     path = tmp_path / f"run.{suffix}"
     path.write_text(text, encoding="utf-8")
     settings = load(path, ["train.steps=9", "loss.dims=[4, 8]"])
-    assert (settings.loss.mode, settings.train.steps, settings.loss.dims) == (Mode.PRESET, 9, (4, 8))
+    assert (settings.loss.mode, settings.train.steps, settings.loss.dims) == (Mode.IN_GROUP, 9, (4, 8))
     assert settings.train.learning_rate == 2e-5
     assert from_plain(to_plain(settings)) == settings
 
@@ -102,3 +102,10 @@ def test_without_its_extras_the_command_says_what_to_install(tmp_path: Path) -> 
     assert ran.stderr.startswith("error: reference-trainer needs torch, yaml: install ")
     assert "[trainer]" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_preset_is_another_name_of_in_group():
+    named = [load(None, [f"loss.mode={name}"]) for name in ("in-group", "preset")]
+    assert named[0] == named[1]
+    assert named[0].digest() == named[1].digest()
+    assert to_plain(named[1])["loss"]["mode"] == "in-group"

@@ -12,7 +12,7 @@ from reference_trainer.settings import LossSettings
 SCALE = 20.0
 IN_BATCH = LossSettings(Mode.IN_BATCH, mask_duplicates=False)
 MASKED = LossSettings(Mode.IN_BATCH)
-PRESET = LossSettings(Mode.PRESET, mask_duplicates=False)
+PRESET = LossSettings(Mode.IN_GROUP, mask_duplicates=False)
 ACROSS = LossSettings(Mode.IN_BATCH, mask_duplicates=False, cross_device=True)
 
 
