@@ -38,12 +38,12 @@ class Source:
         return self.text[start:end]
 
 
-def rewritten(path: Path, text: bytes, writers: tuple[Writer, ...]) -> tuple[bytes, int]:
-    """The file in other words, and how many places that changed."""
+def rewritten(path: Path, text: bytes, writers: tuple[Writer, ...], project: Project) -> tuple[bytes, int]:
+    """The file in other words, and how many places that changed. `project`: the one that the file is checked in."""
     program = parse(text, str(path))
     source = Source(program)
     seen: dict[int, list[Called]] = {}
-    for fact in analyze(program, Project(parse)).of(Called):
+    for fact in analyze(program, project).of(Called):
         if fact.site.path == str(path):
             seen.setdefault(id(fact.site.node), []).append(fact)
     sites: dict[Span, Template] = {}

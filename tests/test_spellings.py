@@ -6,8 +6,10 @@ import ast
 from pathlib import Path
 
 import pytest
-from samples import ROOT, check, found, name_of
+from samples import ROOT, check, checker, found, name_of
 from spellings import WRITERS, files, rewritten
+
+from shapecheck.source.imports import Project
 
 # Two ways at once: what is written as operators, methods and by position is called by name, and the other way round.
 MIXES = {
@@ -17,11 +19,16 @@ MIXES = {
 }
 
 
+def project() -> Project:
+    """That of the check: what is imported is read once a process, so that its nodes are those of one project."""
+    return checker()._project
+
+
 @pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("path", list(files(ROOT)), ids=name_of)
 def test_other_words_same_findings(path: Path, mix: str) -> None:
     writers = tuple(writer for name in MIXES[mix] for writer in WRITERS[name])
-    text, changed = rewritten(path, path.read_bytes(), writers)
+    text, changed = rewritten(path, path.read_bytes(), writers, project())
     if not changed:
         return
     ast.parse(text)
@@ -36,4 +43,4 @@ def test_the_writers_write() -> None:
     for mix in MIXES.values():
         writers = tuple(writer for name in mix for writer in WRITERS[name])
         some = [p for i, p in enumerate(files(ROOT)) if i % 8 == 0]
-        assert 2 * sum(bool(rewritten(p, p.read_bytes(), writers)[1]) for p in some) >= len(some)
+        assert 2 * sum(bool(rewritten(p, p.read_bytes(), writers, project())[1]) for p in some) >= len(some)

@@ -79,9 +79,9 @@ def analyze(program: Program, project: Project, *, supposing: bool = True, tried
 
 
 def run(program: Program, project: Project, *, supposing: bool = True, tried: Tried = frozenset()) -> Machine:
+    project.know(program)  # first: what was made of an older text of this file goes with it
     m = Machine(project, program.path, supposing, tried)
     m.facts.program = program
-    project.know(program)
     if sys.getrecursionlimit() < RECURSION:
         sys.setrecursionlimit(RECURSION)
     env = m.own.envs[program.path] = {}
