@@ -13,6 +13,7 @@ from shapecheck.engine.facts import Facts
 from shapecheck.engine.globals import run_top_level
 from shapecheck.engine.learner import assumed_of
 from shapecheck.engine.machine import (
+    STEPS_AT_A_GLANCE,
     STEPS_AT_TOP,
     STEPS_OF_INIT,
     STEPS_PER_ENTRY,
@@ -25,6 +26,7 @@ from shapecheck.engine.machine import (
 )
 from shapecheck.engine.modules import decorator_names, find_member, in_module, is_module_class
 from shapecheck.engine.overriding import overridden
+from shapecheck.engine.relevance import meets_tensors
 from shapecheck.engine.results import blank, copied, instance_of, put
 from shapecheck.engine.state import State
 from shapecheck.engine.values import (
@@ -119,7 +121,7 @@ def inherited(m: Machine, own: list[tuple[Function, ClassVal | None]]) -> list[t
 
 
 def _state_overridden(m: Machine, init: Function, cls: ClassVal) -> None:
-    base, m.entry_steps, m.idle_steps = m.state, 0, 0
+    base, m.entry_steps, m.idle_steps, m.entry_limit = m.state, 0, 0, STEPS_PER_ENTRY
     m.state, m.oracle = base.copy(), Oracle()
     m.activations = [Activation(m.serial(), -1, m.path, None)]
     try:
@@ -181,7 +183,10 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
     """One run of an entry; False when it was broken off."""
     m.entry_steps = m.idle_steps = 0
     m.of_init = function.name == "__init__"
-    m.entry_limit = STEPS_OF_INIT if m.of_init else STEPS_PER_ENTRY
+    if not meets_tensors(m, function, m.path if cls is None else _owner_of(m, cls, function).path, cls):
+        m.entry_limit = STEPS_AT_A_GLANCE
+    else:
+        m.entry_limit = STEPS_OF_INIT if m.of_init else STEPS_PER_ENTRY
     m.entry = Entry(told)
     m.stack = []
     m.oracle = Oracle()

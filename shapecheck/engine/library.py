@@ -43,6 +43,20 @@ class Tables:
 
 
 @dataclass(slots=True, eq=False)
+class Texts:
+    """What pieces of the program mention."""
+
+    names: dict[Node, frozenset[str]] = field(default_factory=dict)
+    read_after: dict[Stmt, tuple[frozenset[str], ...]] = field(default_factory=dict)  # by a block's first statement
+    inside: dict[Node, frozenset[str]] = field(default_factory=dict)  # names that nested functions mention
+    nesting: dict[Node, bool] = field(default_factory=dict)
+    outer: dict[Node, frozenset[str]] = field(default_factory=dict)  # names declared `global` or `nonlocal`
+    words: dict[Function, frozenset[str]] = field(default_factory=dict)  # texts in a function's body
+    relevant: dict[Function, bool] = field(default_factory=dict)  # may it meet a tensor
+    imported: dict[str, frozenset[str]] = field(default_factory=dict)  # file -> its names for parts of torch
+
+
+@dataclass(slots=True, eq=False)
 class Library:
     envs: dict[str, dict[str, Any]] = field(default_factory=dict)  # path -> the module's globals, as far as made
     heap: dict[int, Instance] = field(default_factory=dict)  # objects that top levels made
@@ -66,6 +80,6 @@ class Shared:
     of_top_levels: Serials = field(default_factory=lambda: Serials(FIRST_OF_TOP_LEVELS))
     making: list[Making] = field(default_factory=list)  # results that are being made, outermost first
     for_now: dict[Any, tuple[Result, int]] = field(default_factory=dict)  # results that rest on one of those
-    words: dict[Function, frozenset[str]] = field(default_factory=dict)  # texts in a function's body
+    texts: Texts = field(default_factory=Texts)
     unfinished: int = 0  # results of which not all is known
     reader: Any = None  # the machine that makes globals of imported modules

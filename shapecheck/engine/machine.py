@@ -43,14 +43,15 @@ from shapecheck.source.program import Branch, Expr, Function, Lambda, Loop, Name
 
 MAX_STATES = (6, 4, 3, 2, 2)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2, 1)  # ways tried through one statement, likewise
-STRAINED = (1_000, 2_000, 3_500, 6_000)  # steps of an entry after which it is run as if one, two, ... deeper
+STRAINED = (400, 800, 1_600, 3_000)  # steps of an entry after which it is run as if one, two, ... deeper
 MAX_DEPTH = 9  # project calls inside project calls
 STEPS_PER_FILE = 60_000
 STEPS_PER_ENTRY = 10_000
 STEPS_AT_TOP = 24_000  # a script trains at its top level, all in one run
 STEPS_OF_INIT = 13_000  # of an `__init__`: all methods of its class stand on it
 STEPS_PER_INIT = 6_000  # of the `__init__` behind a method that is run on its own
-STEPS_WITHOUT_TENSORS = 6_000  # a function that met no tensor by then is not about tensors
+STEPS_WITHOUT_TENSORS = 3_000  # a function that met no tensor by then is not about tensors
+STEPS_AT_A_GLANCE = 1_500  # of a function whose text says that it meets none
 
 
 class PathEnds(Exception):
@@ -186,10 +187,8 @@ class Machine:
         self.hints = self.tables.hints
         self.authored = self.tables.authored
         self.adopted = 0  # how much is known that other modules' top levels remember
-        self.read_cache: dict[Stmt, tuple[frozenset[str], ...]] = {}  # by the first statement of a block
-        self.nesting_cache: dict[Node, bool] = {}
-        self.inner_cache: dict[Node, frozenset[str]] = {}
-        self.outer_cache: dict[Node, frozenset[str]] = {}
+        texts = self.shared.texts
+        self.read_cache, self.inner_cache, self.outer_cache = texts.read_after, texts.inside, texts.outer
         self.steps = 0
         self.entry_steps = 0
         self.idle_steps = 0  # of those of the entry, spent in calls that met no tensor
@@ -408,8 +407,16 @@ class Machine:
         found = self.inner_cache.get(function)
         if found is None:
             inner = [n for n in walk(function) if isinstance(n, (Function, Lambda)) and n is not function]
-            found = frozenset(n.id for f in inner for n in walk(f) if isinstance(n, Name))
-            self.inner_cache[function] = found
+            self.shared.texts.nesting[function] = bool(inner)
+            found = self.inner_cache[function] = frozenset(n.id for f in inner for n in walk(f) if isinstance(n, Name))
+        return found
+
+    def names_in(self, node: Node) -> frozenset[str]:
+        """Every name that a piece of the program mentions."""
+        names = self.shared.texts.names
+        found = names.get(node)
+        if found is None:
+            found = names[node] = frozenset(n.id for n in walk(node) if isinstance(n, Name))
         return found
 
     def read_after(self, body: Sequence[Stmt]) -> tuple[frozenset[str], ...]:
@@ -422,7 +429,7 @@ class Machine:
             later: frozenset[str] = frozenset()
             for stmt in reversed(body):
                 rows.append(later)
-                later |= frozenset(n.id for n in walk(stmt) if isinstance(n, Name))
+                later |= self.names_in(stmt)
             found = self.read_cache[body[0]] = tuple(reversed(rows))
         return found
 
@@ -564,12 +571,15 @@ class Machine:
         the file in which the call stands."""
         from shapecheck.engine.calls import bind_parameters
         from shapecheck.engine.contracts import on_enter
+        from shapecheck.engine.relevance import meets_tensors
 
         function = closure.node
         assert isinstance(function, Function)
         self.activations = [Activation(self.serial(), -1, path, None) for path in (self.path, caller)]
+        if not meets_tensors(self, function, closure.path, closure.owner):
+            self.entry_limit = STEPS_AT_A_GLANCE
         if self.quiet:
-            self.stack = [Frame(self.site, 0, "")]  # nobody looks at the ways through it: fewer are told apart
+            self.stack = [Frame(self.site, 0, "")] * 2  # nobody looks at the ways through it: fewer are told apart
         if closure.self_value is not None:
             args = [closure.self_value, *args]
 
@@ -661,11 +671,8 @@ class Machine:
             state.frames.pop(activation.frame, None)
 
     def has_inner(self, function: Function | Lambda) -> bool:
-        found = self.nesting_cache.get(function)
-        if found is None:
-            found = any(isinstance(n, (Function, Lambda)) for n in walk(function) if n is not function)
-            self.nesting_cache[function] = found
-        return found
+        self.read_inside(function)
+        return self.shared.texts.nesting[function]
 
     def scopes_of(self, frame: int) -> tuple[int, ...]:
         """The frame and those around it, innermost first."""

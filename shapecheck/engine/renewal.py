@@ -34,6 +34,7 @@ from shapecheck.engine.values import (
 
 if TYPE_CHECKING:
     from shapecheck.engine.library import Tables
+    from shapecheck.engine.results import Result
 
 _SERIAL = re.compile(r"(?:\w+\.\w+@|\?)?(\d{10,})")  # with the name of the parameter that an argument was given to
 
@@ -48,12 +49,18 @@ class Renewal:
     """
 
     def __init__(
-        self, ranges: Sequence[Range], given: dict[int, tuple[str, str, Any]], theirs: Tables, ours: Tables
+        self,
+        ranges: Sequence[Range],
+        given: dict[int, tuple[str, str, Any]],
+        theirs: Tables,
+        ours: Tables,
+        loose: Result | None = None,
     ) -> None:
         self._ranges = ranges
         self._given = given  # number -> (key in the result, key here, value here)
         self._values = {key: value for key, _, value in given.values()}
         self._theirs, self._ours = theirs, ours
+        self._loose = loose  # a result whose objects hold others that it was given
         self._done: dict[int, tuple[object, Any]] = {}  # by identity; holds the old things, so that none is used again
         self._texts: dict[str, str] = {}
         self._sizes: dict[Dim, Size] = {}
@@ -140,8 +147,8 @@ class Renewal:
     def object(self, number: int, i: Instance) -> tuple[int, Instance]:
         """An object with its number."""
         new = self.number(number)
-        source = None if i.source is None else (i.source[0], i.source[1] + new - number)
-        return new, Instance(self(i.cls), {n: self(v) for n, v in i.attrs.items()}, self.text(i.key), source)
+        source = None if i.source is None or i.source[0] is self._loose else (i.source[0], i.source[1] + new - number)
+        return new, Instance(self(i.cls), {n: self(v) for n, v in i.attrs.items()}, self.text(i.key), source, i.changed)
 
 
 def _members(r: Renewal, old: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -101,8 +101,11 @@ class Look:
         self.leaves: list[Value] = []
         self.names: list[str] = []  # of the parameters that they are given to
         self.parameter = "self"
+        self.seen: set[int] = set()
+        self.speaks = False  # is there a flag, a word, a number or a function, which the function's own run lacks
         self.keys: dict[str, int] = {}  # key of an unknown thing -> its turn
         self.objects: dict[Result, int] = {}  # by how much the numbers of a result's objects are raised here
+        self.changed: list[tuple[int, str, Value]] = []  # attributes that were set since: number in the result, name
         self.own = False  # does it concern the file under analysis
 
     def token(self, value: Value) -> Any:
@@ -117,12 +120,15 @@ class Look:
             case Lit(value=float()):
                 return ("?", self._turn(value, None))
             case Lit(value=None | bool() | str() as v):
+                self.speaks = True
                 return ("=", type(v), v)
             case Num(size=int(n)):
+                self.speaks = True
                 return ("=", int, n)
             case Many(item=Unknown(), length=None, kind=kind) if kind in ("list", "tuple", "set", "generator"):
                 return ("?", self._turn(value, None))
             case Extern(name=name):
+                self.speaks = True
                 return ("E", name)
             case Items(kind=kind, items=items) if len(items) <= MOST:
                 return (kind, *map(self.token, items))
@@ -134,6 +140,7 @@ class Look:
             case Ref():
                 return self._object(value.id)
             case Closure(frame=0):
+                self.speaks = True
                 return self.function(value)
             case ClassVal(frame=0):
                 self.concerns(value.path)
@@ -173,23 +180,30 @@ class Look:
         result, raised = obj.source
         if self.objects.setdefault(result, raised) != raised:
             raise NotPlain  # two objects of one result: which is which could not be told
-        self._whole(number, set())
         self.concerns(obj.cls.path)
-        return (result, number - raised)
+        return (result, number - raised, *self._since(number - raised, result, raised))
 
-    def _whole(self, number: int, seen: set[int]) -> None:
-        """Is the object, with all that it holds, still what a plain call made of it?"""
-        if number in seen:
+    def _since(self, number: int, result: Result, raised: int) -> Iterator[Any]:
+        """What was set of the object, and of all that it holds, since a plain call had this result."""
+        if number in self.seen:
             return
-        seen.add(number)
-        obj = self.m.state.heap.get(number)
+        self.seen.add(number)
+        within = result.first < number <= result.last
+        obj = self.m.state.heap.get(number + raised if within else number)
         if obj is None:
             return
         if obj.source is None:
             raise NotPlain
-        result, raised = obj.source
-        for part in result.parts.get(number - raised, ()):
-            self._whole(part + raised if result.first < part <= result.last else part, seen)
+        if within:
+            before = result.ends[0][0].heap.get(number)
+            for name in sorted(obj.changed if before is None else obj.changed - before.changed):
+                value = self.m.resolve(obj.attrs[name])
+                self.changed.append((number, name, value))
+                yield number, name, self.token(value)
+        elif obj.changed:
+            raise NotPlain
+        for part in result.parts.get(number, ()):
+            yield from self._since(part, result, raised)
 
 
 def plain_call(
@@ -219,7 +233,7 @@ def plain_call(
 
 def words_of(m: Machine, function: Function) -> frozenset[str]:
     """The texts that a function compares things with, or looks up: other texts that it is given make no difference."""
-    known = m.shared.words
+    known = m.shared.texts.words
     found = known.get(function)
     if found is None:
         texts = (n.value for n in walk(function) if isinstance(n, Const) and isinstance(n.value, str))
@@ -231,9 +245,10 @@ def _by_name(function: Function, args: list[Value], kwargs: dict[str, Value]) ->
     """The same call with its arguments by name, in the order of the parameters, without those that say what the
     default says."""
     params = function.params
-    if not _NAMED.issuperset(p.kind for p in params) or len(args) >= len(params) or not _LOOSE.isdisjoint(kwargs):
-        return args, kwargs
     first = 1 if params and params[0].name in ("self", "cls") else 0
+    few = len(args) <= len(params) - first
+    if not few or not _NAMED.issuperset(p.kind for p in params) or not _LOOSE.isdisjoint(kwargs):
+        return args, kwargs
     given = dict(zip((p.name for p in params[first:]), args)) | kwargs
     named = {
         p.name: value
@@ -270,6 +285,7 @@ def _result(
     m.tick()
 
     def run(child: Machine, result: Result) -> list[tuple[State, Value]]:
+        child.quiet += not look.speaks  # the function's own run finds the same
         fill = _Filling(child, look, result, closure.node)
         own: Value | None = None
         if new is not None:
@@ -279,6 +295,8 @@ def _result(
         func = Closure(closure.node, closure.path, closure.frame, own, closure.owner, closure.decorators)
         given = [fill(v) for v in args]
         named = {name: fill(v) for name, v in kwargs.items()}
+        for number, name, value in look.changed:
+            child.state.heap[number] = child.state.heap[number].having(name, fill(value))
         result.before, result.holes = child.state.copy(), tuple(fill.holes)
         ends = child.run_alone(func, given, named, node, m.here.path)
         return ends if new is None or own is None else [(state, own) for state, _ in ends]
@@ -291,7 +309,7 @@ def _ends(m: Machine, look: Look, result: Result) -> Ends:
     m.serials.last += result.last - result.first
     ranges: list[Range] = [(result.first, result.last, raised)]
     ranges += [(r.first, r.last, by) for r, by in look.objects.items() if by]
-    return list(_given(m, result, ranges, look.leaves))
+    return list(_given(m, result, ranges, look.leaves, alone=not look.objects))
 
 
 def blank(m: Machine, cls: ClassVal, result: Result | None = None) -> Ref:
@@ -321,16 +339,22 @@ class _Filling:
                 self.made.append(Unknown("str" if isinstance(leaf, Lit) and isinstance(leaf.value, str) else "", key))
         for source in look.objects:
             _restore(child, source)
-        self._nameless = iter([made for made, leaf in zip(self.made, look.leaves) if _key(leaf) is None])
+        self._nameless: dict[int, list[Value]] = {}  # by identity of what is there
+        for made, leaf in zip(self.made, look.leaves):
+            if _key(leaf) is None:
+                self._nameless.setdefault(id(leaf), []).append(made)
+
+    def _next(self, value: Value) -> Value:
+        return self._nameless[id(value)].pop(0)
 
     def __call__(self, value: Value) -> Value:
         match value:
             case Unknown(key=key) | Tensor(shape=Partial(key=key)):
-                return next(self._nameless) if key is None else self.made[self.look.keys[key]]
+                return self._next(value) if key is None else self.made[self.look.keys[key]]
             case Lit(value=str() | float() as v) if v not in self.look.words:
-                return next(self._nameless)
+                return self._next(value)
             case Many(item=Unknown(), length=None, kind="list" | "tuple" | "set" | "generator"):
-                return next(self._nameless)
+                return self._next(value)
             case Items(kind=kind, items=items):
                 return Items(kind, tuple(map(self, items)))
             case Many(item=item, length=length, kind=kind):
@@ -461,7 +485,7 @@ def change_of(m: Machine, before: State, after: State, result: Result) -> Change
 
     frames = {f: dict(names) for f, names in after.frames.items() if f not in before.frames and f > result.first}
     heap = {
-        n: o if o.source is not None else Instance(o.cls, o.attrs, o.key, (result, 0)) if n > result.first else o
+        n: Instance(o.cls, o.attrs, o.key, (result, 0)) if o.source is None and n > result.first else o
         for n, o in new(before.heap, after.heap).items()
     }
     return Change(
@@ -486,8 +510,11 @@ def _note_parts(result: Result) -> None:
 # ---------------------------------------------------------------------- giving
 
 
-def _given(m: Machine, result: Result, ranges: list[Range], leaves: list[Value]) -> Iterator[tuple[list[State], Value]]:
-    """The ends of a call that has this result, from the present state. Ends that contradict it are left out."""
+def _given(
+    m: Machine, result: Result, ranges: list[Range], leaves: list[Value], alone: bool = True
+) -> Iterator[tuple[list[State], Value]]:
+    """The ends of a call that has this result, from the present state. Ends that contradict it are left out. `alone`:
+    it was given no objects, so that the new ones hold none that the result does not know."""
     given: dict[int, tuple[str, str, Value]] = {}
     for (number, hole), leaf in zip(result.holes, leaves):
         key = _key(leaf)
@@ -495,7 +522,7 @@ def _given(m: Machine, result: Result, ranges: list[Range], leaves: list[Value])
             key = m.fresh()
             leaf = Unknown(leaf.hint, key) if isinstance(leaf, Unknown) else leaf
         given[number] = hole, key, leaf
-    renew = Renewal(ranges, given, result.tables, m.tables)
+    renew = Renewal(ranges, given, result.tables, m.tables, None if alone else result)
     if result.assumed:
         m.supposing.taken.update(result.assumed)
     possible = [end for end in result.ends if not _contradicts(m.state, end[0], renew)]

@@ -48,20 +48,21 @@ VARIES = "~"  # the hint for a symbol that stands for one size or another
 @dataclass(frozen=True, slots=True)
 class Instance:
     """An object of a project class. `source`: the result of a plain call that made it (or that it is a part of), and
-    by how much its serial number is above that in the result; None once any attribute was set since."""
+    by how much its serial number is above that in the result. `changed`: the attributes that were set since."""
 
     cls: ClassVal
     attrs: dict[str, Value]
     key: str
     source: tuple[Result, int] | None = field(default=None, compare=False, repr=False)
+    changed: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def having(self, name: str, value: Value) -> Instance:
         """The object after `self.name = value`; states share objects, so none is ever changed."""
-        return Instance(self.cls, {**self.attrs, name: value}, self.key)
+        return Instance(self.cls, {**self.attrs, name: value}, self.key, self.source, self.changed | {name})
 
     def noting(self, name: str, value: Value) -> Instance:
         """The object once somebody read an attribute that nothing is known of."""
-        return Instance(self.cls, {**self.attrs, name: value}, self.key, self.source)
+        return Instance(self.cls, {**self.attrs, name: value}, self.key, self.source, self.changed)
 
 
 @dataclass(slots=True)
@@ -338,7 +339,8 @@ def join_state(a: State, b: State, fresh: Fresh) -> State:
             else:
                 attrs[n] = v if v is w else join_value(a.value(v), b.value(w), fresh)
         same = attrs.keys() == p.attrs.keys() and all(v is p.attrs[n] for n, v in attrs.items())
-        out.heap[oid] = p if same else Instance(p.cls, attrs, p.key, p.source if p.source == q.source else None)
+        source = p.source if p.source == q.source else None
+        out.heap[oid] = p if same else Instance(p.cls, attrs, p.key, source, p.changed | q.changed)
     out.sizes = _common(a.sizes, b.sizes)
     out.shapes = _common(a.shapes, b.shapes)
     out.narrowed = _common(a.narrowed, b.narrowed)

@@ -297,7 +297,7 @@ def loop(m: Machine, stmt: Loop) -> list[Outcome]:
     """Few known members: one run each. Else two runs of the body stand for all, joined with none at all."""
     outer = m.here.live
     if outer is not None:  # what the body reads is read again
-        m.here.live = outer | frozenset(n.id for s in stmt.body for n in walk(s) if isinstance(n, Name))
+        m.here.live = outer.union(*map(m.names_in, stmt.body))
     try:
         return _loop(m, stmt)
     finally:

@@ -366,6 +366,7 @@ class Program:
 
 _NO_NODES = {"cst", "module", "text", "path", "comment", "above", "docstring", "return_comment"}
 _INNER: dict[type[Node | Program], tuple[str, ...]] = {}  # by class, filled when first asked for
+_FROM_BEHIND: dict[type[Node | Program], tuple[str, ...]] = {}
 
 
 def children(node: Node | Program) -> Iterator[Node]:
@@ -387,8 +388,28 @@ def children(node: Node | Program) -> Iterator[Node]:
 
 def walk(node: Node | Program) -> Iterator[Node]:
     """All nodes inside, each before what it contains. Recursion-free."""
-    pending = list(children(node))[::-1]
+    pending: list[Node] = []
+    _push(node, pending)
     while pending:
         top = pending.pop()
         yield top
-        pending += list(children(top))[::-1]
+        _push(top, pending)
+
+
+def _push(node: Node | Program, pending: list[Node]) -> None:
+    """Put the children on a stack, the first of them on top."""
+    kind = type(node)
+    names = _FROM_BEHIND.get(kind)
+    if names is None:
+        next(children(node), None)  # fills the table
+        names = _FROM_BEHIND[kind] = _INNER[kind][::-1]
+    for name in names:
+        value = getattr(node, name)
+        if value.__class__ is tuple:
+            for item in reversed(value):
+                if item.__class__ is tuple:  # an entry of a dict
+                    pending += [each for each in reversed(item) if isinstance(each, Node)]
+                elif isinstance(item, Node):
+                    pending.append(item)
+        elif isinstance(value, Node):
+            pending.append(value)
