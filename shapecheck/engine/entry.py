@@ -15,6 +15,7 @@ from shapecheck.engine.learner import assumed_of
 from shapecheck.engine.machine import (
     STEPS_AT_A_GLANCE,
     STEPS_AT_TOP,
+    STEPS_OF_A_MODULE,
     STEPS_OF_INIT,
     STEPS_PER_ENTRY,
     STEPS_PER_INIT,
@@ -183,10 +184,7 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
     """One run of an entry; False when it was broken off."""
     m.entry_steps = m.idle_steps = 0
     m.of_init = function.name == "__init__"
-    if not meets_tensors(m, function, m.path if cls is None else _owner_of(m, cls, function).path, cls):
-        m.entry_limit = STEPS_AT_A_GLANCE
-    else:
-        m.entry_limit = STEPS_OF_INIT if m.of_init else STEPS_PER_ENTRY
+    limit = _budget(m, function, cls)
     m.entry = Entry(told)
     m.stack = []
     m.oracle = Oracle()
@@ -194,7 +192,7 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
     m.activations = [Activation(m.serial(), -1, m.path, None)]
     try:
         receiver = _receiver(m, cls, function) if cls is not None else None
-        m.entry_steps = m.idle_steps = 0
+        m.entry_steps, m.idle_steps, m.entry_limit = 0, 0, limit
         m.entry_facts = len(m.facts.items)
         m.oracle = Oracle()
         owner = cls if cls is None else _owner_of(m, cls, function)
@@ -216,6 +214,15 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
     finally:
         m.activations = []
     return ended
+
+
+def _budget(m: Machine, function: Function, cls: ClassVal | None) -> int:
+    """The steps that a function's own run may take, by what it has to do with tensors."""
+    if not meets_tensors(m, function, m.path if cls is None else _owner_of(m, cls, function).path, cls):
+        return STEPS_AT_A_GLANCE
+    if function.name == "__init__":
+        return STEPS_OF_INIT
+    return STEPS_OF_A_MODULE if cls is not None and is_module_class(m, cls) else STEPS_PER_ENTRY
 
 
 def _owner_of(m: Machine, cls: ClassVal, function: Function) -> ClassVal:
