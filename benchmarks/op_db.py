@@ -53,7 +53,6 @@ class Written:
     text: str
     result: Any = None
     error: str = ""
-    dynamic: bool = False
 
 
 @dataclass(slots=True)
@@ -130,9 +129,9 @@ def annotation(tensor: torch.Tensor) -> str:
     return f'{kind}[Tensor, "{" ".join(map(str, tensor.shape))}"]'
 
 
-def written(name: str, number: int, sample: Any) -> Written:
+def written(op: Any, number: int, sample: Any) -> Written:
     """Raises Unwritable."""
-    called = public(name)
+    called = public(op.name)
     if not called:
         raise Unwritable
     tensors: list[torch.Tensor] = []
@@ -155,9 +154,16 @@ def written(name: str, number: int, sample: Any) -> Written:
     scope = {"torch": torch, **names}
     try:
         with torch.no_grad():
-            return Written(text, eval(call, scope), dynamic=False)
+            result = eval(call, scope)
     except Exception as error:
         return Written(text, error=str(error) or type(error).__name__)
+    try:
+        wrapped = op.op(*args, **sample.kwargs)
+    except Exception:
+        raise Unwritable from None
+    if _shapes(result) != _shapes(wrapped):  # the database wraps the op in something else
+        raise Unwritable
+    return Written(text, result)
 
 
 def depends_on_values(text: str, shapes: dict[str, torch.Tensor]) -> bool:
@@ -228,14 +234,14 @@ def judge(op: Any, most: int) -> Tally:
     good, bad = [], []
     for number, sample in enumerate(_some(lambda: op.sample_inputs("cpu", dtype, requires_grad=False), most)):
         try:
-            made = written(op.name, number, sample)
+            made = written(op, number, sample)
         except Unwritable:
             continue
         if not made.error:
             good.append(made)
     for number, wrong in enumerate(_some(lambda: op.error_inputs("cpu"), most) if op.error_inputs_func else []):
         try:
-            made = written(op.name, number, wrong.sample_input)
+            made = written(op, number, wrong.sample_input)
         except Unwritable:
             continue
         if made.error and ABOUT_SIZES.search(made.error) and not NOT_SIZES.search(made.error):

@@ -208,7 +208,7 @@ def _finding(
         site,
         message,
         severity,
-        labels=tuple(Label(p[0], names.shape(t)) for p, t in zip(places, pair) if p is not None),
+        labels=tuple(Label(place, names.shape(meant)) for place, meant in filter(None, places)),
         notes=notes,
         help=text,
         fix=_fix(fact, site, wanted),

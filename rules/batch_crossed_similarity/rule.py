@@ -68,10 +68,9 @@ def _finding(crossing: Crossing, contract: Contract | None, facts: Facts) -> Fin
         notes.append(Note(f"this {hidden.op} hides the third axis: no later line will complain", hidden.site))
     message = f"this similarity of {low} and {high} computes {result}: {batch} stands in it twice"
     message += f", where {written}" if written else f", where each row's own group would give {meant}"
-    left, right = (
-        None if found is None else found[0] for found in operand_sites(site, [crossing.flat, crossing.grouped], facts)
-    )
-    labels = tuple(Label(s, text) for s, text in ((left, low), (right, high)) if s is not None)
+    places = operand_sites(site, [crossing.flat, crossing.grouped], facts)
+    labels = tuple(Label(place, names.shape(meant)) for place, meant in filter(None, places))
+    left, right = (None if found is None else found[0] for found in places)
     chance = isinstance(crossing.batch.size, int) and contract is None  # two axes of 4 may be two things
     return META.finding(
         site,

@@ -43,7 +43,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         site,
         f"all pairs of {left} and {right} are computed, {names.shape(result)}, and only each row's own are read: "
         f"{rows} times the work and the memory that they need",
-        labels=tuple(Label(p[0], text) for p, text in zip(places, (left, right)) if p is not None),
+        labels=tuple(Label(place, names.shape(meant)) for place, meant in filter(None, places)),
         notes=(Note("each row's own scores are picked here", reads[0].site),),
         condition=f"{rows} = 1",
         help="multiply row by row: `(q * p).sum(-1)`"

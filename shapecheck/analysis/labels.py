@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shapecheck.analysis.origin import NEUTRAL, operands
-from shapecheck.engine.facts import Assigned, Facts
+from shapecheck.engine.facts import Assigned, Called, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Made, Site, Tensor
 from shapecheck.findings.rule import Label
@@ -32,6 +32,7 @@ def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[t
     """For each tensor the expression in `site`'s call or operator that stands for it, and the form of the tensor that
     it stands for; None where that can't be told. Operands of an operator stand in order where none can be told."""
     written = list(written_operands(site.node))
+    passed = _passed(site.node, written, facts)
     given = facts.once(_given_to)
     found: list[tuple[Site, Tensor] | None] = []
     for tensor in tensors:
@@ -44,10 +45,30 @@ def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[t
                 break
     if found.count(None) == 1 and len(written) == 1:
         at = found.index(None)
-        found[at] = (Site(site.path, written[0]), tensors[at])
+        found[at] = (Site(site.path, written[0]), passed.get(id(written[0]), tensors[at]))
     elif isinstance(site.node, Op) and not any(found) and len(written) == len(tensors):
-        return [(Site(site.path, expr), tensor) for expr, tensor in zip(written, tensors)]
+        return [(Site(site.path, expr), passed.get(id(expr), tensor)) for expr, tensor in zip(written, tensors)]
     return found
+
+
+def _passed(node: Node, written: Sequence[Expr], facts: Facts) -> dict[int, Tensor]:
+    """What each operand was when the op ran here, turned and cast as the code has it; none where runs differ."""
+    found: dict[int, Tensor] = {}
+    for fact in facts.once(_called_at).get(id(node), ()):
+        tensors = [v for v in fact.args.values() if isinstance(v, Tensor)]
+        if len(tensors) != len(written):
+            return {}
+        for expr, tensor in zip(written, tensors):
+            if found.setdefault(id(expr), tensor).sizes != tensor.sizes:
+                return {}
+    return found
+
+
+def _called_at(facts: Facts) -> dict[int, list[Called]]:
+    at: dict[int, list[Called]] = {}
+    for fact in facts.of(Called):
+        at.setdefault(id(fact.site.node), []).append(fact)
+    return at
 
 
 def _given_to(facts: Facts) -> dict[str, list[Made]]:

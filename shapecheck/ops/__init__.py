@@ -14,6 +14,7 @@ from shapecheck.ops import (
     index,
     joining,
     layers,
+    longtail,
     loss,
     pointwise,
     product,
@@ -30,6 +31,6 @@ from shapecheck.ops.methods import PROPERTIES
 
 __all__ = [
     "LAYERS", "PROPERTIES", "REGISTRY", "Kit", "LayerSpec", "OpSpec", "bind", "construct", "create", "distributed",
-    "distributions", "einops", "functional", "huggingface", "index", "joining", "layers", "loss", "pointwise",
-    "product", "reduce", "repeat", "reshape", "select", "sequences", "table", "windows",
+    "distributions", "einops", "functional", "huggingface", "index", "joining", "layers", "longtail", "loss",
+    "pointwise", "product", "reduce", "repeat", "reshape", "select", "sequences", "table", "windows",
 ]  # fmt: skip

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
-from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Many, Partial, Tensor, Value
+from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Lit, Many, Num, Partial, Tensor, Value
 from shapecheck.ops.axes import (
     as_tensor,
     flag,
@@ -17,6 +18,7 @@ from shapecheck.ops.axes import (
     rank_crash,
     require,
     take,
+    text,
 )
 from shapecheck.ops.kit import Kit, OpFunction, op
 from shapecheck.ops.layers import looked_up, normed
@@ -81,9 +83,11 @@ def _conv(rank: int) -> OpFunction:
             return Tensor(Partial(), x.dtype)
         if groups == 1 or kit.integer(groups) == 1:
             require(kit, "made for", f"conv{rank}d", (x, w), x.axes[-rank - 1].size, w.axes[1].size, "channels")
-        settings = [per_axis(kit, v, rank) for v in (stride, padding, dilation)]
+        settings = [per_axis(kit, v, rank) for v in (stride, 0 if text(padding) == "valid" else padding, dilation)]
         result = [
-            kit.axis(windows(kit, f"conv{rank}d", x, axis.size, kernel.size, s, p, d), f"conv{rank}d")
+            axis
+            if text(padding) == "same"
+            else kit.axis(windows(kit, f"conv{rank}d", x, axis.size, kernel.size, s, p, d), f"conv{rank}d")
             for axis, kernel, s, p, d in zip(x.axes[-rank:], w.axes[2:], *settings)
         ]
         return Tensor((*x.axes[: -rank - 1], w.axes[0], *result), x.dtype)
@@ -165,6 +169,16 @@ def pad(kit: Kit, input: Value, pad: Value, mode: Any = "constant", value: Any =
     return Tensor(tuple(axes), x.dtype)
 
 
+def _scaled(kit: Kit, size: Size, factor: Any) -> Size | None:
+    """An axis made larger or smaller, rounded down."""
+    match factor:
+        case Num(size=times):
+            return size * times
+        case Lit(value=float(by)) if isinstance(size, int) and isfinite(by):
+            return int(size * by)
+    return None
+
+
 @op("torch.nn.functional.interpolate")
 def interpolate(kit: Kit, input: Value, size: Any = None, scale_factor: Any = None, *rest: Any, **more: Any) -> Value:
     x = as_tensor(input)
@@ -172,7 +186,12 @@ def interpolate(kit: Kit, input: Value, size: Any = None, scale_factor: Any = No
         return Tensor(Partial(), x.dtype)
     rank = len(x.axes) - 2
     if is_none(size):
-        return Tensor((*x.axes[:2], *(kit.axis(kit.fresh("n"), "interpolate") for _ in range(rank))), x.dtype)
+        factors = members(scale_factor) or (scale_factor,) * rank
+        sizes = [_scaled(kit, axis.size, factor) for axis, factor in zip(x.axes[2:], factors)]
+        sizes += [None] * (rank - len(sizes))
+        return Tensor(
+            (*x.axes[:2], *(kit.axis(kit.fresh("n") if s is None else s, "interpolate") for s in sizes)), x.dtype
+        )
     listed = members(size)
     if listed is not None and len(listed) != rank:
         rank_crash(kit, "interpolate", (x,), len(x.axes), len(listed) + 2, "one size for each axis after the channels")

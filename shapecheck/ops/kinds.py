@@ -244,6 +244,38 @@ _TABLE: tuple[tuple[int, str], ...] = (
     (RANK_UP, "unsqueeze stack embedding one_hot diag_embed"),
     (RANK_DOWN, "unbind select diagonal"),
     (COMPLEX, "fft rfft view_as_complex view_as_real complex"),
+    # the long tail
+    (CAST, "alias_copy cdouble cfloat chalf conj_physical detach_copy resolve_neg"),
+    (UNARY, """
+        airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 entr erfcx gammaln i0e i1 i1e log_ndtr modified_bessel_i0
+        modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 multigammaln mvlgamma ndtr ndtri polygamma psi
+        scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0 frexp zero softmax_backward_data"""),
+    (BINARY, """
+        and or xor chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w gammainc
+        gammaincc heaviside hermite_polynomial_h hermite_polynomial_he igamma igammac laguerre_polynomial_l ldexp
+        legendre_polynomial_p rdiv rmod ror rpow rxor shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u
+        shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w xlog1py zeta"""),
+    (REDUCTION, """
+        aminmax masked_amax masked_amin masked_argmax masked_argmin masked_logsumexp masked_mean masked_median
+        masked_norm masked_prod masked_std masked_sum masked_var trapezoid"""),
+    (SCAN, "cumulative_trapezoid"),
+    (SOFTMAX, "safe_softmax"),
+    (UNIT, "masked_normalize"),
+    (SORTS, "msort"),
+    (TURNS_ROUND, "fftshift ifftshift channel_shuffle"),
+    (WRITES, """
+        as_strided_scatter diagonal_scatter index_reduce put select_scatter slice_scatter
+        unsafe_masked_index_put_accumulate"""),
+    (RESHAPES, "as_strided pixel_unshuffle resize_as sum_to_size atleast"),
+    (SETS_DIAGONAL, "diagflat"),
+    (WINDOWS, "constant_pad_nd"),
+    (CREATES, "window vander"),
+    (STANDARDISES, "native_norm"),
+    (SEARCHES, "nonzero_static unravel_index"),
+    (PRODUCT | FUSED, "addbmm"),
+    (LINALG, """
+        cholesky_inverse geqrf householder_product linalg_parts lu lu_factor matrix_rank orgqr ormqr qr svdvals
+        triangular_solve"""),
 )  # fmt: skip
 
 # The keys of layers whose class has another name than the function that does the same

@@ -269,6 +269,7 @@ _SHAPELESS = frozenset(
         "eps",
         "names",
         "rounding_mode",
+        "decimals",
         "approximate",
         "copy",
         "stable",

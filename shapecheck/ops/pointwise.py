@@ -120,7 +120,10 @@ def _register_unary() -> None:
             public = [f"torch.{name}", f"Tensor.{name}"]
             if name not in in_place_absent:
                 public.append(f"Tensor.{name}_")
-            op(*public, name=_SAME_AS.get(name, name))(_unary(dtype))
+            function = _any_settings(_unary(dtype)) if name == "logit" else _unary(dtype)
+            op(*public, name=_SAME_AS.get(name, name), parameters="input, eps=None" if name == "logit" else None)(
+                function
+            )
     for name in _ACTIVATIONS:
         function = REGISTRY["torch.square"].function
         op(f"torch.nn.functional.{name}", name=name, parameters="input, *settings, **more")(_any_settings(function))

@@ -7,13 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from shapecheck.dims import NEVER
-from shapecheck.engine.values import Assumption, Axis, Items, Many, Origin, Partial, Shape, Tensor, Value
+from shapecheck.engine.values import Assumption, Axis, Many, Origin, Partial, Shape, Tensor, Value
 from shapecheck.ops import customs
 from shapecheck.ops.axes import (
     as_tensor,
     integers,
     is_none,
-    like,
     members,
     position,
     promote,
@@ -376,16 +375,6 @@ def kron(kit: Kit, input: Value, other: Value) -> Value:
     return Tensor(tuple(merge(kit, (x, y), "kron") for x, y in zip(left, right)), promote(a.dtype, b.dtype))
 
 
-@op("torch.linalg.svd", "torch.svd")
-def svd(kit: Kit, A: Value, full_matrices: Any = True, **more: Any) -> Value:
-    return Items("tuple", (Tensor(), Tensor(), Tensor()))
-
-
-@op("torch.linalg.qr", "torch.linalg.lstsq", "torch.linalg.lu", "torch.qr")
+@op("torch.linalg.lstsq")
 def decomposition(kit: Kit, A: Value, *more: Any, **settings: Any) -> Value:
     return Many(Tensor(), None, "tuple")
-
-
-@op("torch.linalg.solve")
-def solve(kit: Kit, A: Value, B: Value, *, left: Any = True) -> Value:
-    return like(as_tensor(B)) if as_tensor(B).rank == as_tensor(A).rank else Tensor()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shapecheck.dims import NEVER, Size
+from shapecheck.dims import NEVER, Size, maximum
 from shapecheck.engine.values import FALSE, NONE, TRUE, UNKNOWN, Axis, Items, Partial, Shape, Tensor, Value
 from shapecheck.ops.axes import (
     as_tensor,
@@ -279,6 +279,9 @@ def diff(kit: Kit, input: Value, n: Any = 1, dim: Any = -1, prepend: Value = NON
     axis = None if at is None else take(tensor.shape, at)
     if at is None or axis is None:
         return Tensor(Partial(), tensor.dtype)
+    if isinstance(times, int) and times > 1 and is_none(prepend) and is_none(append):
+        left = maximum(axis.size - times, 0)
+        return Tensor(put(tensor.shape, at, kit.axis(left, "differences of neighbours")), tensor.dtype)
     if times != 1 or not is_none(prepend) or not is_none(append):
         return Tensor(put(tensor.shape, at, kit.axis(kit.fresh("n"), "diff")), tensor.dtype)
     return Tensor(put(tensor.shape, at, kit.axis(axis.size - 1, "differences of neighbours")), tensor.dtype)

@@ -418,13 +418,6 @@ def rot90(kit: Kit, input: Value, k: Any = 1, dims: Any = (0, 1)) -> Value:
     return transposed(kit, "rot90", tensor, *plane) if turns % 2 else like(tensor)
 
 
-@op("torch.atleast_1d", "torch.atleast_2d", "torch.atleast_3d")
-def atleast(kit: Kit, *tensors: Value) -> Value:
-    return (
-        Items("tuple", tuple(Tensor(Partial(), as_tensor(t).dtype) for t in tensors)) if len(tensors) > 1 else Tensor()
-    )
-
-
 @op("Tensor.unfold")
 def unfold(kit: Kit, input: Value, dimension: Value, size: Value, step: Value) -> Value:
     """Windows along an axis: their number stays in its place, their size becomes the last axis."""

@@ -322,7 +322,7 @@ def topk(kit: Kit, input: Value, k: Value, dim: Any = -1, largest: Any = True, s
     return named(values=Tensor(shape, tensor.dtype), indices=Tensor(shape, "int"))
 
 
-@op("torch.sort", "Tensor.sort", "torch.msort")
+@op("torch.sort", "Tensor.sort")
 def sort(kit: Kit, input: Value, dim: Any = -1, descending: Any = False, stable: Any = False) -> Value:
     tensor = along(kit, "sort", as_tensor(input), dim)
     return named(values=like(tensor), indices=like(tensor, "int"))
@@ -431,11 +431,6 @@ def tril(kit: Kit, input: Value, diagonal: Any = 0) -> Value:
     if tensor.rank is not None and tensor.rank < 2:
         rank_crash(kit, "tril", (tensor,), tensor.rank, 2, "tril and triu need at least two axes")
     return like(tensor)
-
-
-@op("torch.tril_indices", "torch.triu_indices")
-def triangle_indices(kit: Kit, row: Value, col: Value, offset: Any = 0) -> Value:
-    return Tensor((Axis(2), kit.axis(kit.fresh("n"), "entries of a triangle")), "int")
 
 
 @op("torch.combinations")

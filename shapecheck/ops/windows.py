@@ -44,8 +44,8 @@ def per_axis(kit: Kit, value: Any, rank: int) -> list[Size | None]:
     if one is not None:
         return [one] * rank
     listed = members(value)
-    if listed is not None and len(listed) == rank:
-        return [kit.size(v) for v in listed]
+    if listed is not None and len(listed) in (1, rank):
+        return [kit.size(v) for v in (listed if len(listed) == rank else listed * rank)]
     return [None] * rank
 
 
