@@ -145,8 +145,10 @@ def test_one_axis_has_one_name(item: Any) -> None:
         shown = _names([d.message, d.condition, *(label.text for label in d.labels)])
         if not d.labels:
             continue
-        rows = [d.location.row, *(n.span.start.row for n in d.notes if n.span and n.span.path == str(path))]
-        code = " ".join(lines[min(rows) - 1 : max(rows)])
+        head = max(
+            n for n, line in enumerate(lines[: d.location.row]) if line.lstrip().startswith(("def ", "class ")) or not n
+        )
+        code = " ".join(lines[head : d.end_location.row])
         told = _names([d.help, *(n.message for n in d.notes)])
         strange = {n for n in told - shown if not re.search(rf"(?<!\w){re.escape(n)}(?!\w)", code)}
         assert not strange, f"{path.parent.name} line {d.location.row}: {strange} of {told}, elsewhere {shown}"

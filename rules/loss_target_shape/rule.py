@@ -48,5 +48,5 @@ def _help(fact: Demanded) -> str:
             return "take the last axis off the target: `.squeeze(1)`"
         if scores.rank == 3 and target.rank == 2:
             return "join batch and positions in both, or put the classes second: `scores.transpose(1, 2)`"
-        return "scores are [N, C] and the target holds one class for each row, [N]"
+        return "the target holds one class for each row of scores, so it has one axis less than they have"
     return "give the target the shape that the loss takes"
