@@ -52,7 +52,7 @@ def operand_sites(site: Site, tensors: Sequence[Tensor], facts: Facts) -> list[t
 
 
 def _passed(node: Node, written: Sequence[Expr], facts: Facts) -> dict[int, Tensor]:
-    """What each operand of known rank was when the op ran here, as the code has it; none where runs differ."""
+    """What each operand was when the op ran here, as the code has it; none where runs differ."""
     found: dict[int, Tensor] = {}
     for fact in facts.once(_called_at).get(id(node), ()):
         tensors = [v for v in fact.args.values() if isinstance(v, Tensor)]
@@ -61,7 +61,7 @@ def _passed(node: Node, written: Sequence[Expr], facts: Facts) -> dict[int, Tens
         for expr, tensor in zip(written, tensors):
             if found.setdefault(id(expr), tensor).sizes != tensor.sizes:
                 return {}
-    return {expr: tensor for expr, tensor in found.items() if tensor.rank is not None}
+    return found
 
 
 def _called_at(facts: Facts) -> dict[int, list[Called]]:
