@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .models import BUNDLED
 from .refusal import printable, reason_of
 from .settings import Pooling, Settings, SettingsError
 
@@ -27,6 +28,8 @@ ALONE = "(a copy of the folder without modules.json starts from its transformer 
 def require_nothing_dropped(settings: Settings) -> list[str]:
     """SettingsError names what model.name holds and the run would lose; returns what the log should say of it."""
     name = settings.model.name
+    if name in BUNDLED:
+        return []
     modules = _read(name, "modules.json")
     if modules is None:
         return []

@@ -68,10 +68,12 @@ class Trained:
 
 def train_all(losses: list[tuple[str, Subject, Judgement]], tell: Callable[[str], None]) -> Trained:
     """Train with each loss in turn; a loss that can't be trained with says why."""
-    return Trained(tuple(_train(name, subject, judgement, tell) for name, subject, judgement in losses))
+    with tempfile.TemporaryDirectory() as folder:  # one for all: texts are tokenised once
+        curves = tuple(_train(name, subject, judgement, Path(folder), tell) for name, subject, judgement in losses)
+    return Trained(curves)
 
 
-def _train(name: str, subject: Subject, judgement: Judgement, tell: Callable[[str], None]) -> Curve:
+def _train(name: str, subject: Subject, judgement: Judgement, folder: Path, tell: Callable[[str], None]) -> Curve:
     working = judgement.pictures["working"]
     if working.how.kind is not Kind.GROUPS or any(role.startswith("teacher") for _, role in working.how.roles):
         return Curve(name, (), (), "the bundled task has queries and groups of passages, which this loss does not take")
@@ -79,8 +81,7 @@ def _train(name: str, subject: Subject, judgement: Judgement, tell: Callable[[st
     for seed in SEEDS:
         tell(f"training with {name}, seed {seed} ...")
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                one, other = _one(subject, working.how, seed, Path(folder))
+            one, other = _one(subject, working.how, seed, folder)
         except CannotCall as error:
             return Curve(name, (), (), f"it can't be trained with: {error}")
         quality.append(one)
