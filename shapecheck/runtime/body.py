@@ -86,6 +86,7 @@ def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -
     fn = body.fn
     cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or ()))
     node = _bare(node)
+    node.name = _TWIN  # a function that calls itself means its global or its cell
     outer: ast.stmt = node
     if body.class_name is not None:
         # `__x` is `_Net__x` in a class `_Net` too, and `Net` in the body still means what it meant
@@ -101,7 +102,8 @@ def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -
     factory.body = [outer]
     module = ast.fix_missing_locations(ast.Module([factory], []))
     flags = fn.__code__.co_flags & COMPILER_FLAGS
-    inner = _find(compile(module, fn.__code__.co_filename, "exec", flags, dont_inherit=True), node.name)
+    inner = _find(compile(module, fn.__code__.co_filename, "exec", flags, dont_inherit=True), _TWIN)
+    inner = inner.replace(co_name=fn.__code__.co_name)
     if sys.version_info >= (3, 11):
         inner = inner.replace(co_qualname=fn.__code__.co_qualname)
     cells.update({name: types.CellType(value) for name, value in constants.items()})
@@ -112,6 +114,9 @@ def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -
     )
     new.__kwdefaults__ = fn.__kwdefaults__
     return new
+
+
+_TWIN = "_sc_twin"
 
 
 def _bare(node: FunctionNode) -> FunctionNode:

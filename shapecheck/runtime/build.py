@@ -28,11 +28,13 @@ from shapecheck.runtime.contract import (
     Tree,
     Values,
     dtype_name,
+    hold,
     tensors,
     type_name,
 )
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.resolve import Absent, Own, annotations_of, holds_axes, resolve
+from shapecheck.runtime.scope import Scope
 
 __all__ = ["Builder", "has_tensor", "record_of", "speaks"]
 
@@ -66,8 +68,8 @@ class Builder:
             return Plain(hint, None, functools.partial(_is, hint)) if self.plain else Free()
         if _is_array(hint):
             return self._tensor(hint)
-        if isinstance(hint, str):
-            return self._unknown(f"{hint!r} is text where a type was expected")
+        if isinstance(hint, str | typing.ForwardRef):  # the bound of a TypeVar, the arguments of a Callable
+            return self._unknown(f"{hint!r} is a name that nothing resolves")
         if _is_tree(hint):
             return self._tree(hint)
         origin, args = typing.get_origin(hint), typing.get_args(hint)
@@ -128,19 +130,25 @@ class Builder:
     def _type_var(self, hint: typing.TypeVar) -> Contract:
         if hint.__constraints__:
             return self._union(hint.__constraints__, hint)
-        return self.build(hint.__bound__) if hint.__bound__ is not None else Free()
+        bound = hint.__bound__
+        return Free() if bound is None or isinstance(bound, typing.ForwardRef) else self.build(bound)
 
     def _union(self, args: Iterable[Any], hint: Any) -> Contract:
         # beside a tensor, a plain option decides: it is built even where plain types are left alone
         builder = dataclasses.replace(self, plain=True) if has_tensor(hint) else self
-        options = tuple(builder.build(arg) for arg in args)
+        built = [builder.build(arg) for arg in args]
+        options = tuple(one for option in built for one in (option.options if isinstance(option, OneOf) else (option,)))
         if any(isinstance(option, Free) for option in options):
             return Free()
         classes = [o.classes for o in options if isinstance(o, Plain) and isinstance(o.classes, type)]
         if len(classes) == len(options):
             together = tuple(classes)
             return Plain(hint, together, functools.partial(_is, together))
-        return OneOf(options)
+        whole = OneOf(options)
+        compound = [o for o in options if not isinstance(o, Plain)]
+        if len(compound) > 1 and not speaks(whole):
+            return Plain(hint, None, functools.partial(_holds, whole))
+        return whole
 
     def _container(self, hint: Any, origin: Any, args: tuple[Any, ...]) -> Contract:
         if origin is tuple:
@@ -339,6 +347,10 @@ def _is_namedtuple(cls: type) -> bool:
 
 def _is(classes: Any, value: object) -> bool:
     return isinstance(value, classes)
+
+
+def _holds(contract: Contract, value: object) -> bool:
+    return hold(contract, value, Scope(), "") is None
 
 
 def _instances(cls: type) -> bool:

@@ -186,6 +186,7 @@ def _checked(
         if options.must_speak and not (late or said):
             raise ContractError(f"{entry.where} declares no tensor and no type: there is nothing to check")
         if said:
+            entry.how = "not at all"
             record(entry)
         return fn
     record(entry)

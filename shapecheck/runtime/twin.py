@@ -48,7 +48,12 @@ def twin(plan: Plan, entry: Entry) -> types.FunctionType:
     entry.how = "in the body" if body else "around the call"
     free = isinstance(plan.returns, Free) and isinstance(plan.yields, Free)
     if body is None or writer is None or free or not (writer.sheltered or writer.hidden_yield):
-        return Assembly(plan, mark, entry.notes, body, writer).build()
+        try:
+            return Assembly(plan, mark, entry.notes, body, writer).build()
+        except NoSource as error:
+            entry.notes.append(f"annotated local variables: {error}")
+            entry.how = "around the call"
+            return Assembly(plan, mark, entry.notes).build()
     # an error raised at a `return` within `try` or `with` might be swallowed there: the result is checked outside
     if not found:
         entry.how = "around the call"

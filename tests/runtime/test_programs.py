@@ -274,6 +274,28 @@ def test_names_that_a_body_lists_are_its_own():
     assert frames(R(2)) == ["x"]
 
 
+def countdown(x: Float[Tensor, "B"], n: int) -> Float[Tensor, "B"]:
+    y: Float[Tensor, "B"] = x
+    return countdown(y, n - 1) if n else y
+
+
+def test_functions_that_call_themselves():
+    checked = shaped(countdown)
+    assert checked(R(2), 3).shape == (2,)
+
+    @shaped
+    def inner(x: Float[Tensor, "B"], n: int) -> Float[Tensor, "B"]:
+        y: Float[Tensor, "B"] = x
+        return inner(y, n - 1) if n else y
+
+    assert inner(R(2), 3).shape == (2,)
+    assert inner.__code__.co_name == "inner"
+    with pytest.raises(ShapeError, match="argument x"):
+        inner(R(2, 3), 3)
+    entry = next(e for e in report().entries if e.where.endswith("test_programs.countdown"))
+    assert entry.how == "in the body"
+
+
 def test_targets_are_evaluated_once():
     class Ring:
         def __init__(self):
