@@ -7,7 +7,7 @@ import copy
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -94,13 +94,14 @@ def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -
         while name in taken:
             name = f"_{name}"
         outer = ast.ClassDef(name=name, bases=[], keywords=[], body=[node], decorator_list=[])
+        ast.copy_location(outer, node)
         if sys.version_info >= (3, 12):
             outer.type_params = []
     free = [name for name in (*cells, *constants) if name != "__class__"]
     factory = ast.parse(f"def _factory({', '.join(free)}): pass").body[0]
     assert isinstance(factory, ast.FunctionDef)
     factory.body = [outer]
-    module = ast.fix_missing_locations(ast.Module([factory], []))
+    module = ast.Module([factory], [])
     flags = fn.__code__.co_flags & COMPILER_FLAGS
     inner = _find(compile(module, fn.__code__.co_filename, "exec", flags, dont_inherit=True), _TWIN)
     inner = inner.replace(co_name=fn.__code__.co_name)
@@ -131,9 +132,9 @@ def _bare(node: FunctionNode) -> FunctionNode:
         args=[plain(a) for a in old.args],
         vararg=plain(old.vararg) if old.vararg else None,
         kwonlyargs=[plain(a) for a in old.kwonlyargs],
-        kw_defaults=[None if d is None else ast.Constant(None) for d in old.kw_defaults],
+        kw_defaults=[None if d is None else ast.copy_location(ast.Constant(None), d) for d in old.kw_defaults],
         kwarg=plain(old.kwarg) if old.kwarg else None,
-        defaults=[ast.Constant(None) for _ in old.defaults],
+        defaults=[ast.copy_location(ast.Constant(None), d) for d in old.defaults],
     )
     new = type(node)(name=node.name, args=arguments, body=node.body, decorator_list=[], returns=None)
     if sys.version_info >= (3, 12):
@@ -328,21 +329,22 @@ class Writer:
     def _return(self, value: ast.expr | None, line: int, bound: list[str] | None = None) -> list[ast.stmt]:
         variable = f"{self.mark}result"
         again = ast.Return(ast.Name(variable, ast.Load()))
-        again.lineno, again.col_offset, again.end_lineno, again.end_col_offset = line, 0, line, 0
-        ast.fix_missing_locations(again)
+        _put([again], line)
         guards = _parsed(self.returned(variable, line), line) if self.returned is not None else []
-        first = self._bind(variable, value or ast.Constant(None), line)
+        first = self._bind(variable, value, line)
         return [first, *self._guards(bound or [], line), *guards, again]
 
-    def _bind(self, variable: str, value: ast.expr, line: int) -> ast.stmt:
-        bind = ast.Assign([ast.Name(variable, ast.Store())], value)
-        bind.lineno, bind.col_offset, bind.end_lineno, bind.end_col_offset = line, 0, line, 0
-        return ast.fix_missing_locations(bind)
+    def _bind(self, variable: str, value: ast.expr | None, line: int) -> ast.stmt:
+        bind = ast.Assign([ast.Name(variable, ast.Store())], ast.Constant(None))
+        _put([bind], line)
+        if value is not None:
+            bind.value = value
+        return bind
 
     def _yield(self, value: ast.expr | None, line: int) -> list[ast.stmt]:
         assert self.yielded is not None
         variable = f"{self.mark}item"
-        bind = self._bind(variable, value or ast.Constant(None), line)
+        bind = self._bind(variable, value, line)
         return [bind, *_parsed(self.yielded(variable, line), line)]
 
     def _again(self, line: int) -> ast.expr:
@@ -400,12 +402,24 @@ def _with(node: N, **changes: Any) -> N:
 def _parsed(lines: list[str], line: int) -> list[ast.stmt]:
     """Guard lines as statements, all on the line that they guard."""
     statements = ast.parse("\n".join(lines)).body
-    for statement in statements:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.stmt | ast.expr | ast.excepthandler):
-                node.lineno = node.end_lineno = line
-                node.col_offset = node.end_col_offset = 0
+    _put(statements, line)
     return statements
+
+
+def _put(nodes: Iterable[ast.AST], line: int) -> None:
+    """Set the line of nodes and of all that is in them; `ast.walk` would be half of the price of a decoration."""
+    stack: list[Any] = list(nodes)
+    while stack:
+        node = stack.pop()
+        if "lineno" in node._attributes:
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = 0
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                stack.append(value)
+            elif isinstance(value, list):
+                stack += [item for item in value if isinstance(item, ast.AST)]
 
 
 def _statements(block: list[ast.stmt], guarded: bool) -> Iterator[tuple[ast.stmt, bool]]:

@@ -230,7 +230,7 @@ def record_of(cls: type, builder: Builder, around: Mapping[str, Any] | None = No
             one = made[name]
             unset = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
             required = one.init or not unset
-            contract = _with_default(contract, one.default)
+            contract = Free() if "converter" in one.metadata else _with_default(contract, one.default)
         elif name in getattr(cls, "_field_defaults", ()):
             contract = _with_default(contract, vars(cls)["_field_defaults"][name])
         fields.append(Field(name, contract, required))

@@ -94,11 +94,15 @@ def enforce_fields(cls: Any, fields: Record) -> None:
 
     @functools.wraps(assign)
     def __setattr__(self: Any, name: str, value: Any) -> None:
-        if name in alone and not (compiling() or (_building and id(self) in _building)):
-            alone[name](value)
-        if compiling() and not own:
-            super(cls, self).__setattr__(name, value)
+        if compiling():
+            if own:
+                assign(self, name, value)
+            else:
+                super(cls, self).__setattr__(name, value)
             return
+        look = alone.get(name)
+        if look is not None and not (_building and id(self) in _building):
+            look(value)
         assign(self, name, value)
 
     cls.__init__ = _constructor(cls, fields, verify)
