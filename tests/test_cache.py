@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from shapecheck.findings.diagnostic import (
     to_plain,
 )
 from shapecheck.findings.rule import Severity
+from shapecheck.service import cache
 from shapecheck.service.cache import KEEP_DAYS, Answer, Cache
 
 SPAN = Span("/p/a.py", Location(3, 5), Location(3, 9))
@@ -119,3 +121,14 @@ def test_old_entries_are_forgotten_once_a_day(tmp_path: Path) -> None:
     os.utime(new, (long_ago, long_ago))
     cache.forget_old()
     assert new.exists(), "today's sweep is over"
+
+
+def test_a_change_of_any_module_of_ours_makes_old_answers_void(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"engine", "ops", "findings", "service"} <= {folder.name for folder in cache.PACKAGE.iterdir()}
+    package = tmp_path / "shapecheck"
+    shutil.copytree(cache.PACKAGE / "engine", package / "engine")
+    monkeypatch.setattr(cache, "PACKAGE", package)
+    before = cache.own_state()
+    with (package / "engine" / "values.py").open("a") as module:
+        module.write("# changed")
+    assert cache.own_state() != before

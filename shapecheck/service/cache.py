@@ -45,11 +45,14 @@ def default_folder() -> Path:
     return Path(user_cache_dir("shapecheck", appauthor=False))
 
 
+PACKAGE = Path(__file__).parent.parent  # all of shapecheck, whichever folder this file stands in
+
+
 def own_state() -> str:
     """A digest of the names, sizes and times of shapecheck's own modules, so that a changed checkout never serves old
     answers. (Their text would cost ten times as much to read.)"""
     states = []
-    for folder, _, names in os.walk(Path(__file__).parent):
+    for folder, _, names in os.walk(PACKAGE):
         for name in names:
             if name.endswith(".py"):
                 path = os.path.join(folder, name)
