@@ -200,6 +200,7 @@ def agree(text):
 @settings(max_examples=1500, deadline=None)
 @given(st.text(alphabet="#*_?=ab4-+,({}). ", max_size=8))
 @example("b=,")
+@example("(=,{{")
 def test_any_text_is_judged_as_jaxtyping_judges_it(text):
     assert agree(text)
 

@@ -200,6 +200,8 @@ class Expr:
 
     def __str__(self) -> str:
         tree = f"({self.tree})" if isinstance(self.tree, Var) else str(self.tree)  # a bare name would bind
+        if "," in tree and "(" not in tree:  # such a word needs a bracket somewhere: a name for the reader may hold it
+            tree = f"(={tree}"
         return _prefix(self.broadcast) + tree
 
     @property

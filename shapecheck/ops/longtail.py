@@ -1,6 +1,6 @@
 """The long tail of torch: ops that do to shapes what their family does, a line for each family.
 
-`benchmarks/propose_ops.py` asks torch which family an op belongs to, and `benchmarks/op_db.py` judges what stands here.
+`benchmarks/op_db.py` judges what stands here.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def test_row_by_row() -> None:
     assert shown(call("sentence_transformers.util.pairwise_cos_sim", tensor("B D"), tensor("B D"))) == "[B]"
     kit = JudgeKit()
     call("sentence_transformers.util.pairwise_cos_sim", tensor("B D"), tensor("N D"), kit=kit)
-    assert [(kind, verdict.when()) for kind, _, _, verdict, _ in kit.crashes] == [("matmul", "B = N")]
+    assert [(demand, verdict.when()) for demand, _, _, verdict, _ in kit.crashes] == [("inner", "B = N")]
 
 
 def test_uneven_gathers_are_not_multiples() -> None:
