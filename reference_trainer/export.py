@@ -210,7 +210,7 @@ class _Graph(nn.Module):
 
 def _require(module: str, extra: str) -> None:
     if importlib.util.find_spec(module) is None:
-        raise SettingsError(f"this export needs {module}: pip install 'torch-shapecheck[{extra}]'")
+        raise SettingsError(f"this export needs {module}: install torch-shapecheck with its extra [{extra}]")
 
 
 def _module(number: int, path: str, kind: str) -> dict[str, Any]:

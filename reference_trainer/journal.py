@@ -88,6 +88,6 @@ def _board(out: Path, step: int) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError as error:
         raise SettingsError(
-            "train.tensorboard needs tensorboard: pip install 'torch-shapecheck[tensorboard]'"
+            "train.tensorboard needs tensorboard: install torch-shapecheck with its extra [tensorboard]"
         ) from error
     return SummaryWriter(str(out / "tensorboard"), purge_step=step)

@@ -139,7 +139,7 @@ def _with_lora(backbone: Any, model: ModelSettings) -> Any:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
-        raise SettingsError("model.lora_rank needs peft: pip install 'torch-shapecheck[lora]'") from error
+        raise SettingsError("model.lora_rank needs peft: install torch-shapecheck with its extra [lora]") from error
     config = LoraConfig(r=model.lora_rank, lora_alpha=2 * model.lora_rank, target_modules=list(model.lora_targets))
     try:
         return get_peft_model(backbone, config)

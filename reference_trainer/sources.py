@@ -313,4 +313,4 @@ def _rows(load: Callable[[], Iterable[Any]], name: str, source: str) -> Iterator
 
 def _require(module: str, source: str) -> None:
     if importlib.util.find_spec(module) is None:
-        raise SettingsError(f"data: {source} needs {module}: pip install 'torch-shapecheck[hub]'")
+        raise SettingsError(f"data: {source} needs {module}: install torch-shapecheck with its extra [hub]")
