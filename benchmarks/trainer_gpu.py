@@ -99,7 +99,7 @@ def train_speed(shape: tuple[int, int, int, int], length: int, batch: int, devic
             f"model.compile={str(device.type == 'cuda').lower()}", "train.precision=bfloat16",
             "train.chunk_tokens=65536", "train.warmup=0",
         ]  # fmt: skip
-        run = set_up(load(None, changes), folder, Alone(), device, Silent())
+        run = set_up(load(None, changes), folder, Alone(), device, Silent())  # shapecheck: ignore[SC101]
         made = assemble(run.sampler.store, run.sampler.draw(0), 65536, run.pad, packed=True).to(device)
         assert made.tokens == batch * TEXTS * length, "texts were cut or shared"
         seconds = best_seconds(lambda: train_step(run, made), device, 5)

@@ -83,7 +83,7 @@ def ours(folder: Path, options: argparse.Namespace) -> None:
     from reference_trainer.world import Alone
 
     settings = settings_of(folder, options)
-    run = set_up(settings, folder, Alone(), torch.device("cpu"), Silent())
+    run = set_up(settings, folder, Alone(), torch.device("cpu"), Silent())  # shapecheck: ignore[SC101]
     same_weights(run.model.backbone)
     turns, losses, norms = Turns(), [], []
     turns.begin()

@@ -56,7 +56,9 @@ def check_loss(settings: Settings, world: World | None = None, device: torch.dev
     here, loss, scale = world or Alone(), settings.loss, 1 / settings.loss.temperature
     normalize = settings.model.normalize
     if settings.train.replay_bug:
-        wrong = judge(ByAutograd(lambda b, w: crossed_batch(b, scale, w)), small(loss, scale, normalize))
+        wrong = judge(
+            ByAutograd(lambda b, w: crossed_batch(b, scale, w)), small(loss, scale, normalize)
+        )  # shapecheck: ignore[SC101]
         return [f"{v.name}: {v.sentence}" for v in wrong if not v.ok]
     function = configured(loss, scale, normalize)
     engine = ByCache if settings.train.cache else ByAutograd

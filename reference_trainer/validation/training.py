@@ -108,7 +108,7 @@ def _one(
             },
         }
     )
-    run = set_up(settings, folder, Alone(), torch.device("cpu"), Silent())
+    run = set_up(settings, folder, Alone(), torch.device("cpu"), Silent())  # shapecheck: ignore[SC101]
     assert run.dev is not None
     quality, losses = [], []
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from shapecheck.analysis.crashes import finding, proven, shapes, subject
 from shapecheck.engine.facts import Demanded, Facts
 from shapecheck.engine.naming import Names
+from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Finding, Rule, Severity
 
 META = Rule(
@@ -21,10 +22,18 @@ META = Rule(
 def check(fact: Demanded, facts: Facts) -> Iterator[Finding]:
     if subject(fact) != "index" or fact.left is None or fact.right is None or not proven(fact, facts):
         return
+    if not any(map(_is_tensor, fact.operands)):
+        return
     names = facts.names()
     what, help = _told(fact, names)
     message = f"{fact.op} of {shapes(fact.operands, names)} cannot be done: {what}"
     yield finding(META, fact, facts, names, message, help=help, covers=("SC902",))
+
+
+def _is_tensor(operand: Tensor) -> bool:
+    """Did an op make it, or does an annotation say what it is? What is only indexed, `members[cls, None]`, may be a
+    mapping."""
+    return operand.made is not None or any(a.origin and a.origin.text == "annotation" for a in operand.axes or ())
 
 
 def _told(fact: Demanded, names: Names) -> tuple[str, str]:

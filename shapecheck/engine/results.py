@@ -296,7 +296,9 @@ def _result(
         given = [fill(v) for v in args]
         named = {name: fill(v) for name, v in kwargs.items()}
         for number, name, value in look.changed:
-            child.state.heap[number] = child.state.heap[number].having(name, fill(value))
+            held = child.state.heap.get(number)
+            if held is not None:  # else it is out of the function's sight
+                child.state.heap[number] = held.having(name, fill(value))
         result.before, result.holes = child.state.copy(), tuple(fill.holes)
         ends = child.run_alone(func, given, named, node, m.here.path)
         return ends if new is None or own is None else [(state, own) for state, _ in ends]
@@ -305,11 +307,17 @@ def _result(
 
 
 def _ends(m: Machine, look: Look, result: Result) -> Ends:
+    m.tick(sum(map(_weight, (change for change, _ in result.ends))))
     raised = m.serials.last - result.first
     m.serials.last += result.last - result.first
     ranges: list[Range] = [(result.first, result.last, raised)]
     ranges += [(r.first, r.last, by) for r, by in look.objects.items() if by]
     return list(_given(m, result, ranges, look.leaves, alone=not look.objects))
+
+
+def _weight(change: Change) -> int:
+    """What it costs to say a result again, in steps: a caller that keeps many objects pays for each of them."""
+    return (len(change.sizes) + len(change.narrowed) + sum(2 + len(o.attrs) for o in change.heap.values())) // 2
 
 
 def blank(m: Machine, cls: ClassVal, result: Result | None = None) -> Ref:

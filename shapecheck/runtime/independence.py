@@ -313,7 +313,7 @@ def _moved(
         return ("return value", -1) if poison is _nan else None
     for (before, column, row, path), (after, *_) in zip(clean, outputs):
         if before.shape != after.shape:
-            return path, int((~poisoned).nonzero()[0])
+            return path, int((~poisoned).nonzero().flatten()[0])
         keep = (~poisoned[row]).nonzero().flatten().to(before.device)
         a, b = before.index_select(column, keep), after.index_select(column, keep)
         if torch.equal(a, b):

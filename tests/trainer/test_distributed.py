@@ -44,7 +44,7 @@ def launch(processes: int, *arguments: str) -> None:
 def plain_settings(folder, processes, *changes):
     quiet = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     batch = f"train.batch={GLOBAL_BATCH // processes}"
-    return to_plain(small_settings(folder, "train.clip=0", batch, *changes, scores=True, **quiet))
+    return to_plain(small_settings(folder, "train.clip=0", "data.unique=false", batch, *changes, scores=True, **quiet))
 
 
 @pytest.fixture(scope="module")
