@@ -55,9 +55,8 @@ def source(tensor: Tensor) -> Source | None:
                 return None
             turned = not turned
         if made.kind & (SCALES | SHIFTS | MASKS):
-            inner = [t for t in inner if not _smaller(t, tensor)][:1] if made.kind & MASKS else inner
             inner = [t for t in inner if not _smaller(t, tensor)]
-        else:
+        if not made.kind & (SCALES | SHIFTS) or made.kind & MASKS:
             inner = inner[:1]
         if len(inner) != 1:
             break
