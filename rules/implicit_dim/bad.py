@@ -102,3 +102,57 @@ def mean_of_words(vectors, known):
     """vectors: [B, S, D]; known: [B, S]"""
     total = (vectors * known.unsqueeze(-1)).sum(1)
     return total / known.sum().clamp(min=1)  # expect: SC401
+
+
+class SequentialScores(nn.Module):
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
+
+    def forward(self, words):
+        batch, steps, width = words.shape
+        weights = torch.softmax(self.score(words), dim=2)  # expect: SC401
+        return (weights * words).sum(dim=1)
+
+
+class FlatWords(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.share = nn.Softmax(dim=1)
+
+    def forward(self, words):
+        batch, steps, width = words.shape
+        weights = self.share(self.score(words.view(-1, width)))  # expect: SC401
+        return (weights * words.view(-1, width)).view(batch, steps, width).sum(1)
+
+
+class Pointer(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Parameter(torch.randn(width, 1))
+
+    def forward(self, x, mask):
+        scores = (x @ self.score).masked_fill(mask, -1e9)
+        return torch.sum(scores.softmax(-1) * x, dim=1)  # expect: SC401
+
+
+class OneLogit(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.head = nn.Linear(width, 1)
+        self.criterion = nn.CrossEntropyLoss()
+
+    def forward(self, x, labels):
+        rows, width = x.shape
+        logits = self.head(torch.relu(x))
+        right = logits.argmax(dim=1) == labels  # expect: SC401
+        return self.criterion(logits, labels.view(rows)), right  # expect: SC401
+
+
+# run: own_pairs(a=[B, D], b=[B, D]); differ: B=3, D=4
+def own_pairs(a, b):
+    _batch, width = a.shape
+    b = b.view(-1, width)
+    alike = (a * b).sum(dim=-1, keepdim=True)
+    return -F.log_softmax(alike / 0.1, dim=1).mean()  # expect: SC401

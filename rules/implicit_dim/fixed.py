@@ -96,3 +96,56 @@ def mean_of_words(vectors, known):
     """vectors: [B, S, D]; known: [B, S]"""
     total = (vectors * known.unsqueeze(-1)).sum(1)
     return total / known.sum(1, keepdim=True).clamp(min=1)
+
+
+class SequentialScores(nn.Module):
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
+
+    def forward(self, words):
+        batch, steps, width = words.shape
+        weights = torch.softmax(self.score(words), dim=1)
+        return (weights * words).sum(dim=1)
+
+
+class FlatWords(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.share = nn.Softmax(dim=1)
+
+    def forward(self, words):
+        batch, steps, width = words.shape
+        weights = self.share(self.score(words.view(-1, width)).view(batch, steps))
+        return (weights.unsqueeze(-1) * words).sum(1)
+
+
+class Pointer(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Parameter(torch.randn(width, 1))
+
+    def forward(self, x, mask):
+        scores = (x @ self.score).masked_fill(mask, -1e9)
+        return torch.sum(scores.softmax(-2) * x, dim=1)
+
+
+class OneLogit(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.head = nn.Linear(width, 2)
+        self.criterion = nn.CrossEntropyLoss()
+
+    def forward(self, x, labels):
+        rows, width = x.shape
+        logits = self.head(torch.relu(x))
+        right = logits.argmax(dim=1) == labels
+        return self.criterion(logits, labels.view(rows)), right
+
+
+def own_pairs(a, b):
+    _batch, width = a.shape
+    b = b.view(-1, width)
+    alike = a @ b.t()
+    return -F.log_softmax(alike / 0.1, dim=1).diagonal().mean()

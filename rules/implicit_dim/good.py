@@ -84,3 +84,35 @@ def mean_of_all(losses, known):
 def weighted_center(vectors, weight):
     """vectors: [N, D]; weight: [N, 1]"""
     return (vectors * weight).sum(0) / weight.sum()
+
+
+class Bag(nn.Module):
+    """The instances of one bag share one weight."""
+
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+
+    def forward(self, instances):
+        count, width = instances.shape
+        share = torch.softmax(self.score(instances).transpose(0, 1), dim=1)
+        return share @ instances
+
+
+def one_key(query, memory):
+    """query (B, Q, D), memory (B, D): attention over a single vector is its caller's choice"""
+    keys = memory.unsqueeze(1)
+    return torch.softmax(query @ keys.transpose(1, 2), dim=-1) @ keys
+
+
+class AnyCount(nn.Module):
+    def __init__(self, width: int, classes: int = 1):
+        super().__init__()
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return torch.softmax(self.head(x), dim=-1)
+
+
+def of_one_and_of_many(x, width: int):
+    return AnyCount(width)(x), AnyCount(width, 7)(x)

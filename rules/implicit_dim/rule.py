@@ -18,10 +18,11 @@ from shapecheck.analysis.features import (
 )
 from shapecheck.analysis.origin import ancestors, base, same
 from shapecheck.analysis.rewriting import with_argument
+from shapecheck.analysis.single import COMPARING, alone, outcome
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Tensor
 from shapecheck.findings.rule import Finding, Fix, Note, Rule, Severity
-from shapecheck.ops.kinds import EQUALS, EXTREMES, PICKS, SOFTMAX, SUMS, UNIT
+from shapecheck.ops.kinds import CHAINS, EQUALS, EXTREMES, FEATURES_LAST, PICKS, SOFTMAX, SUMS, UNIT
 from shapecheck.source.program import Call
 
 META = Rule(
@@ -42,7 +43,6 @@ def check_softmax(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     names = facts.names()
     if not is_implicit(fact):
-        yield from _over_one(fact, facts, x)
         return
     last = last_axis(x)
     one = last is not None and last.size == 1
@@ -66,18 +66,20 @@ def check_softmax(fact: Called, facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _over_one(fact: Called, facts: Facts, x: Tensor) -> Iterator[Finding]:
-    """A softmax over the one output of a layer gives ones, whatever the scores are."""
-    dim, last = fact.dim(), last_axis(x)
-    runs_over_last = dim == -1 or (dim is not None and x.rank is not None and dim == x.rank - 1)
-    if runs_over_last and projected(x) and last is not None and last.size == 1:
-        names = facts.names()
-        yield META.finding(
-            fact.site,
-            f"this softmax of {names.shape(x)} runs over an axis of size 1: every weight is 1, whatever the scores are",
-            Severity.ERROR,
-            help="give the axis that should sum to 1",
-        )
+@META.on(Called)
+def check_single(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """A softmax, an argmax, a cross-entropy over the one output of a layer does not depend on the scores."""
+    x = alone(fact, facts) if fact.kind & COMPARING and fact.site.path == facts.path else None
+    if x is None:
+        return
+    what, gives = outcome(fact)
+    yield META.finding(
+        fact.site,
+        f"this {what} of {facts.names().shape(x)} runs over an axis of size 1: {gives}, whatever the scores are",
+        Severity.ERROR if x.made is not None and x.made.kind & (CHAINS | FEATURES_LAST) else None,
+        notes=(Note("the axis of size 1 is made here", x.made.site),) if x.made is not None else (),
+        help="give the axis along which the scores compete",
+    )
 
 
 # ------------------------------------------------------------- normalize, cosine_similarity
