@@ -10,6 +10,7 @@ Each fault is provoked N times on a folder of files of which every eighth can be
     cache   `lint` gets SIGKILL while it writes the cache. The next run must say what one without a cache says.
     baseline  `lint --write-baseline` gets SIGKILL. The file must be wholly the old one or wholly the new one.
     stop    `lint` gets SIGINT. Status 130 (or the run was over), no traceback, nobody blamed.
+    start   `lint` gets SIGINT in its first 0.1 s. As above; what Python prints before our modules is its own.
 
 Prints for each how many runs were hit where it counts. Exit status 1 where anything was lost or said wrongly.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -46,6 +48,7 @@ def scores(q, p, group):
 """
 FIXED = BAD.replace("similarity(q, p.view(b, group, d))", "similarity(q.unsqueeze(1), p.view(b, group, d)).squeeze(1)")
 EVERY = 8  # so many files for one that can be fixed
+OURS = re.compile(r"shapecheck.(?:__init__|__main__|cli|service)\b")
 GOOD = "def rows(x):\n    return [*x]\n"
 
 
@@ -239,6 +242,20 @@ def stopped(rng: random.Random, folder: Path, files: int) -> tuple[list[str], st
     return wrong, "over" if run.returncode == 1 else "with findings so far" if found else "before any finding"
 
 
+def stopped_early(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]:
+    if not folder.exists():
+        fresh(folder, files)
+    run = start(folder, "--no-cache")
+    time.sleep(rng.uniform(0, 0.1))
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate()
+    if run.returncode == -signal.SIGINT and not err:
+        return [], "before Python heard it"  # a shell says 130
+    if "KeyboardInterrupt" in err and not OURS.search(err):
+        return [], "while Python itself imported"
+    return said_wrongly(run.returncode, err, (130,)), "in ours"
+
+
 def next_run(folder: Path, expected: dict[Path, str]) -> list[str]:
     status, _, err = lint(folder, "--fix", "--no-cache")
     wrong = said_wrongly(status, err, (0,))
@@ -259,6 +276,7 @@ FAULTS: dict[str, Fault] = {
     "cache": killed_cache,
     "baseline": killed_baseline,
     "stop": stopped,
+    "start": stopped_early,
 }
 
 

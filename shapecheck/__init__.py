@@ -6,8 +6,7 @@ The linter is the command `shapecheck lint`; the names here are the runtime laye
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # what is imported here comes before the command can hear Ctrl-C, so nothing is
 
 if TYPE_CHECKING:
     from shapecheck.runtime.broadcasts import no_broadcast as no_broadcast
@@ -31,10 +30,12 @@ _HOMES = {
 __all__ = ["ContractError", "ShapeError", "check", "install_import_hook", "no_broadcast", "report", "shaped"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'shapecheck' has no attribute {name!r}")
+    from importlib import import_module
+
     home, attribute = _HOMES[name]
-    value = getattr(import_module(f"shapecheck.runtime.{home}"), attribute)
+    value: object = getattr(import_module(f"shapecheck.runtime.{home}"), attribute)
     globals()[name] = value
     return value

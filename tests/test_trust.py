@@ -267,3 +267,45 @@ def test_control_c_at_any_moment(here: Path, size: str, part: float) -> None:
     assert all(line.split(":")[0] in os.listdir(here) for line in out.splitlines())
     if going.returncode == 130:
         assert err.splitlines()[-1] == "interrupted"
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+from shapecheck.cli import main
+
+class Hook:
+    left = {number}
+
+    def find_spec(self, name, path=None, target=None):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Hook())
+sys.argv = ["shapecheck", "lint", "--isolated", "a.py"]
+main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 30, 100])
+def test_control_c_while_the_command_imports(here: Path, number: int) -> None:
+    """From the first module that the command brings in."""
+    (here / "a.py").write_text(CROSSED)
+    ran = Ran(
+        subprocess.run(
+            [sys.executable, "-c", INTERRUPTED_IMPORT.format(number=number)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+    )
+    assert (ran.status, ran.out, ran.err) == (130, "", "interrupted\n")
+
+
+def test_nothing_is_imported_before_control_c_is_heard() -> None:
+    program = "import sys; before = {*sys.modules}; import shapecheck.cli; print(*sorted({*sys.modules} - before))"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(ran.stdout.split()) <= {"__future__", "shapecheck", "shapecheck.cli"}

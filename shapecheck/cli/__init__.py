@@ -5,9 +5,14 @@ from __future__ import annotations
 
 def main() -> None:
     """The console script."""
-    from shapecheck.service import interrupt
+    try:
+        from shapecheck.service import interrupt
 
-    interrupt.install()  # before anything that takes time is imported
+        interrupt.install()  # before anything that takes time is imported
+    except KeyboardInterrupt:  # until then Python's own handler is there
+        from shapecheck.service import interrupt
+
+        interrupt.leave()
     import gc
     import sys
 
