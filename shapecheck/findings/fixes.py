@@ -142,6 +142,8 @@ def _known_by(diagnostic: Diagnostic, lines: Sequence[str]) -> tuple[str, str, s
 def possible(source: bytes, diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     """The same, without the fixes that cannot be made: so what is offered is what a run with --fix makes."""
     fixable = [d for d in diagnostics if d.fix is not None]
+    if not fixable:
+        return list(diagnostics)
     if all(_can_import(source, d) for d in fixable) and _makes_code(source, choose(fixable, unsafe=True)):
         return list(diagnostics)
     return [d if d.fix is None or _makes_code(source, [d]) else replace(d, fix=None) for d in diagnostics]
