@@ -173,7 +173,14 @@ def test_configuration(shapecheck: Shapecheck) -> None:
         (["--config", "nowhere.toml"], "nowhere.toml: "),
         (["--config", "shapecheck.toml", "--isolated"], "contradict"),
         ([], 'unknown key "selct" (did you mean "select"?)'),
-        (["--output-format", "yaml"], "yaml"),
+        (["--output-format", "yaml"], "shapecheck: --output-format is text, concise, json, "),
+        (["--severity", "high"], "shapecheck: --severity is error, warning or info, not 'high'\n"),
+        (["--fail-on", ""], "shapecheck: --fail-on is error, warning or info, not ''\n"),
+        (["--jobs", "many"], "shapecheck: --jobs is a whole number, not 'many'\n"),
+        (["-j", "-1"], "shapecheck: --jobs is at least 0, not -1\n"),
+        (["--time-limit", "0"], "shapecheck: --time-limit is a number of seconds from 0.1 to 1e+06, not '0'\n"),
+        (["--time-limit", "inf"], "not 'inf'"),
+        (["--time-limit", "nan"], "not 'nan'"),
         (["--colour"], "No such option"),
     ],
 )
@@ -268,6 +275,28 @@ def test_stdin(shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = shapecheck("lint", "-", "--stdin-filename", "src/m.py", "--output-format", "concise")
     assert ran.out == f"{os.path.join('src', 'm.py')}:2:7: error ZZ1 bad is assigned\n"
     assert shapecheck("lint", "-", "--fix").status == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "says"),
+    [
+        ("", 2, "a folder cannot be the name of what stdin holds"),
+        ("src", 2, "src: a folder cannot be the name of what stdin holds"),
+        ("a.ipynb", 2, "a.ipynb: notebooks are not supported"),
+        ("src/gone.py", 0, "src/gone.py: left out, as shapecheck.toml excludes it"),
+        ("bad/m.py", 2, 'bad/shapecheck.toml:1:1: unknown key "selct"'),
+    ],
+)
+def test_the_name_of_what_stdin_holds_counts_as_any_other(
+    shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch, name: str, status: int, says: str
+) -> None:
+    write("src/a.py", GOOD)
+    write("shapecheck.toml", 'exclude = ["gone.py"]\n')
+    write("bad/shapecheck.toml", "selct = []\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
+    ran = shapecheck("lint", "-", "--stdin-filename", name)
+    assert (ran.status, ran.out) == (status, "")
+    assert says in ran.err
 
 
 # ------------------------------------------------------------------- bugs of ours, and of a file
@@ -489,6 +518,8 @@ def test_reveal_refuses_what_it_cannot_show(shapecheck: Shapecheck, monkeypatch:
         (("book.ipynb",), "book.ipynb: notebooks are not supported"),
         (("a.py", "--why", "999"), "a.py: there is no line 999: the file has 2 lines"),
         ((".",), ".: cannot be read: it is a folder"),
+        (("a.py", "--why", "x"), "--why is a whole number, not 'x'"),
+        (("a.py", "--why", "0"), "--why is at least 1, not 0"),
     ]:
         ran = shapecheck("reveal", *args)
         assert (ran.status, ran.out) == (2, "")

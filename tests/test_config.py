@@ -45,6 +45,12 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("colour = 1", 'unknown key "colour" (known keys: select, ignore'),
         ('select = "SC1"', "select is a list of strings, not 'SC1'"),
         ("select = [1]", "select is a list of strings"),
+        ('select = ["SC1", ""]', "shapecheck.toml:1:1: select has an empty string in it"),
+        (
+            '# ours\n[tool.shapecheck]\nselect = ["SC1"]',
+            "shapecheck.toml:2:1: in a shapecheck.toml the keys stand without [tool.shapecheck]",
+        ),
+        ("[colours.sea]\nblue = 1", 'shapecheck.toml:1:1: unknown key "colours"'),
         ('severity = "fatal"', 'severity is "error", "warning" or "info", not \'fatal\''),
         ('per-file-ignores = ["a"]', "per-file-ignores is a table"),
         ('per-file-ignores = {"a" = "SC1"}', "per-file-ignores.a is a list of strings"),

@@ -21,6 +21,7 @@ from shapecheck.findings.marks import Expect, Ignore, Malformed, ShapeMark, Skip
         ("x = 1  # Shapecheck: Ignore[SC1]\n", (Malformed(1, 8, "# Shapecheck: Ignore[SC1]"),)),
         ("x = 1  # shapecheck ignore[SC1]\n", (Malformed(1, 8, "# shapecheck ignore[SC1]"),)),
         ("x = 1  # shape-check: ignore\n", (Malformed(1, 8, "# shape-check: ignore"),)),
+        ("x = 1  # Shape-Check: ignore\r\ny = 2\r\n", (Malformed(1, 8, "# Shape-Check: ignore"),)),
         ("x = 1  # B G  # shapecheck ignore SC101\n", (Malformed(1, 15, "# shapecheck ignore SC101"),)),
         ("x = 1  # shapecheck disable=SC101\n", (Malformed(1, 8, "# shapecheck disable=SC101"),)),
         ("x = 1  # shapecheck ignores this line\n", ()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import encodings.aliases
 import json
 import os
 import random
@@ -9,13 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from shapecheck.findings.marks import Ignore, read
 from shapecheck.service.check import Options
-from shapecheck.service.run import run
+from shapecheck.service.run import Repair, repair, run
 
 CROSSED = """\
 import torch
@@ -87,6 +90,76 @@ def test_what_a_fix_changes_for_other_files_is_told(here: Path) -> None:
     )
     first, after = lint("--fix"), lint("--no-cache")
     assert first.out == after.out == ""
+
+
+def test_no_encoding_is_a_bug_of_ours_or_costs_a_byte(here: Path) -> None:
+    """Every encoding that Python has, named in a file with and without a byte-order mark: it is refused, or only what a
+    fix is about is other bytes than before."""
+    texts: dict[str, bytes] = {}
+    for name in sorted({*encodings.aliases.aliases.values(), "undefined", "idna", "punycode", "unicode_escape"}):
+        for mark in (b"", codecs.BOM_UTF8):
+            letters = b""
+            for letter in "\u00e9\u65e5\u0436":
+                with suppress(LookupError, UnicodeError):
+                    letters += letter.encode(name)
+            for number, line in enumerate((b"", b"# " + letters + b"\n")):
+                data = mark + f"# coding: {name}\n".encode() + line + CROSSED.encode()
+                texts[str(here / f"{name}_{len(mark)}_{number}.py")] = data
+    options = Options(here)
+    outcome = run(list(texts), lambda path: options, given=texts, jobs=1)
+    assert not [str(problem) for problem in outcome.problems if "internal error" in problem.message]
+    changed = 0
+    for one in repair(outcome, lambda path: options, unsafe=False, shows=lambda d, text: True):
+        assert isinstance(one, Repair)
+        assert one.after == one.before.replace(CROSSED.encode(), FIXED.encode())
+        changed += 1
+    assert changed > 100
+
+
+def test_text_of_two_bytes_a_letter_is_not_called_clean(here: Path) -> None:
+    (here / "a.py").write_bytes(CROSSED.encode("utf-16"))
+    ran = lint()
+    assert (ran.status, ran.err.split("\n")[0]) == (
+        2,
+        "a.py:1:1: The file is UTF-16, which Python does not read as source.",
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
+@pytest.mark.parametrize("streams", [">/dev/full", ">&-", "2>/dev/full", "2>&-", ">&- 2>&-", "<&-", "0>other"])
+@pytest.mark.parametrize(
+    "command", ["lint a.py", "lint --output-format json a.py", "lint --diff a.py", "lint -", "reveal a.py", "rules",
+                "explain SC101", "--version", "--help"],
+)  # fmt: skip
+def test_streams_that_are_closed_or_full(here: Path, command: str, streams: str) -> None:
+    """No traceback; and what could not be said or read is status 2."""
+    (here / "a.py").write_text(CROSSED)
+    ran = Ran(
+        subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m shapecheck {command} {streams}"],
+            input=CROSSED,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    )
+    unread, unsaid = (
+        streams in ("<&-", "0>other") and command == "lint -",
+        streams == ">/dev/full" or streams.startswith(">&-"),
+    )
+    if command in ("--help", "--version") and streams.startswith(">&-"):
+        return  # Python itself and the library that prints it say nothing then
+    assert ran.status == (2 if unread or unsaid else int(command.startswith("lint")))
+    assert bool(ran.out) == (not unread and not unsaid)
+    if "2>" not in streams:
+        told = {
+            ">/dev/full": "the disk is full",
+            ">&-": "closed",
+            "0>other": "it is not open for that",
+            "<&-": "closed",
+        }[streams]
+        assert (told in ran.err) == (unread or unsaid)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and devices with names")
@@ -206,16 +279,22 @@ def test_exclude_is_blamed_where_it_is_meant(here: Path) -> None:
     assert "a.py: left out, as --exclude says" in lint("--exclude", "a.py", "a.py").err
 
 
-@pytest.mark.parametrize("where", ["per-file-ignores", "command line"])
-def test_unknown_codes_are_refused(here: Path, where: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("", "", ""),
+        ("shapecheck.toml", '[per-file-ignores]\n"b.py" = ["SC999"]\n', "shapecheck.toml:2:1: "),
+        ("shapecheck.toml", '\nselect = ["SC1"]\n  ignore = ["SC2", "SC999"]\n', "shapecheck.toml:3:3: "),
+        ("pyproject.toml", '[tool.shapecheck]\nselect = [\n"SC999"]\n', "pyproject.toml:2:1: "),
+    ],
+)
+def test_unknown_codes_are_refused_at_their_line(here: Path, name: str, text: str, place: str) -> None:
     (here / "a.py").write_text("import torch\n")
-    if where == "command line":
-        ran = lint("--ignore", "SC999")
-    else:
-        (here / "shapecheck.toml").write_text('[per-file-ignores]\n"b.py" = ["SC999"]\n')
-        ran = lint()
-        assert "shapecheck.toml" in ran.err
-    assert (ran.status, 'no rule is called "SC999"' in ran.err) == (2, True)
+    if name:
+        (here / name).write_text(text)
+    ran = lint(*([] if name else ["--ignore", "SC999"]))
+    assert ran.status == 2
+    assert ran.err.startswith(f'shapecheck: {place}no rule is called "SC999"')
 
 
 def test_a_mark_that_another_file_s_check_needs_is_not_condemned(here: Path) -> None:

@@ -18,7 +18,10 @@ def main() -> None:
 
     gc.disable()  # imports make many objects and no garbage: 10 % of a short run
     from shapecheck.cli.app import app
+    from shapecheck.cli.console import complain, keep_numbers
+    from shapecheck.service.files import why
 
+    keep_numbers()
     try:
         app(prog_name="shapecheck")
     except SystemExit as end:
@@ -27,6 +30,11 @@ def main() -> None:
             interrupt.leave()
         interrupt.over()
         raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        complain([f"shapecheck: {why(error)}"])  # help that could not be printed
+        sys.exit(2)
 
 
 __all__ = ["main"]

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from shapecheck.cli.console import faults, say
 from shapecheck.cli.explain import explain, rules
 from shapecheck.cli.lint import lint
 from shapecheck.cli.reveal import reveal
@@ -29,7 +30,8 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        print(f"shapecheck {version('torch-shapecheck')}")
+        with faults():
+            say(f"shapecheck {version('torch-shapecheck')}\n")
         sys.exit(0)
 
 

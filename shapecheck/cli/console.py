@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from shapecheck.findings.diagnostic import shown
+from shapecheck.service.files import why
+
 
 class Wrong(Exception):
     """What was asked for cannot be done."""
@@ -26,7 +29,7 @@ def faults() -> Iterator[None]:
 
     try:
         yield
-        sys.stdout.flush()
+        _flush()
     except (Wrong, ConfigError, PackError) as error:
         complain([f"shapecheck: {error}"])
         sys.exit(2)
@@ -37,29 +40,82 @@ def faults() -> Iterator[None]:
         sys.exit(141)
 
 
+def keep_numbers() -> None:
+    """No file of ours takes the number of a standard stream that was closed: what is printed would go there."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
+
+
 def say(text: str) -> None:
+    """To stdout. Raises Unwritable."""
+    if not _is_open(sys.stdout):
+        raise Unwritable("stdout: cannot be written: it is closed")
     try:
         sys.stdout.write(text)
     except UnicodeEncodeError:  # a terminal with few letters: better with question marks than not at all
         sys.stdout.write(text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _lost(error) from error
+
+
+def _flush() -> None:
+    try:
+        if _is_open(sys.stdout):
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _lost(error) from error
+
+
+def _lost(error: OSError) -> Unwritable:
+    """What Python still has to write goes nowhere, or it would fail once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Unwritable(f"stdout: cannot be written: {why(error)}")
+
+
+def _is_open(stream: TextIO | None) -> bool:
+    """Python has None for a stream that was closed before it began."""
+    return stream is not None
 
 
 def complain(lines: Iterable[str]) -> None:
-    for line in lines:  # stderr escapes what its encoding cannot say
-        print(line, file=sys.stderr)
+    """To stderr; a disk that is full there leaves nobody to be told."""
+    try:
+        for line in lines if _is_open(sys.stderr) else ():  # stderr escapes what its encoding cannot say
+            print(line, file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def read_stdin() -> bytes:
+    """Raises Wrong."""
+    if not _is_open(sys.stdin):
+        raise Wrong("stdin cannot be read: it is closed")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise Wrong(f"stdin cannot be read: {why(error)}") from error
 
 
 def colored(stream: TextIO) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+    return bool(os.environ.get("FORCE_COLOR")) or (on_terminal(stream) and os.environ.get("TERM") != "dumb")
+
+
+def on_terminal(stream: TextIO) -> bool:
+    return _is_open(stream) and stream.isatty()
 
 
 def write_whole(file: Path, text: str) -> None:
     """Write a file at once, so that nobody reads half of it; into a pipe or a device as it comes. Raises Unwritable."""
     import tempfile
-
-    from shapecheck.service.files import why
 
     data = text.encode("utf-8", "surrogateescape")
     try:
@@ -78,7 +134,7 @@ def write_whole(file: Path, text: str) -> None:
                 os.unlink(name)
             raise
     except OSError as error:
-        raise Unwritable(f"{file}: cannot be written: {why(error)}") from error
+        raise Unwritable(f"{shown(str(file))}: cannot be written: {why(error)}") from error
 
 
 def _umask() -> int:

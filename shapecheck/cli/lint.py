@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shapecheck.cli.console import Unwritable, Wrong, colored, complain, count, faults, say, write_whole
+from shapecheck.cli.console import (
+    Unwritable,
+    Wrong,
+    colored,
+    complain,
+    count,
+    faults,
+    on_terminal,
+    read_stdin,
+    say,
+    write_whole,
+)
+from shapecheck.cli.summary import hidden, notes_of, summary
+from shapecheck.cli.values import one_of, path, seconds, whole
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Format, Report
 from shapecheck.service.cache import default_folder
@@ -25,10 +37,10 @@ if TYPE_CHECKING:
     from shapecheck.service.baseline import Baseline
     from shapecheck.service.check import Options
     from shapecheck.service.config import Config, Settings
-    from shapecheck.service.project import Discovery
     from shapecheck.service.run import Outcome, Repair
 
 Codes = list[str] | None
+LONGEST = 1e6  # seconds; a limit beyond any patience
 
 
 def lint(
@@ -36,10 +48,10 @@ def lint(
         Codes, typer.Argument(metavar="PATHS", help="Files and folders; - reads stdin.", show_default="this folder")
     ] = None,
     output_format: Annotated[
-        Format, typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit or html.")
-    ] = Format.TEXT,
+        str, typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit or html.")
+    ] = "text",
     output_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the findings there instead of stdout.")
+        str | None, typer.Option(metavar="FILE", help="Write the findings there instead of stdout.")
     ] = None,
     select: Annotated[
         Codes, typer.Option(metavar="CODES", help="Only these rules: codes, their beginnings or names.")
@@ -47,10 +59,10 @@ def lint(
     ignore: Annotated[Codes, typer.Option(metavar="CODES", help="Not these rules; goes before --select.")] = None,
     exclude: Annotated[Codes, typer.Option(metavar="PATTERN", help="More patterns of files to leave out.")] = None,
     severity: Annotated[
-        Severity | None, typer.Option(metavar="LEVEL", help="The least to show: error, warning (the default) or info.")
+        str | None, typer.Option(metavar="LEVEL", help="The least to show: error, warning (the default) or info.")
     ] = None,
     fail_on: Annotated[
-        Severity | None, typer.Option(metavar="LEVEL", help="The least that makes the exit status 1.")
+        str | None, typer.Option(metavar="LEVEL", help="The least that makes the exit status 1.")
     ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Write safe fixes into the files.")] = False,
     unsafe_fixes: Annotated[
@@ -59,7 +71,7 @@ def lint(
     diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would write, and write nothing.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Nothing that rests on an assumption.")] = False,
     baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Report only what this file of known findings does not have.")
+        str | None, typer.Option(metavar="FILE", help="Report only what this file of known findings does not have.")
     ] = None,
     write_baseline: Annotated[
         bool, typer.Option("--write-baseline", help="Write what is found into the file of --baseline.")
@@ -68,13 +80,13 @@ def lint(
         bool, typer.Option("--unused-ignores", help="Also report `# shapecheck: ignore` without effect.")
     ] = False,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="This configuration file instead of the nearest.")
+        str | None, typer.Option(metavar="FILE", help="This configuration file instead of the nearest.")
     ] = None,
     isolated: Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache.")] = False,
-    cache_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the cache is.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one a core.")] = 0,
-    time_limit: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Processor time for one file.")] = 30.0,
+    cache_dir: Annotated[str | None, typer.Option(metavar="DIR", help="Where the cache is.")] = None,
+    jobs: Annotated[str, typer.Option("--jobs", "-j", metavar="N", help="Worker processes; 0: one a core.")] = "0",
+    time_limit: Annotated[str, typer.Option(metavar="SECONDS", help="Processor time for one file.")] = "30",
     stdin_filename: Annotated[str, typer.Option(metavar="NAME", help="The name of what stdin holds.")] = "stdin.py",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
 ) -> None:
@@ -83,13 +95,16 @@ def lint(
     Exit status: 0 when nothing is found, 1 with findings, 2 when a file could not be checked or the command line or
     configuration is wrong.
     """
-    with faults(), _refusals(output_format, output_file):
+    with faults(), _refusals(one_of(Format, "--output-format", output_format), path(output_file)) as form:
         from shapecheck.service import interrupt
         from shapecheck.service.baseline import read as read_baseline
         from shapecheck.service.project import STDIN, discover, repository
         from shapecheck.service.run import run
 
         paths = paths or ["."]
+        floor = None if severity is None else one_of(Severity, "--severity", severity)
+        failing_from = None if fail_on is None else one_of(Severity, "--fail-on", fail_on)
+        workers, limit = whole("--jobs", jobs, least=0), seconds("--time-limit", time_limit, 0.1, LONGEST)
         if fix and STDIN in paths:
             raise Wrong("--fix cannot write to stdin; use --diff")
 
@@ -100,24 +115,24 @@ def lint(
             return found.with_(
                 select=_codes(select) or None,
                 ignore=(*found.ignore, *_codes(ignore)),
-                severity=severity,
-                fail_on=fail_on,
+                severity=floor,
+                fail_on=failing_from,
             )
 
-        scope = _scope(change, config, isolated, tuple(exclude or ()), unused_ignores, time_limit, strict)
-        known = None if baseline is None else read_baseline(baseline, required=not write_baseline)
-        found = discover([path for path in paths if path != STDIN], scope.settings)
-        given = {os.path.abspath(stdin_filename): sys.stdin.buffer.read()} if STDIN in paths else {}
-        for path in given:
-            scope.settings.of(path)  # a wrong configuration is told before anything is checked
+        scope = _scope(change, path(config), isolated, tuple(exclude or ()), unused_ignores, limit, strict)
+        known = None if baseline is None else read_baseline(Path(baseline), required=not write_baseline)
+        names = [stdin_filename] if STDIN in paths else []
+        found = discover([name for name in paths if name != STDIN], scope.settings, given=names)
+        given = {name: read_stdin() for name in found.given}
+        cache_folder = path(cache_dir) or default_folder()
         with interrupt.listening():
             outcome = run(
-                [*found.files, *(path for path in given if path not in found.files)],
+                [*found.files, *(name for name in given if name not in found.files)],
                 scope.options_of,
                 named=found.named | given.keys(),
                 given=given,
-                jobs=jobs,
-                cache_folder=None if no_cache else cache_dir or default_folder(),
+                jobs=workers,
+                cache_folder=None if no_cache else cache_folder,
                 tick=_progress(quiet),
             )
             repairs: list[Repair] = []
@@ -137,20 +152,21 @@ def lint(
                 outcome.sources,
                 outcome.problems,
                 repository(found.files),
-                _rules(output_format),
+                _rules(form),
                 outcome.interrupted,
             )
-            _write_report(report, output_format, output_file)
+            _write_report(report, form, path(output_file))
         complain(map(str, outcome.problems))
         if outcome.cache_fault:
-            folder = cache_dir or default_folder()
-            complain([f"the cache in {folder} cannot be written: {outcome.cache_fault} (--no-cache does without it)"])
-        if not quiet:
-            complain([*_notes(found), *notes])
             complain(
-                _summary(shown, outcome, repairs, diff, found.notebooks, fix or diff, unsafe_fixes and (fix or diff))
+                [f"the cache in {cache_folder} cannot be written: {outcome.cache_fault} (--no-cache does without it)"]
             )
-            complain(_hidden(outcome, scope))
+        if not quiet:
+            complain([*notes_of(found), *notes])
+            complain(
+                summary(shown, outcome, repairs, diff, found.notebooks, fix or diff, unsafe_fixes and (fix or diff))
+            )
+            complain(hidden([d for d in outcome.diagnostics if not scope.shows(d)], scope.config_of))
         failing = (diff and repairs) or any(scope.fails(d) for d in shown)
     sys.exit(interrupt.STATUS if outcome.interrupted else 2 if outcome.problems else int(bool(failing)))
 
@@ -305,7 +321,7 @@ def _write_diff(repairs: Sequence[Repair]) -> None:
 
 
 def _progress(quiet: bool) -> Callable[[int, int], None] | None:
-    if quiet or not sys.stderr.isatty():
+    if quiet or not on_terminal(sys.stderr):
         return None
 
     def tick(done: int, total: int) -> None:
@@ -328,7 +344,7 @@ def _write_report(report: Report, form: Format, file: Path | None) -> None:
 
 
 @contextmanager
-def _refusals(form: Format, file: Path | None) -> Iterator[None]:
+def _refusals(form: Format, file: Path | None) -> Iterator[Format]:
     """A run that cannot begin says so in its format, too, where a program reads it."""
     from shapecheck.findings.diagnostic import Problem
     from shapecheck.findings.packs import PackError
@@ -336,7 +352,7 @@ def _refusals(form: Format, file: Path | None) -> Iterator[None]:
     from shapecheck.service.project import repository
 
     try:
-        yield
+        yield form
     except (Wrong, ConfigError, PackError) as error:
         if not form.for_people and not isinstance(error, Unwritable):
             problem = getattr(error, "problem", None) or Problem(os.getcwd(), str(error))
@@ -349,57 +365,3 @@ def _rules(form: Format) -> Sequence[Loaded]:
     from shapecheck.findings import packs
 
     return packs.load(packs.find()) if form is Format.SARIF else ()
-
-
-def _notes(found: Discovery) -> list[str]:
-    from shapecheck.findings.diagnostic import shown
-
-    return [f"{shown(path)}: left out, {reason}" for path, reason in found.left_out]
-
-
-def _summary(
-    shown: Sequence[Diagnostic],
-    outcome: Outcome,
-    repairs: Sequence[Repair],
-    diff: bool,
-    notebooks: int,
-    tried: bool,
-    tried_all: bool,
-) -> list[str]:
-    """`tried`: safe fixes were asked for; `tried_all`: unsafe ones, too."""
-    lines = []
-    if notebooks:
-        lines.append(f"{count(notebooks, 'notebook')} left out: not supported")
-    if repairs:
-        fixed = count(sum(one.fixed for one in repairs), "finding")
-        lines.append(f"{'would fix' if diff else 'fixed'} {fixed} in {count(len(repairs), 'file')}")
-    checked = f"{count(len(outcome.checked), 'file')} checked"
-    unchecked = len({p.path for p in outcome.problems if not p.partly})
-    if unchecked:
-        checked += f", {unchecked} not"
-    if outcome.interrupted:
-        checked += " until interrupted"
-    if not shown:
-        lines.append(f"no findings{' left' * bool(repairs)}, {checked}")
-        return lines
-    levels: Mapping[str, int] = Counter(d.severity.value for d in shown)
-    told = ", ".join(count(levels[level], level) for level in ("error", "warning") if levels[level])
-    told += f"{', ' * bool(told)}{levels['info']} info" if levels["info"] else ""
-    where = count(len({d.path for d in shown}), "file")
-    lines.append(f"{count(len(shown), 'finding')} ({told}) in {where}, {checked}")
-    fixable = [d.fix.safe for d in shown if d.fix and not (tried and d.fix.safe)]
-    if fixable and not tried_all:
-        safe, unsafe = sum(fixable), len(fixable) - sum(fixable)
-        flags = [f"{safe} with --fix"] * bool(safe) + [f"{unsafe} with --fix --unsafe-fixes"] * bool(unsafe)
-        lines.append(f"can be fixed: {', '.join(flags)}")
-    return lines
-
-
-def _hidden(outcome: Outcome, scope: _Scope) -> list[str]:
-    """How many findings lie below what is shown, by what is shown where they stand."""
-    below = Counter(scope.config_of(d).severity for d in outcome.diagnostics if not scope.shows(d))
-    return [
-        f"{count(number, 'finding')} below {floor.value} not shown "
-        f"(--severity {'info' if floor is Severity.WARNING else 'warning'})"
-        for floor, number in below.items()
-    ]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
-from shapecheck.cli.console import Wrong, count, faults, say
+from shapecheck.cli.console import Wrong, count, faults, read_stdin, say
+from shapecheck.cli.values import whole
 
 
 def reveal(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A Python file; - reads stdin.")],
     why: Annotated[
-        int | None, typer.Option(metavar="LINE", min=1, help="Only this line, and how its shapes were learned.")
+        str | None, typer.Option(metavar="LINE", help="Only this line, and how its shapes were learned.")
     ] = None,
 ) -> None:
     """Print a file with its computed shapes beside the code."""
@@ -24,6 +24,7 @@ def reveal(
         from shapecheck.source.imports import Project
         from shapecheck.source.text import decode
 
+        line_wanted = None if why is None else whole("--why", why, least=1)
         data = _read(file)
         try:
             program = lower.parse(data, os.path.abspath("stdin.py" if file == "-" else file))
@@ -32,14 +33,14 @@ def reveal(
         shapes = engine.reveal(program, Project(lower.parse, (lower.Unreadable,)))
         lines = decode(data).lines
         lines = lines[:-1] if lines[-1] == "" else lines
-        if why is not None and why > len(lines):
-            raise Wrong(f"{file}: there is no line {why}: the file has {count(len(lines), 'line')}")
+        if line_wanted is not None and line_wanted > len(lines):
+            raise Wrong(f"{file}: there is no line {line_wanted}: the file has {count(len(lines), 'line')}")
         for row, line in enumerate(lines, 1):
             found = shapes.get(row, [])
             told = ", ".join(f"{name} {shape}{_mark(reasons)}" for name, shape, reasons in found)
-            if why is None or why == row:
+            if line_wanted in (None, row):
                 say(f"{line}  #> {told}\n" if told else f"{line}\n")
-            if why == row:
+            if line_wanted == row:
                 for name, shape, reasons in found:
                     say("".join(f"  {text}\n" for text in (f"{name} is {shape}:", *(f"  {r}" for r in reasons))))
                 if not found:
@@ -50,7 +51,7 @@ def _read(file: str) -> bytes:
     from shapecheck.service.files import Unusable, read_file
 
     if file == "-":
-        return sys.stdin.buffer.read()
+        return read_stdin()
     if file.endswith(".ipynb"):
         raise Wrong(f"{file}: notebooks are not supported; export it to a .py file")
     try:

@@ -193,7 +193,8 @@ def _overlap(a: Span, b: Span) -> bool:
 
 def apply(source: bytes, chosen: Iterable[Diagnostic]) -> bytes | None:
     """The bytes after these fixes, which must not overlap. None when they cannot be written so: a name that a new
-    import needs means something else here, or the file's encoding has no room for the new text."""
+    import needs means something else here, the file's encoding has no room for the new text, or it would spell the old
+    text in other bytes."""
     before = decode(source)
     fixes = [d.fix for d in chosen if d.fix is not None]
     text = before.text
@@ -205,8 +206,8 @@ def apply(source: bytes, chosen: Iterable[Diagnostic]) -> bytes | None:
         start, end = before.offset(edit.span.start), before.offset(edit.span.end)
         text = text[:start] + re.sub(r"\r\n|\r|\n", before.newline, edit.content) + text[end:]
     try:
-        return before.with_text(text).encode()
-    except UnicodeEncodeError:
+        return before.with_text(text).encode() if before.encode() == source else None
+    except UnicodeError:
         return None
 
 

@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 _TALK = re.compile(r"#\s*(shapecheck|expect|shape):\s*(.*)", re.DOTALL)
-_NEARLY = re.compile(r"#\s*shape[-_ ]?check\b[\s:=,-]*([a-z]+(?:-[a-z]+)?)\s*(?=$|[\[(:=#]|--|[A-Z]{2}\d)", re.I)
+_NEARLY = re.compile(
+    r"#[ \t]*shape[-_ ]?check\b[ \t:=,-]*([a-z]+(?:-[a-z]+)?)[ \t]*(?=\r?$|[\[(:=#]|--|[A-Z]{2}\d)", re.I | re.M
+)
 _MEANT = ("ignore", "skip-file", "skip", "disable", "noqa", "off")
 _IGNORE = re.compile(r"ignore(?:\s*\[([^\]]*)\])?\s*(?:$|#|--|:)")
 

@@ -22,7 +22,15 @@ SAMPLES = ("bad.py", "good.py", "fixed.py")
 
 
 class PackError(Exception):
-    """No rules, a rule pack that cannot be used, or a code that no rule has."""
+    """No rules, a rule pack that cannot be used, or what was asked for is not in it."""
+
+
+class UnknownRule(PackError):
+    """A code that no rule has."""
+
+    def __init__(self, message: str, pattern: str) -> None:
+        super().__init__(message)
+        self.pattern = pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ def fingerprint(packs: Iterable[Pack]) -> str:
 def choose(loaded: Sequence[Loaded], select: Collection[str], ignore: Collection[str]) -> tuple[Rule, ...]:
     """The rules that `select` (nothing selected: all) names and `ignore` does not.
 
-    Raises PackError for a pattern that fits no rule.
+    Raises UnknownRule for a pattern that fits no rule.
     """
     check_patterns(loaded, (*select, *ignore))
     return tuple(
@@ -139,9 +147,10 @@ def choose(loaded: Sequence[Loaded], select: Collection[str], ignore: Collection
 
 
 def check_patterns(loaded: Sequence[Loaded], patterns: Iterable[str]) -> None:
+    """Raises UnknownRule for a pattern that fits no rule."""
     for pattern in patterns:
         if not any(matches(item.rule.code, item.rule.name, (pattern,)) for item in loaded):
-            raise PackError(_unknown(loaded, pattern))
+            raise UnknownRule(_unknown(loaded, pattern), pattern)
 
 
 def _unknown(loaded: Sequence[Loaded], pattern: str) -> str:

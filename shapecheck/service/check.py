@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shapecheck.source.program import Program
 
 _TENSORS = re.compile(
-    rb"torch|einops|jaxtyping|transformers|[Tt]ensor|\.(?:view|unsqueeze|matmul|bmm|permute|size|shape)\b"
+    rb"\A(?:\xff\xfe|\xfe\xff)|torch|einops|jaxtyping|transformers|[Tt]ensor|\.(?:view|unsqueeze|matmul|bmm|permute|size|shape)\b"
 )
 
 
@@ -80,7 +80,8 @@ class Result:
 
 
 def may_concern(source: bytes) -> bool:
-    """Whether a file can have anything to do with tensors; a search of its bytes, so that most files cost nothing."""
+    """Whether a file can have anything to do with tensors; a search of its bytes, so that most files cost nothing.
+    UTF-16 hides every word."""
     return _TENSORS.search(source) is not None
 
 

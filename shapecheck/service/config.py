@@ -170,6 +170,19 @@ def read(file: Path, required: bool = True) -> Config | None:
     return _config(table, where)
 
 
+def blamed(file: Path, code: str, why: str) -> ConfigError | None:
+    """What is wrong with a code that a configuration names; None when the file does not name it. Raises ConfigError."""
+    found = read(file, required=False)
+    if found is None:
+        return None
+    written = dict.fromkeys(found.select, ("select", "")) | dict.fromkeys(found.ignore, ("ignore", ""))
+    written |= {c: (pattern, "per-file-ignores") for pattern, codes in found.per_file_ignores for c in codes}
+    if code not in written:
+        return None
+    where = _Where(file, read_file(file).decode("utf-8-sig"), file.name == "pyproject.toml")
+    return ConfigError(why, file, where.line(*written[code]))
+
+
 def _not_toml(error: Exception, file: Path, text: str) -> tuple[str, Path, Location | None]:
     found = re.search(r"\(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
     if found is None:
@@ -188,9 +201,9 @@ class _Where:
     is_pyproject: bool
 
     def refuse(self, message: str, key: str = "", table: str = "") -> NoReturn:
-        raise ConfigError(message, self.file, self._line(key, table))
+        raise ConfigError(message, self.file, self.line(key, table))
 
-    def _line(self, key: str, table: str) -> Location | None:
+    def line(self, key: str, table: str) -> Location | None:
         prefix = "tool.shapecheck" if self.is_pyproject else ""
         wanted = ".".join(filter(None, [prefix, table, key]))
         here, best, best_length = "", None, -1
@@ -201,8 +214,9 @@ class _Where:
                 said = ".".join(filter(None, [here, _plain(match[1])]))
             else:
                 continue
-            if (said == wanted or wanted.startswith(f"{said}.")) and len(said) > best_length:
-                best, best_length = Location(row, len(line) - len(line.lstrip()) + 1), len(said)
+            here_or_above = said == wanted or wanted.startswith(f"{said}.")
+            if (here_or_above and len(said) > best_length) or (best is None and said.startswith(f"{wanted}.")):
+                best, best_length = Location(row, len(line) - len(line.lstrip()) + 1), len(said) * here_or_above
         return best
 
 
@@ -228,6 +242,8 @@ def _config(table: dict[str, Any], where: _Where) -> Config:
             case _:
                 from difflib import get_close_matches  # 5 ms that only a mistake should cost
 
+                if key == "tool" and isinstance(value, dict) and "shapecheck" in value:
+                    where.refuse("in a shapecheck.toml the keys stand without [tool.shapecheck]", key)
                 close = get_close_matches(key, KEYS, 1)
                 hint = f'did you mean "{close[0]}"?' if close else f"known keys: {', '.join(KEYS)}"
                 where.refuse(f'unknown key "{key}" ({hint})', key)
@@ -235,7 +251,9 @@ def _config(table: dict[str, Any], where: _Where) -> Config:
 
 
 def _texts(value: object, key: str, where: _Where, table: str = "") -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        said = f"{table}.{key}" if table else key
+    said = f"{table}.{key}" if table else key
+    if value and isinstance(value, list) and "" in value:
+        where.refuse(f"{said} has an empty string in it", key, table)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         where.refuse(f"{said} is a list of strings, not {value!r}", key, table)
     return tuple(value)

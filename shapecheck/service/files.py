@@ -33,6 +33,7 @@ REASONS = {
     errno.EIO: "the disk has failed to answer",
     errno.EEXIST: "a file is in the way",
     errno.ENXIO: "it is no file",
+    errno.EBADF: "it is not open for that",
     errno.ESTALE: "the disk is no longer there",
 }
 _EXCHANGE = 2  # RENAME_EXCHANGE

@@ -26,20 +26,23 @@ STDIN = "-"
 class Discovery:
     """`files` are absolute and sorted, each once, whatever links lead to it; `named` are those that the user wrote out.
     `problems` are paths that lead nowhere or could not be looked at; `notebooks` counts those met on the way;
-    `left_out` has files that were passed over, and why."""
+    `left_out` has files that were passed over, and why. `given` are the names of texts that come from elsewhere."""
 
     files: list[str] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     notebooks: int = 0
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
 
 
-def discover(paths: Sequence[str], settings: Settings) -> Discovery:
-    """The Python files at or under `paths`."""
+def discover(paths: Sequence[str], settings: Settings, given: Sequence[str] = ()) -> Discovery:
+    """The Python files at or under `paths`, and those of the `given` names that are to be checked."""
     walk = _Walk(settings)
-    for given in paths:
-        path = os.path.abspath(given)
+    for name in given:
+        walk.given(os.path.abspath(name))
+    for named in paths:
+        path = os.path.abspath(named)
         if os.path.isdir(path):
             walk.folder(path)
         else:
@@ -110,16 +113,35 @@ class _Walk:
 
     def file(self, path: str) -> None:
         """A file that was named."""
-        if not os.path.lexists(path):
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
             self._problem(path, "no such file or folder")
-        elif path.endswith(".ipynb"):
+        except OSError as error:
+            self._problem(path, f"cannot be read: {why(error)}")
+        except ValueError:
+            self._problem(path, "cannot be read: the name holds a null byte")
+        else:
+            if self._wanted(path):
+                self._take(path, True)
+                self.found.named.add(path)
+                self.found.named.add(self.files[os.path.realpath(path)])
+
+    def given(self, path: str) -> None:
+        """The name of a text that comes from elsewhere."""
+        if os.path.isdir(path):
+            self._problem(path, "a folder cannot be the name of what stdin holds")
+        elif self._wanted(path):
+            self.found.given.append(path)
+
+    def _wanted(self, path: str) -> bool:
+        if path.endswith(".ipynb"):
             self._problem(path, "notebooks are not supported; export it to a .py file")
-        elif who := self._excluded(path, is_folder=False):
+            return False
+        who = self._excluded(path, is_folder=False)
+        if who:
             self._leave_out(path, f"as {who} says" if who == "--exclude" else f"as {who} excludes it")
-        elif who is None:
-            self._take(path, True)
-            self.found.named.add(path)
-            self.found.named.add(self.files[os.path.realpath(path)])
+        return who is None
 
     def folder(self, top: str) -> None:
         """All files below a folder that was named."""

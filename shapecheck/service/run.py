@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shapecheck.findings import packs
-from shapecheck.findings.diagnostic import UNUSED, Diagnostic, Problem, shown
-from shapecheck.service import interrupt
+from shapecheck.findings.diagnostic import UNUSED, Diagnostic, Problem
+from shapecheck.service import config, interrupt
 from shapecheck.service.cache import Answer, Cache, digest, own_state
 from shapecheck.service.files import Unusable, read_file
 from shapecheck.source.imports import look_again, roots_of
@@ -251,14 +251,14 @@ class Checks:
 
 
 def _chosen(loaded: Sequence[packs.Loaded], options: Options) -> tuple[Rule, ...]:
-    """The rules that these options ask for. Raises packs.PackError for a pattern that fits no rule."""
+    """The rules that these options ask for. Raises UnknownRule for a pattern that fits no rule, or
+    ConfigError where a configuration has it."""
     try:
         packs.check_patterns(loaded, [code for _, codes in options.per_file_ignores for code in codes])
         return packs.choose(loaded, options.select, options.ignore)
-    except packs.PackError as error:
-        if options.source is None:
-            raise
-        raise packs.PackError(f"{shown(str(options.source))}, or the command line: {error}") from error
+    except packs.UnknownRule as error:
+        blamed = None if options.source is None else config.blamed(options.source, error.pattern, str(error))
+        raise blamed or error from error
 
 
 def _setting(options: Options, found: Sequence[packs.Pack]) -> str:

@@ -50,7 +50,7 @@ def admit(source: bytes) -> Text:
     return text
 
 
-_COOKIE = re.compile(rb"(?:[^\n]*\n)?[ \t\f]*#[^\n]*coding[:=]")
+_COOKIE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[^\n]*\n)?[ \t\f]*#[^\n]*coding[:=]")
 
 
 def _decode(source: bytes) -> Text:
