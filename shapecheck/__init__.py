@@ -1,6 +1,6 @@
 """shapecheck: tensor shapes of contrastive training code, compared with the shapes that its author meant.
 
-The linter is the command `shapecheck lint`; the names here are the runtime layer's, imported when they are used:
+The linter is the command `shapecheck lint`; the names here are the runtime layer's and `watch`, imported when used:
 `import shapecheck` alone imports neither torch nor jaxtyping nor libcst.
 """
 
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from shapecheck.runtime.errors import ShapeError as ShapeError
     from shapecheck.runtime.hook import install as install_import_hook
     from shapecheck.runtime.report import report as report
+    from shapecheck.service.watched import watch as watch
 
 _HOMES = {
-    "ContractError": ("errors", "ContractError"),
-    "ShapeError": ("errors", "ShapeError"),
-    "check": ("checking", "check"),
-    "install_import_hook": ("hook", "install"),
-    "no_broadcast": ("broadcasts", "no_broadcast"),
-    "report": ("report", "report"),
-    "shaped": ("decorate", "shaped"),
+    "ContractError": ("runtime.errors", "ContractError"),
+    "ShapeError": ("runtime.errors", "ShapeError"),
+    "check": ("runtime.checking", "check"),
+    "install_import_hook": ("runtime.hook", "install"),
+    "no_broadcast": ("runtime.broadcasts", "no_broadcast"),
+    "report": ("runtime.report", "report"),
+    "shaped": ("runtime.decorate", "shaped"),
+    "watch": ("service.watched", "watch"),
 }
 
-__all__ = ["ContractError", "ShapeError", "check", "install_import_hook", "no_broadcast", "report", "shaped"]
+__all__ = ["ContractError", "ShapeError", "check", "install_import_hook", "no_broadcast", "report", "shaped", "watch"]
 
 
 def __getattr__(name: str) -> object:
@@ -36,6 +38,6 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     home, attribute = _HOMES[name]
-    value: object = getattr(import_module(f"shapecheck.runtime.{home}"), attribute)
+    value: object = getattr(import_module(f"shapecheck.{home}"), attribute)
     globals()[name] = value
     return value

@@ -27,6 +27,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.engine.witness import entered, entering
 from shapecheck.intent import (
     RETURN,
     Ann,
@@ -205,13 +206,22 @@ def _text(expr: Expr) -> str:
 
 
 def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> None:
-    """Parameters: what their annotations, comments and the docstring say. Runs with the new frame in place."""
-    scope = m.state.scope(frame)  # nothing below makes another state
-    claim = bool(m.stack)
+    """Parameters: what their annotations, comments and the docstring say, and what was seen of them. Runs with the new
+    frame in place."""
     if function.name == "__init__":
         note_given(m, function)
     if as_entry:
         _state_signature(m, function)
+    entering(m, function, frame)
+    _read_head(m, function, frame)
+    if entered(m, frame):  # what is written is not what was seen: compare
+        _read_head(m, function, frame)
+        entered(m, frame)
+
+
+def _read_head(m: Machine, function: Function, frame: int) -> None:
+    scope = m.state.scope(frame)  # nothing below makes another state
+    claim = bool(m.stack)
     for p in function.params:
         value = m.resolve(scope[p.name]) if p.name in scope else None
         if value is None or p.kind in ("*", "**"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from shapecheck.dims import as_symbol, symbol
 from shapecheck.engine.assumptions import Tried, refuted
 from shapecheck.engine.calls import bind_parameters, record_fields
 from shapecheck.engine.contracts import on_enter
+from shapecheck.engine.evidence import Ran
 from shapecheck.engine.facts import Facts
 from shapecheck.engine.globals import run_top_level
 from shapecheck.engine.learner import assumed_of
@@ -48,6 +49,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.engine.witness import evidence_of, file_of
 from shapecheck.source.imports import Project
 from shapecheck.source.program import (
     Attr,
@@ -99,13 +101,42 @@ def run(program: Program, project: Project, *, supposing: bool = True, tried: Tr
     m.entry_steps = 0
     m.entry_limit = STEPS_PER_ENTRY
     own = entries(program.body, program.path)
-    for function, cls in [*own, *inherited(m, own)]:
+    for function, cls, way in _in_turn(m, [*own, *inherited(m, own)]):
         if m.spent:
             break
+        m.way = way
         run_entry(m, function, cls)
         if function.name == "__init__" and cls is not None:
             _state_overridden(m, function, cls)
     return m
+
+
+def _in_turn(
+    m: Machine, own: Sequence[tuple[Function, ClassVal | None]]
+) -> Iterator[tuple[Function, ClassVal | None, Ran | None]]:
+    """Each function with the way of running it that is looked at. What was called by watched code comes last, and not
+    at all where running that code has come through it: then its callers have said what there is to say."""
+    evidence = evidence_of(m)
+    inner: list[tuple[Function, ClassVal | None, Ran]] = []
+    for function, cls in own:
+        for way in _ways(m, function, cls):
+            if way is None or way.outer or evidence is None or not evidence.only_ran:
+                yield function, cls, way
+            else:
+                inner.append((function, cls, way))
+    for function, cls, way in inner:
+        if evidence is None or id(way) not in evidence.entered:
+            yield function, cls, way
+
+
+def _ways(m: Machine, function: Function, cls: ClassVal | None) -> Sequence[Ran | None]:
+    """The ways in which the function ran; one unknown way where nothing was seen."""
+    path = m.path if cls is None else _owner_of(m, cls, function).path
+    of_file, evidence = file_of(m, path), evidence_of(m)
+    ways: list[Ran] = [] if of_file is None else of_file.ways(function)
+    if ways or (evidence is not None and evidence.only_ran):
+        return ways
+    return (None,)
 
 
 def inherited(m: Machine, own: list[tuple[Function, ClassVal | None]]) -> list[tuple[Function, ClassVal | None]]:

@@ -26,6 +26,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.engine.witness import of_attribute
 from shapecheck.source.program import (
     Attr,
     Await,
@@ -59,7 +60,9 @@ def evaluate(m: Machine, expr: Expr) -> Value:
         case Const(value=value):
             return constant(m, value)
         case Attr():
-            return picked(m, attributes.attribute(m, m.eval(expr.value), expr.name, expr))
+            owner = m.eval(expr.value)
+            value = attributes.attribute(m, owner, expr.name, expr)
+            return picked(m, value if m.here.ran is None else of_attribute(m, owner, expr.name, value))
         case Call():
             from shapecheck.engine.calls import call_expression
 

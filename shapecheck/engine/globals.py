@@ -276,6 +276,7 @@ def run_top_level(
     """Run a module's top level, or only one statement of it, filling `env`. Shallow: states no facts and enters no
     function."""
     from shapecheck.engine.machine import STEPS_AT_TOP, Activation, OutOfBudget
+    from shapecheck.engine.witness import entered, entering
 
     state, stack, site, oracle, activations = m.state, m.stack, m.site, m.oracle, m.activations
     entry, limit, steps = m.entry_steps, m.entry_limit, m.steps
@@ -291,6 +292,8 @@ def run_top_level(
     try:
         if not shallow:
             _declare(m, program.body, env, program.path)
+            entering(m, None, frame)
+            entered(m, frame)
         live = m.state
         for stmt in program.body if only is None else (only,):
             # the module's own dict is the frame, so that functions called early see what is bound so far

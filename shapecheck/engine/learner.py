@@ -21,6 +21,7 @@ from shapecheck.dims import (
     symbol,
     symbols,
 )
+from shapecheck.engine import witness
 from shapecheck.engine.facts import Broadcasted, Demanded, Learned, Squared
 from shapecheck.engine.ranks import follows, operands_learn
 from shapecheck.engine.values import (
@@ -94,7 +95,7 @@ class Learner:
         if a == b:
             return ALWAYS
         verdict = self._compared(a, b)
-        if not verdict.sometimes:
+        if not verdict.sometimes or (self.m.observed and witness.differ(self.m, a, b)):
             return verdict
         settled = self.m.facts.settled
         bare = as_symbol(a) is not None and as_symbol(b) is not None
@@ -179,7 +180,7 @@ class Learner:
 
     def integer(self, value: Any) -> int | None:
         if isinstance(value, Unknown):
-            return None
+            return None if value.key is None or not self.m.observed else witness.as_it_was(self.m, value.key)
         size = self.size(value)
         return size if isinstance(size, int) else None
 
@@ -312,7 +313,9 @@ class Learner:
             if a.size == 1:
                 continue
             free_a, free_b = self._may_be_one(a.size), self._may_be_one(best.size)
-            if free_a and free_b:
+            if free_a and free_b and self.m.observed and witness.stretches_neither(self.m, a.size, best.size):
+                self.agree(a.size, best.size)
+            elif free_a and free_b:
                 best = Axis(self.fresh(""))
             elif free_b:
                 best = a

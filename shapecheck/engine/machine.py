@@ -15,6 +15,7 @@ from typing import NoReturn
 from shapecheck.dims import Size, TooComplex, as_symbol, symbol
 from shapecheck.engine.apart import Apart
 from shapecheck.engine.assumptions import Supposing, Tried
+from shapecheck.engine.evidence import Ran
 from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.engine.faults import Fault, bound_by
 from shapecheck.engine.learner import Learner
@@ -120,6 +121,7 @@ class Activation:
     unrolled: int = 1  # how many runs of the loops around, together, the block that runs is one of
     yields: list[Value] = field(default_factory=list)
     result_comment: tuple[Written, Site] | None = None  # a comment in the body told the shape of the result
+    ran: Ran | None = None  # how this body ran, where that was seen
 
 
 # a parameter -> a letter or "" for each axis that it has, and what that number of axes rests on
@@ -156,8 +158,9 @@ class Machine:
         from shapecheck.engine.calls import call  # these files import this one
         from shapecheck.engine.expressions import evaluate
         from shapecheck.engine.statements import execute
+        from shapecheck.engine.witness import of_expression
 
-        self._call, self._evaluate, self._execute = call, evaluate, execute
+        self._call, self._evaluate, self._execute, self._seen = call, evaluate, execute, of_expression
         self.project = project
         self.path = path
         shared = project.kept.get(supposing)
@@ -207,6 +210,8 @@ class Machine:
         self.frame_parents: dict[int, tuple[int, ...]] = {}
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
         self.varying = self.tables.varying
+        self.observed: dict[str, int] = {}  # symbol -> the size that it was when the program ran
+        self.way: Ran | None = None  # the way of running the entry that is looked at
         self.closed = 0  # > 0: the file's own top level runs, whose globals are not all there yet
 
     # ---------------------------------------------------------------- services
@@ -322,6 +327,7 @@ class Machine:
         child.facts.later, child.facts.like = self.facts.later, self.facts.like
         child.facts.program, child.facts.faults = self.facts.program, self.facts.faults
         child.facts.settled = self.facts.settled
+        child.observed = self.observed
         return child
 
     @property
@@ -688,7 +694,8 @@ class Machine:
 
     def eval(self, expr: Expr) -> Value:
         try:
-            return self._evaluate(self, expr)
+            value = self._evaluate(self, expr)
+            return value if self.here.ran is None else self._seen(self, expr, value)
         except (PathEnds, OutOfBudget, RecursionError):
             raise
         except TooComplex:

@@ -28,6 +28,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.engine.witness import of_name, together, went
 from shapecheck.ops import index
 from shapecheck.ops.kinds import WRITES
 from shapecheck.source.program import (
@@ -130,9 +131,11 @@ def bind(m: Machine, stmt: Bind) -> None:
         return
     value = m.resolve(m.eval(stmt.value))
     for target in stmt.targets:
+        if isinstance(target, Name) and m.here.ran is not None:
+            value = of_name(m, target, value)
         if isinstance(target, (Name, Attr)):
             value = on_assign(m, stmt, text_of(target), value)
-        assign(m, target, value)
+        assign(m, target, value, told=True)
         if isinstance(target, Seq):
             _comments_on_unpacked(m, stmt, target)
 
@@ -143,7 +146,7 @@ def _comments_on_unpacked(m: Machine, stmt: Bind, target: Seq) -> None:
     for t in target.items:
         if isinstance(t, Name):
             value = on_assign(m, stmt, t.id, m.resolve(m.eval(t)), named_only=True)
-            assign(m, t, value, quiet=True)
+            assign(m, t, value, quiet=True, told=True)
 
 
 def text_of(target: Expr) -> str:
@@ -158,10 +161,13 @@ def text_of(target: Expr) -> str:
             return ""
 
 
-def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False) -> None:
-    """Give a target a value. States `Assigned` for names and attributes, unless quiet."""
+def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False, told: bool = False) -> None:
+    """Give a target a value. States `Assigned` for names and attributes, unless quiet. `told`: it has been compared
+    with what was seen of it, and what the author wrote of it came after."""
     match target:
         case Name(id=name):
+            if m.here.ran is not None and not told:
+                value = of_name(m, target, value)
             _set_name(m, name, value)
             if not quiet:
                 _learn_name(m, name, value)
@@ -220,6 +226,9 @@ def _unpack(m: Machine, targets: tuple[Expr, ...], value: Value, *, quiet: bool)
         else:
             part = m.unknown()
         assign(m, t, m.resolve(part), quiet=quiet)
+    if m.here.ran is not None and isinstance(value, Unknown):
+        scope = m.state.frames.get(m.here.frame, {})
+        together(m, {t.id: scope[t.id] for t in targets if isinstance(t, Name) and t.id in scope})
 
 
 def _set_name(m: Machine, name: str, value: Value) -> None:
@@ -272,6 +281,8 @@ def decorated(m: Machine, stmt: Function) -> Value:
 
 def branch(m: Machine, stmt: Branch) -> list[Outcome]:
     truth = branching.truth(m, stmt.test)
+    if truth is None and m.here.ran is not None and (truth := went(m, stmt.test, stmt.body)) is not None:
+        branching.decide(m, stmt.test, truth)
     if _has_walrus(stmt.test):
         m.eval(stmt.test)
     start = m.state

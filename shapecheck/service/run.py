@@ -23,6 +23,7 @@ from shapecheck.service.files import Unusable, read_file
 from shapecheck.source.imports import look_again, roots_of
 
 if TYPE_CHECKING:
+    from shapecheck.engine.evidence import Evidence
     from shapecheck.findings.rule import Rule
     from shapecheck.service.check import Check, Options, Result
 
@@ -224,8 +225,9 @@ def make_check(options: Options) -> Check:
     return make_checks([options]).of(options)
 
 
-def make_checks(options: Iterable[Options]) -> Checks:
-    """A check for each of these options, that know the project's modules together. Raises packs.PackError."""
+def make_checks(options: Iterable[Options], evidence: Evidence | None = None) -> Checks:
+    """A check for each of these options, that know the project's modules together, and what was seen of them when they
+    ran. Raises packs.PackError."""
     from shapecheck.service.check import Check
     from shapecheck.source import lower
     from shapecheck.source.imports import Project
@@ -234,6 +236,7 @@ def make_checks(options: Iterable[Options]) -> Checks:
     loaded = packs.load(packs.find())
     rules = [item.rule for item in loaded]
     project = Project(lower.parse, (lower.Unreadable,))
+    project.evidence = evidence
     return Checks({one: Check(_chosen(loaded, one), one, project, rules) for one in dict.fromkeys(options)})
 
 

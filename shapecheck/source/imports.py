@@ -95,6 +95,7 @@ class Project:
         self._looks: dict[str, dict[str, None]] = {}  # file -> those that its names led to
         self._bytes: dict[str, bytes] = {}
         self._size = 0
+        self.evidence: Any = None  # what was seen of these programs when they ran; the engine asks it
         self.kept: dict[Any, Any] = {}  # what others made of the programs; gone when any of them changes
 
     def resolve(self, module: str, level: int, importer: str) -> str | None:
