@@ -39,6 +39,7 @@ TEXTS = [
     ("a\r\nb + c\r\n", p.Op, "b + c", Span(2, 1, 2, 6)),
     ("a\rb + c", p.Op, "b + c", Span(2, 1, 2, 6)),
     ("\x0cb + c", p.Op, "b + c", Span(1, 2, 1, 7)),
+    ("def f():\n\x0c    x = 1\n    b + c\n", p.Op, "b + c", Span(3, 5, 3, 10)),
     ("f'{a !r : }' + b\nc", p.Op, "f'{a !r : }' + b", Span(1, 1, 1, 17)),
     ("f'{a !r : }'; b = c", p.Bind, "b = c", Span(1, 15, 1, 20)),
 ]

@@ -7,6 +7,7 @@ import encodings.aliases
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,6 +187,35 @@ def test_a_module_that_appears_later_is_noticed(here: Path) -> None:
     (here / "lib").mkdir()
     (here / "lib" / "__init__.py").write_text("import torch\n\n\ndef make(n):\n    return torch.zeros(n, 4)\n")
     assert "SC901" in lint("use.py").out
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git takes the patch")
+def test_a_patch_of_diff_makes_what_fix_makes(here: Path) -> None:
+    """Also where lines end otherwise, where a line holds what other programs take for a line's end, and in other
+    encodings than the terminal's."""
+    odd = CROSSED.replace("    b, d", '    x = "\x1c\x0b\x85\u2028"\n    b, d')
+    texts = {
+        "plain.py": CROSSED.encode(),
+        "crlf.py": CROSSED.replace("\n", "\r\n").encode(),
+        "cr.py": CROSSED.replace("\n", "\r").encode(),
+        "feed.py": CROSSED.replace("    b, d", "\x0c    b, d").encode(),
+        "odd.py": odd.encode(),
+        "whole.py": CROSSED.rstrip("\n").encode(),
+        "latin.py": b"# coding: latin-1\n" + CROSSED.replace("# noqa", "# \xe9").encode("latin-1"),
+        "kanji.py": b"# coding: shift_jis\n" + CROSSED.replace("# noqa", "# \u65e5").encode("shift_jis"),
+        "mark.py": codecs.BOM_UTF8 + CROSSED.split("\n\n\n", 1)[0].encode() + CROSSED[13:].encode(),
+    }
+    for name, data in texts.items():
+        (here / name).write_bytes(data)
+    command = [sys.executable, "-m", "shapecheck", "lint", "--diff"]
+    patch = subprocess.run(command, capture_output=True, check=False).stdout
+    subprocess.run(["git", "apply", "-p0", "--unsafe-paths"], input=patch, check=True, capture_output=True)
+    patched = {name: (here / name).read_bytes() for name in texts}
+    assert lint().out == ""
+    for name, data in texts.items():
+        (here / name).write_bytes(data)
+    assert lint("--fix").status == 0
+    assert {name: (here / name).read_bytes() for name in texts} == patched
 
 
 @pytest.mark.parametrize("seed", range(8))

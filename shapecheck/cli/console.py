@@ -29,7 +29,9 @@ def faults() -> Iterator[None]:
 
     try:
         yield
-        _flush()
+        if _is_open(sys.stdout):
+            with _writing() as out:
+                out.flush()
     except (Wrong, ConfigError, PackError) as error:
         complain([f"shapecheck: {error}"])
         sys.exit(2)
@@ -49,32 +51,31 @@ def keep_numbers() -> None:
 
 def say(text: str) -> None:
     """To stdout. Raises Unwritable."""
+    with _writing() as out:
+        try:
+            out.write(text)
+        except UnicodeEncodeError:  # a terminal with few letters: better with question marks than not at all
+            out.write(text.encode(out.encoding, "replace").decode(out.encoding))
+
+
+def say_bytes(data: bytes) -> None:
+    """To stdout, whatever its encoding. Raises Unwritable."""
+    with _writing() as out:
+        out.flush()
+        out.buffer.write(data)
+
+
+@contextmanager
+def _writing() -> Iterator[TextIO]:
     if not _is_open(sys.stdout):
         raise Unwritable("stdout: cannot be written: it is closed")
     try:
-        sys.stdout.write(text)
-    except UnicodeEncodeError:  # a terminal with few letters: better with question marks than not at all
-        sys.stdout.write(text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding))
+        yield sys.stdout
     except BrokenPipeError:
         raise
-    except OSError as error:
-        raise _lost(error) from error
-
-
-def _flush() -> None:
-    try:
-        if _is_open(sys.stdout):
-            sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise _lost(error) from error
-
-
-def _lost(error: OSError) -> Unwritable:
-    """What Python still has to write goes nowhere, or it would fail once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Unwritable(f"stdout: cannot be written: {why(error)}")
+    except OSError as error:  # what Python still has to write goes nowhere, or it would fail once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Unwritable(f"stdout: cannot be written: {why(error)}") from error
 
 
 def _is_open(stream: TextIO | None) -> bool:

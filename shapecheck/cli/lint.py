@@ -23,6 +23,7 @@ from shapecheck.cli.console import (
     on_terminal,
     read_stdin,
     say,
+    say_bytes,
     write_whole,
 )
 from shapecheck.cli.summary import hidden, notes_of, summary
@@ -306,15 +307,17 @@ def _write(one: Repair) -> Problem | None:
 
 
 def _write_diff(repairs: Sequence[Repair]) -> None:
+    """A patch, in the files' own bytes."""
     import difflib
+    import re
 
     from shapecheck.findings.diagnostic import shown
-    from shapecheck.source.text import decode
 
     for one in repairs:
-        before, after = (decode(data).text.splitlines(keepends=True) for data in (one.before, one.after))
-        for line in difflib.unified_diff(before, after, shown(one.path), shown(one.path)):
-            say(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
+        before, after = (re.findall(rb"[^\n]*\n|[^\n]+", data) for data in (one.before, one.after))  # as patch has it
+        name = os.fsencode(shown(one.path))
+        for line in difflib.diff_bytes(difflib.unified_diff, before, after, name, name):
+            say_bytes(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n")
 
 
 # -------------------------------------------------------------------------- reports

@@ -133,7 +133,7 @@ class _Writer:
         self._starts: list[int] = []
 
     def increase_indent(self, value: str) -> None:
-        self._indents.append(value)
+        self._indents.append(value.replace("\f", ""))  # libcst repeats the first line's on every line
 
     def decrease_indent(self) -> None:
         self._indents.pop()
