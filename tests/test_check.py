@@ -262,7 +262,8 @@ def test_a_fix_is_resolved_to_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [(b"import torch\n", True), (b"def f(q, p):\n    return q.unsqueeze(1)\n", True), (b"", False),
-     (b"import os\nprint(os.name)\n", False), (b"\xff\xfe", False)],
+     (b"import os\nprint(os.name)\n", False), (b"\x00\xfe\xff", False),
+     ("import os\n".encode("utf-16"), True)],
 )  # fmt: skip
 def test_the_prefilter(source: bytes, expected: bool) -> None:
     assert may_concern(source) is expected

@@ -344,6 +344,24 @@ def test_a_mark_that_another_file_s_check_needs_is_not_condemned(here: Path) -> 
         assert lint("--unused-ignores", "--output-format", "concise").out == ""
 
 
+@pytest.mark.parametrize("by", ["a mark", "the configuration", "the command line", "nobody"])
+def test_what_is_left_out_is_not_told_of_on_the_way_from_another_file(here: Path, by: str) -> None:
+    """What is wrong in a function for a certain caller is found with the caller, at its place in the function."""
+    (here / "lib").mkdir()
+    (here / "lib" / "base.py").write_text(
+        "# shapecheck: skip-file\n" * (by == "a mark") + "import torch\n\n\nclass Base:\n    def forward(self, n):\n"
+        "        return self.make(n) @ torch.zeros(5, 6)\n"
+    )
+    (here / "use.py").write_text(
+        "import torch\nfrom lib.base import Base\n\n\nclass Mine(Base):\n    def make(self, n):\n        return torch.zeros(n, 4)\n"
+    )
+    if by == "the configuration":
+        (here / "shapecheck.toml").write_text('exclude = ["lib/"]\n')
+    args = ["--exclude", "lib"] if by == "the command line" else []
+    for _ in range(2):  # checked, and from the cache
+        assert ("SC901" in lint(*args).out) == (by == "nobody")
+
+
 # ---------------------------------------------------------------------------- Ctrl-C
 
 

@@ -221,7 +221,7 @@ def _scope(
     settings = Settings(change, only, exclude)
 
     @cache
-    def options(found: Config) -> Options:
+    def options(found: Config, left_out: bool) -> Options:
         return Options(
             found.root,
             found.select,
@@ -231,9 +231,13 @@ def _scope(
             time_limit,
             found.source,
             strict,
+            left_out,
         )
 
-    return _Scope(settings, change(base), lambda path: options(settings.of(path)))
+    def options_of(path: str) -> Options:
+        return options(settings.of(path), settings.excluded(path) is not None)
+
+    return _Scope(settings, change(base), options_of)
 
 
 def _codes(values: Codes) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from shapecheck.engine.values import Site
 from shapecheck.findings.diagnostic import UNUSED, Caret, Diagnostic, Remark, Span, TextFix
 from shapecheck.findings.fixes import resolve
-from shapecheck.findings.marks import Ignore, Malformed, Mark, matches
+from shapecheck.findings.marks import Ignore, Malformed, Mark, SkipFile, matches
 from shapecheck.findings.marks import read as read_marks
 from shapecheck.findings.rule import LEVELS, Finding, Severity
 from shapecheck.source.imports import Project
@@ -87,9 +87,12 @@ class Places:
         return resolve(finding.fix, self._path, self.span, self.source(self._path))
 
     def unsilenced(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-        """Those that no `# shapecheck: ignore` silences. Remembers the marks that silenced one."""
+        """Those that no `# shapecheck: ignore` silences, in no file that asks to be skipped. Remembers the marks that
+        silenced one."""
         kept: list[Diagnostic] = []
         for d in diagnostics:
+            if any(isinstance(mark, SkipFile) for mark in self._marks(d.path)):
+                continue
             silencing = [
                 mark
                 for mark in self._marks(d.path)

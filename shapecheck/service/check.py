@@ -36,7 +36,7 @@ _TENSORS = re.compile(
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a check depends on beside the file: which codes count where. Patterns are relative to `root`; `source` is
-    the configuration file that says so."""
+    the configuration file that says so. `left_out`: nothing there is to be told, also when another file leads to it."""
 
     root: Path
     select: tuple[str, ...] = ()
@@ -46,6 +46,7 @@ class Options:
     limit: float = 30.0
     source: Path | None = None
     strict: bool = False  # nothing that rests on an assumption
+    left_out: bool = False
 
     def off(self, path: str) -> tuple[str, ...]:
         """What per-file-ignores switches off in this file."""
@@ -63,7 +64,7 @@ def counts(d: Diagnostic, options_of: Callable[[str], Options]) -> bool:
         options = options_of(d.path)
     except ConfigError:
         return True
-    wanted = not options.select or matches(d.code, d.name, options.select)
+    wanted = not options.left_out and (not options.select or matches(d.code, d.name, options.select))
     return wanted and not matches(d.code, d.name, (*options.ignore, *options.off(d.path)))
 
 
