@@ -6,6 +6,7 @@ import faulthandler
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -28,6 +29,10 @@ def prepare() -> Callable[[str], str]:
                 os._exit(3)
             case "hang":
                 time.sleep(60)
+            case "busy":
+                end = time.process_time() + 1.5
+                while time.process_time() < end:
+                    pass
         return f"{task} done"
 
     return work
@@ -66,6 +71,14 @@ def test_a_worker_that_never_answers_is_ended(monkeypatch: pytest.MonkeyPatch) -
     assert "gave no answer" in results["hang"].reason
     assert results["a"] == "a done"
     assert results["b"] == "b done"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process waits for")
+def test_a_worker_that_waits_for_the_processor_is_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "GRACE", 0.3)
+    monkeypatch.setattr(pool, "PATIENCE", 0.0)
+    assert dict(pool.run(["busy"], prepare, jobs=1, limit=30)) == {"busy": "busy done"}
+    assert "gave no answer" in dict(pool.run(["busy"], prepare, jobs=1, limit=0.1))["busy"].reason
 
 
 def test_no_worker_outlives_the_run() -> None:

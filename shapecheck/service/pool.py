@@ -18,7 +18,8 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-# A worker counts the processor's time itself; the parent looks at the clock, for one that does not answer at all.
+# A worker counts the processor's time itself; the parent looks at the clock, for one that does not answer at all. One
+# that is still waiting for the processor then, on a busy machine, gets as long again.
 PATIENCE, GRACE = 4.0, 5.0
 
 Task = TypeVar("Task")
@@ -38,6 +39,7 @@ class _Worker:
     pipe: Connection
     task: Any = None
     deadline: float = field(default=float("inf"))
+    spent: float = 0.0  # of the processor, before this task
 
 
 def run(
@@ -62,10 +64,13 @@ def run(
                         result = pipe.recv()
                     except (EOFError, OSError):
                         result = Lost(_how_it_died(worker.process))
-                elif time.monotonic() >= worker.deadline:
-                    result = Lost(f"gave no answer, and has had its {limit:g} seconds long since (--time-limit)")
-                else:
+                elif time.monotonic() < worker.deadline:
                     continue
+                elif _starved(worker, limit):
+                    worker.deadline = time.monotonic() + _patience(limit)
+                    continue
+                else:
+                    result = Lost(f"gave no answer, and has had its {limit:g} seconds long since (--time-limit)")
                 if isinstance(result, Lost):
                     _end(worker)
                     workers.remove(worker)
@@ -112,12 +117,29 @@ def _give(worker: _Worker, waiting: list[Any], limit: float) -> None:
     if waiting:
         worker.task = waiting.pop()
         worker.deadline = time.monotonic() + _patience(limit)
+        worker.spent = _processor(worker.process)[1]
         with suppress(OSError):  # dead already: reading from it will say so
             worker.pipe.send(worker.task)
 
 
 def _patience(limit: float) -> float:
     return PATIENCE * limit + GRACE
+
+
+def _starved(worker: _Worker, limit: float) -> bool:
+    """Whether it would run if it were let, and has not had its time yet."""
+    state, spent = _processor(worker.process)
+    return state == "R" and spent - worker.spent < limit + GRACE
+
+
+def _processor(process: BaseProcess) -> tuple[str, float]:
+    """The state of a process ("R": runs, or would) and its seconds of the processor so far; unknown but on Linux."""
+    try:
+        with open(f"/proc/{process.pid}/stat", encoding="utf-8", errors="replace") as stream:
+            fields = stream.read().rpartition(")")[2].split()
+    except OSError:
+        return "", 0.0
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _end(worker: _Worker) -> None:
