@@ -165,3 +165,75 @@ def in_letters(a, b):
 def values_in_letters(scores, values):
     share = scores.softmax(dim=0)  # expect: SC402
     return torch.einsum("bs,sd->bd", share, values)
+
+
+class Selective(nn.Module):
+    """Branches compete for each channel."""
+
+    def __init__(self, width: int, kernels=(1, 3)):
+        super().__init__()
+        self.branches = nn.ModuleList([nn.Linear(width, width) for _ in kernels])
+        self.share = nn.Softmax(dim=1)
+
+    def forward(self, x):
+        bs, width = x.shape
+        outs = torch.stack([branch(x) for branch in self.branches], dim=0).view(-1, bs, width)
+        weights = self.share(outs * 2)  # expect: SC402
+        return (weights * outs).sum(0)
+
+
+def semi_supervised(model, x, y, weak, strong, bar):
+    logits = model(torch.cat((x, weak, strong)))
+    known = logits[: x.shape[0]]
+    soft, hard = logits[x.shape[0] :].chunk(2)
+    shares = torch.softmax(soft.detach() / 0.5, dim=0)  # expect: SC402
+    best, label = shares.max(dim=-1)
+    unsure = F.cross_entropy(hard, label, reduction="none") * best.ge(bar)
+    return F.cross_entropy(known, y) + unsure.mean()
+
+
+def taught(student, teacher, x, heat):
+    s, t = student(x), teacher(x)
+    wanted = F.softmax(t / heat, dim=0)  # expect: SC402
+    return nn.KLDivLoss(reduction="batchmean")(F.log_softmax(s / heat, dim=1), wanted)
+
+
+class Heads(nn.Module):
+    def __init__(self, width: int, classes: int, count: int):
+        super().__init__()
+        self.heads = nn.ModuleList([nn.Linear(width, classes) for _ in range(count)])
+
+    def forward(self, x):
+        n, _width = x.shape
+        return torch.stack([head(x) for head in self.heads])
+
+
+def headed(model: Heads, x, labels):
+    scores = model(x)
+    wanted = F.one_hot(labels, scores.size(-1)).float()
+    log_p = F.log_softmax(scores / 0.1, dim=1)  # expect: SC402
+    return -(wanted * log_p).sum(dim=1).mean()
+
+
+class Prototypes(nn.Module):
+    def __init__(self, encoder, width: int, count: int):
+        super().__init__()
+        self.encoder = encoder
+        self.centres = nn.Parameter(torch.randn(count, width))
+
+    def forward(self, texts):
+        x = F.normalize(self.encoder(texts), dim=1)
+        far = torch.cdist(x, self.centres)
+        share = torch.softmax(-far, dim=0)  # expect: SC402
+        return (share * far).sum(0).mean()
+
+
+class Codes(nn.Module):
+    def __init__(self, net, count: int, width: int):
+        super().__init__()
+        self.net = net
+        self.book = nn.Embedding(count, width)
+
+    def forward(self, images):
+        scores = torch.einsum("bd,kd->bk", self.net(images), self.book.weight)
+        return F.log_softmax(scores, 0)  # expect: SC402

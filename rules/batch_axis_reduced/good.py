@@ -132,3 +132,38 @@ def gram_of_columns(a, b):
 def weights_of_rows(scores, values):
     share = scores.softmax(dim=0)
     return torch.einsum("nk,nd->kd", share, values)
+
+
+class Centroids(nn.Module):
+    """Prototypes that move to the weighted mean of the batch."""
+
+    def __init__(self, encoder, width: int, count: int):
+        super().__init__()
+        self.encoder = encoder
+        self.centres = nn.Parameter(torch.randn(count, width))
+
+    def forward(self, texts):
+        x = self.encoder(texts)
+        share = F.softmax(x @ self.centres.t(), dim=0)
+        return share.t() @ x
+
+    def usage(self, texts):
+        scores = self.encoder(texts) @ self.centres.t()
+        return F.softmax(scores, dim=0), F.softmax(scores, dim=1)
+
+
+def class_means(net, head, x, y):
+    features = net(x)
+    logits = head(features)
+    weights = F.softmax(logits, dim=0)
+    return F.cross_entropy(logits, y), weights.t() @ features
+
+
+def both_streams(x, classify, detect):
+    """Each region's share of a class, and each class's share of a region."""
+    return (F.softmax(classify(x), dim=1) * F.softmax(detect(x), dim=0)).sum(0)
+
+
+def inverted(images, texts, labels):
+    scores = images @ texts.t()
+    return F.cross_entropy(scores, labels), F.softmax(scores, dim=0).argmax(dim=1)

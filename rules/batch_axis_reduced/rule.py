@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.analysis.axes import STILL, back, is_implicit, normal_dim, place
-from shapecheck.analysis.origin import base, operands
+from shapecheck.analysis.candidates import examples_first, weighs_rows
+from shapecheck.analysis.classes import beside_shares, elsewhere
+from shapecheck.analysis.origin import base, operands, same
 from shapecheck.analysis.roles import counts_with, is_batch, is_features
 from shapecheck.analysis.summed import summed, summed_over, unit, used_otherwise
 from shapecheck.engine.facts import Applied, Called, Facts
@@ -71,6 +73,7 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
         # `attn.softmax(dim=1) @ v` of [B, H, S, S]: a product keeps the axes in front of its last two apart
         beside = bool(fact.kind & MATMUL and made.kind & SOFTMAX) and found.rank is not None and at < found.rank - 2
         beside = beside or (_cosine(fact) and is_features(_at(result, found.axis), facts))
+        beside = beside or is_batch(_at(result, at), facts)
         if at == found.axis or (at != 0 and not beside) or made.site.path != facts.path:
             continue
         if found.rank is not None and found.rank < 2:
@@ -81,8 +84,8 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
         apart, own = _shown(result, at, names), _shown(result, found.axis, names)
         what = "softmax" if made.kind & SOFTMAX else "norm"
         over = (
-            f"axis 0, across {apart} examples"
-            if at == 0
+            f"axis {at}, across {apart} examples"
+            if at == 0 or is_batch(_at(result, at), facts)
             else f"axis {at}, across the {apart} that the product keeps apart"
         )
         yield META.finding(
@@ -159,7 +162,7 @@ def check_cross_entropy(fact: Called, facts: Facts) -> Iterator[Finding]:
         known = scores.rank is not None and product.rank == scores.rank
         if dim is None or dim < 0 or made.args.get("dim") is None:
             continue
-        apart = place(over, least) != dim if known else over == -1 and dim < least - 1
+        apart = place(over, least) != dim if known or over >= 0 else dim < least - 1 and over == -1
         if apart:
             names = facts.names()
             yield META.finding(
@@ -170,6 +173,68 @@ def check_cross_entropy(fact: Called, facts: Facts) -> Iterator[Finding]:
                 help=f"use `dim={over}`",
             )
             return
+
+
+@META.on(Called)
+def check_classes(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`softmax(scores, 0)` of scores whose classes a cross-entropy, a one_hot or a max finds along another axis."""
+    if fact.site.path != facts.path:
+        return
+    told, made = elsewhere(fact, facts), fact.result.made if isinstance(fact.result, Tensor) else None
+    dim, x = fact.dim(), fact.args.get("input")
+    if told is None or dim is None or made is None or not isinstance(fact.result, Tensor):
+        return
+    if not made.kind & LOGARITHMIC and (summed_over(made, dim, facts) or weighs_rows(fact.result, facts)):
+        return
+    names = facts.names()
+    shown = f" of {names.shape(x)}" if isinstance(x, Tensor) and x.rank is not None else ""
+    yield META.finding(
+        fact.site,
+        f"this {fact.op}{shown} runs over axis {dim}, but the classes of these scores lie along another axis: "
+        f"{told.text}",
+        notes=(Note(told.text, told.site),),
+        help="let the scores of one example compete: the softmax runs over the axis of the classes",
+    )
+
+
+@META.on(Called)
+def check_candidates(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`softmax(x @ centres.t(), dim=0)`: the examples of a batch compete for each of the model's own candidates."""
+    x, result = fact.tensor("input"), fact.result
+    if not fact.kind & SOFTMAX or fact.site.path != facts.path or fact.dim() != 0 or is_implicit(fact):
+        return
+    if x is None or not isinstance(result, Tensor) or not examples_first(x, facts) or weighs_rows(result, facts):
+        return
+    twins = [f for f in facts.of(Called) if f.kind & SOFTMAX and f.site.node is not fact.site.node]
+    if any(same(twin.args.get("input"), x) for twin in twins):  # both ways
+        return
+    yield META.finding(
+        fact.site,
+        f"this {fact.op} of {facts.names().shape(x)} runs over axis 0, the examples of the batch: for each of the "
+        "candidates that the model keeps they compete with each other, and none is shared out among the candidates",
+        notes=(Note("examples meet candidates here", x.made.site),) if x.made is not None else (),
+        condition="each candidate is to be shared out among the examples",
+        help="use `dim=1`",
+    )
+
+
+@META.on(Called)
+def check_soft_targets(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`kl_div(log_softmax(s, dim=0), softmax(t, dim=1))`: both have to be shares of the same whole."""
+    found = beside_shares(fact, facts) if fact.site.path == facts.path else None
+    if found is None:
+        return
+    wrong, right, dim, other = found
+    made, twin = wrong.made, right.made
+    if made is None or twin is None or made.site.path != facts.path:
+        return
+    yield META.finding(
+        made.site,
+        f"this {made.op} runs over axis {dim}, but the {twin.op} that it meets runs over axis {other}: they are shares "
+        "of different wholes",
+        notes=(Note(f"{twin.op} over axis {other} here", twin.site), Note("they meet here", fact.site)),
+        help=f"use one axis in both: `dim={other}`",
+    )
 
 
 @META.on(Called)

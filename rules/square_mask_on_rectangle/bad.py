@@ -77,3 +77,48 @@ def self_in_memory(anchors, memory):
     sim = anchors.reshape(-1, dim) @ memory.reshape(classes * kept, dim).t()
     mask = torch.ones_like(sim).scatter_(1, torch.arange(rows * views).view(-1, 1), 0)  # expect: SC501
     return (sim.exp() * mask).sum(1)
+
+
+def neighbours(bank, loader, labels, k: int):
+    """bank: [width, examples]"""
+    votes = []
+    for _images, index in loader:
+        alike = torch.mm(bank.t()[index], bank)
+        alike[torch.arange(alike.size(0)), torch.arange(alike.size(0))] = -1  # expect: SC501
+        votes.append(labels[alike.topk(k, dim=1)[1]])
+    return votes
+
+
+class Bank(torch.nn.Module):
+    def __init__(self, count: int, width: int):
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(count, width))
+
+    def forward(self, index, heat):
+        own = torch.nn.functional.normalize(self.rows[index], dim=1)
+        scores = own @ torch.nn.functional.normalize(self.rows, dim=1).t() / heat
+        scores.fill_diagonal_(-1e9)  # expect: SC501
+        return scores.softmax(dim=1)
+
+    def positives(self, index):
+        chosen = torch.index_select(self.rows, 0, index)
+        return torch.diagonal(torch.einsum("bd,nd->bn", chosen, self.rows))  # expect: SC501
+
+
+class Table(torch.nn.Module):
+    def __init__(self, count: int, width: int):
+        super().__init__()
+        self.table = torch.nn.Parameter(torch.randn(count, width))
+
+    def forward(self, ids):
+        """ids: [B]"""
+        far = torch.cdist(F.embedding(ids, self.table), self.table)
+        own = torch.eye(far.size(0), far.size(1), dtype=torch.bool)  # expect: SC501
+        return far.masked_fill(own, float("inf")).min(dim=1)
+
+
+def behind(own, queue):
+    """own [B, D]; queue [K, D]"""
+    scores = own @ torch.cat([queue, own]).t()
+    scores.fill_diagonal_(float("-inf"))  # expect: SC501
+    return scores

@@ -61,3 +61,38 @@ def positives_first(anchors, positives, negatives):
     sim = anchors @ torch.cat([positives.view(n, dim), negatives]).T
     own = torch.eye(*sim.shape, dtype=torch.bool)
     return sim.masked_fill(~own & (sim > 0.9), -torch.inf)
+
+
+def neighbours(bank, loader, labels, k: int):
+    """bank: [width, examples]"""
+    votes = []
+    for _images, index in loader:
+        alike = torch.mm(bank.t()[index], bank)
+        alike[torch.arange(alike.size(0)), index] = -1
+        votes.append(labels[alike.topk(k, dim=1)[1]])
+    return votes
+
+
+def among_the_picked(rows, index):
+    own = rows[index]
+    scores = own @ own.t()
+    scores.fill_diagonal_(-1e9)
+    return scores
+
+
+def the_first(rows, count: int):
+    scores = rows[torch.arange(count)] @ rows.t()
+    scores.fill_diagonal_(-1e9)
+    return scores
+
+
+def in_front(own, queue):
+    """own [B, D]; queue [K, D]"""
+    scores = own @ torch.cat([own, queue]).t()
+    scores.fill_diagonal_(float("-inf"))
+    return scores
+
+
+def another_bank(keys, bank, index):
+    """keys, bank [N, D]: the pairs are those of two banks"""
+    return torch.diagonal(keys[index] @ bank[index].t())

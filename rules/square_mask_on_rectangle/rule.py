@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.analysis.origin import ancestors
+from shapecheck.analysis.own_column import diagonal_index, of_diagonal, own_column
 from shapecheck.dims import Size, as_symbol, compare, exact_div, symbols
-from shapecheck.engine.facts import Called, Facts
+from shapecheck.engine.facts import Called, Facts, Stored
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Affine, Axis, Joined, Merged, Num, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
@@ -62,6 +63,35 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     )
 
 
+@META.on(Called)
+def check_own(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """The diagonal of `bank[index] @ bank.t()`: row i meets itself in column index[i]."""
+    if fact.site.path == facts.path:
+        matrix = of_diagonal(fact) or _diagonal_of(fact)
+        yield from _elsewhere(fact, facts, matrix) if matrix is not None else ()
+
+
+@META.on(Stored)
+def check_stored(fact: Stored, facts: Facts) -> Iterator[Finding]:
+    """`sim[arange(n), arange(n)] = -inf`."""
+    if fact.site.path == facts.path and diagonal_index(fact.items):
+        yield from _elsewhere(fact, facts, fact.tensor)
+
+
+def _elsewhere(fact: Called | Stored, facts: Facts, matrix: Tensor) -> Iterator[Finding]:
+    own = own_column(matrix)
+    if own is None:
+        return
+    shape = facts.names().shape(matrix)
+    yield META.finding(
+        fact.site,
+        f"the entries (i, i) of {shape} are not the rows beside themselves: row i's own column is {own.text}",
+        Severity.WARNING,
+        notes=(Note("this tells the own column", own.site),),
+        help="use the own columns: `x[torch.arange(n), index]`, or `x.diagonal(offset)` of a block further on",
+    )
+
+
 def _own_block_first(matrix: Tensor, rows: Axis, columns: Axis) -> bool:
     """Are the columns blocks of which the first is the rows themselves: views one after the other, not a gather?
     A mask that was repeated for such blocks counts; scores against copies of the rows do not."""
@@ -102,7 +132,9 @@ def _measured(fact: Called) -> Tensor | None:
     matrix = pairs[0][0]
     if matrix.made is not pairs[1][0].made or matrix.rank != 2 or (pairs[0][1], pairs[1][1]) != (0, 1):
         return None
-    return matrix if matrix.axes and _gathered(matrix.axes[1]) and not _gathered(matrix.axes[0]) else None
+    axes = matrix.axes
+    gathered = axes is not None and _gathered(axes[1]) and not _gathered(axes[0])
+    return matrix if gathered or own_column(matrix) is not None else None
 
 
 def _counts_rows(index: Tensor) -> bool:
