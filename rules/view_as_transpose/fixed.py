@@ -124,3 +124,47 @@ class Pixels(nn.Module):
     def forward(self, images):
         maps = self.trunk(images)  # (batch_size, 2048, 7, 7)
         return self.project(maps.flatten(2).transpose(1, 2))
+
+
+class FieldHeads(nn.Module):
+    """The width of a head may be left out."""
+
+    def __init__(self, width, part=None, heads=2):
+        super().__init__()
+        if part is None:
+            part = width // heads
+        self.part, self.heads, self.out = part, heads, heads * part
+        self.query = nn.Linear(width, self.out, bias=False)
+
+    def forward(self, x):
+        """x: (batch, fields, width)"""
+        n, fields, _ = x.shape
+        return self.query(x).view(n, fields, self.heads, self.part).transpose(1, 2)
+
+
+class HeadsOfTokens(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads, self.part = heads, width // heads
+        self.key = nn.Linear(width, width)
+
+    def forward(self, tokens):
+        batch, length, _ = tokens.shape
+        return self.key(tokens).view(batch, -1, self.heads, self.part).transpose(1, 2)
+
+
+class HeadsInFront(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads, self.part = heads, width // heads
+        self.value = nn.Linear(width, width)
+
+    def split(self, x):
+        batch = x.size(0)
+        x = self.value(x).view(batch, -1, self.heads, self.part)
+        return x.permute(0, 2, 1, 3).reshape(batch * self.heads, -1, self.part)
+
+    def forward(self, x):
+        batch, length, _ = x.shape
+        flat = self.split(x)
+        return flat.view(batch, self.heads, -1, self.part)

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 
 def heads(x, n_heads):
@@ -162,3 +163,22 @@ def places_last(maps):
     """maps: (batch_size, 2048, 7, 7)"""
     rows, channels = maps.shape[0], maps.shape[1]
     return maps.view(rows, channels, maps.shape[2] * maps.shape[3])
+
+
+class Groups(nn.Module):
+    """The rows of a query lie side by side, and the last axis stays whole."""
+
+    def __init__(self, width, group):
+        super().__init__()
+        self.group = group
+        self.encode = nn.Linear(width, width)
+
+    def forward(self, passages):
+        queries, count, width = passages.shape
+        return self.encode(passages).view(queries * self.group, -1, width)
+
+
+def channels_of_heads(maps, heads, part):
+    """maps: (B, C, P): the channels are cut, not the places"""
+    batch, _channels, places = maps.shape
+    return maps.view(batch, heads, -1, places), maps.view(batch * heads, -1, places)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from shapecheck.analysis.order import parts
 from shapecheck.analysis.origin import blame
 from shapecheck.analysis.recut import (
+    Inner,
     as_found,
     as_many,
     asked_for,
-    divided,
-    equal,
+    innermost,
     left_to_torch,
     moved_axis,
     moved_run,
@@ -48,7 +48,14 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if isinstance(given.content, Affine) and given.content.stride == 0:  # all elements are one number
         return
     before, after = given.shape, fact.result.axes
-    if any(as_quotient(a.size) is not None and left_to_torch(fact, i) for i, a in enumerate(after)):
+    inner = innermost(fact, given, before, after)
+    if inner is not None:
+        yield _report_inner(fact, given, after, inner, facts)
+        return
+    kept = {a.size for a in before}
+    if any(
+        as_quotient(a.size) is not None and a.size not in kept and left_to_torch(fact, i) for i, a in enumerate(after)
+    ):
         return
     found = as_found(before, after)
     moved = moved_axis(found, after, facts) if found is not None else None
@@ -142,18 +149,20 @@ def _of_open_rank(
                 help="move the axes with `permute` or `transpose` first, then `reshape`",
             )
             return
-    if not shape.head or not shape.tail or rest == 0 or rest == len(after) - 1:
-        return
-    batch, last = shape.head[0].size, shape.tail[-1].size
-    heads = divided(after[0].size, batch)
-    if heads is None or heads == 1 or len(after) != 3 or not equal(heads * after[-1].size, last):
-        return
-    h, b, d = names.size(heads), names.size(batch), names.size(last)
-    yield META.finding(
+    found = innermost(fact, given, (*shape.head[:1], *shape.tail[-1:]), after)
+    if found is not None and rest != 0:
+        yield _report_inner(fact, given, after, found, facts)
+
+
+def _report_inner(fact: Called, given: Tensor, after: tuple[Axis, ...], found: Inner, facts: Facts) -> Finding:
+    names = facts.names()
+    have, asked = names.shape(given), names.shape(after)
+    h, b, d = names.size(found.parts), names.size(found.rows), names.size(found.last)
+    return META.finding(
         blame(fact, [given], facts.path),
-        f"this view of {have} as {asked} moves no memory: the {h} parts of the last axis ({d}) lie innermost, and "
-        f"{names.axis(after[0])} rows take them for parts of axis 0, so rows of different meaning are mixed",
-        Severity.WARNING,
+        f"this view of {have} as {asked} moves no memory: the {h} parts of the last axis ({d}) lie innermost, and the "
+        f"view takes them for parts of what stands in front of it, so rows of different meaning are mixed",
+        None if found.sure and given.axes is not None else Severity.WARNING,
         condition=f"{h} = 1, or there is nothing between {b} and {d}",
         help=f"cut the last axis first, then move it: `.view({b}, -1, {h}, {names.axis(after[-1])}).transpose(1, 2)`",
     )

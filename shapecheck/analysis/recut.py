@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shapecheck.analysis.order import parts
 from shapecheck.dims import Size, TooComplex, as_quotient, as_symbol, compare, exact_div, symbol, symbols
 from shapecheck.engine.facts import Applied, Called, Facts
 from shapecheck.engine.values import Axis, Items, Joined, Num, Partial, Tensor, Unknown
 from shapecheck.ops.axes import product
-from shapecheck.ops.kinds import SEARCHES, SUBSCRIPT
+from shapecheck.ops.kinds import LINEAR, SEARCHES, SUBSCRIPT
 
 
 def moved_run(
@@ -215,6 +215,45 @@ def asked_for(fact: Called, given: Tensor, after: tuple[Axis, ...]) -> tuple[int
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """`parts` equal parts of the last axis, which a view takes for parts of `rows`, or of what lies behind them.
+    `sure`: the last axis is known to be made of so many; else only that it does not stay whole."""
+
+    rows: Size
+    parts: Size
+    last: Size
+    sure: bool
+
+
+def innermost(fact: Called, given: Tensor, before: tuple[Axis, ...], after: tuple[Axis, ...]) -> Inner | None:
+    """`x.view(n * h, -1, d)` or `x.view(n, h, -1, d)` of `[n, s, h*d]`: attention heads that were cut off in front.
+    A last axis that stays whole is no such case: there the axis before it is cut, `[n, g*s, d]` as `[n*g, s, d]`."""
+    if len(before) not in (2, 3) or len(after) not in (3, 4) or (given.rank is not None and len(before) != given.rank):
+        return None
+    kept = len(before) == 3 and equal(after[-2].size, before[1].size)  # then the counts say what the last axis is
+    if given.rank == 2 or not (kept or left_to_torch(fact, len(after) - 2)):
+        return None
+    rows, last, part = before[0].size, before[-1].size, after[-1].size
+    if len(after) == 3:
+        heads = divided(after[0].size, rows)
+    else:
+        heads = after[1].size if equal(after[0].size, rows) else None
+    if heads is None or heads == 1 or equal(part, last) or equal(heads, before[1].size):
+        return None
+    sure = as_many((Axis(heads), Axis(part)), (Axis(last),))
+    opaque = as_symbol(last) is not None and as_symbol(part) is not None and not symbols(heads) & symbols(last)
+    if sure and kept:  # found by its strides
+        return None
+    if sure or (opaque and len(before) == 3 and _layered(given) and not isinstance(heads, int)):
+        return Inner(rows, heads, last, sure or kept)
+    return None
+
+
+def _layered(x: Tensor) -> bool:
+    return x.made is not None and bool(x.made.kind & LINEAR)
+
+
 def left_to_torch(fact: Called, target: int) -> bool:
     """Was this size left to torch, as -1, so that it is only what the others leave?"""
     asked = fact.args.get("shape", ())
@@ -224,6 +263,6 @@ def left_to_torch(fact: Called, target: int) -> bool:
 
 
 __all__ = [
-    "as_found", "as_many", "asked_for", "divided", "equal", "left_to_torch", "moved_axis", "moved_run",
-    "padded", "permutation", "same_sizes", "to_the_front", "turned",
+    "Inner", "as_found", "as_many", "asked_for", "divided", "equal", "innermost", "left_to_torch", "moved_axis",
+    "moved_run", "padded", "permutation", "same_sizes", "to_the_front", "turned",
 ]  # fmt: skip
