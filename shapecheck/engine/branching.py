@@ -35,23 +35,49 @@ _FLIP = {"!=": "==", "isnot": "is", "notin": "in", ">=": "<", "<=": ">"}
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "is", "isnot", "in", "notin")
 
 
-def truth(m: Machine, expr: Expr) -> bool | None:
+class Seen:
+    """What the parts of one test were found to be, so that deciding it need not run them again. It holds until
+    something is learned: `x is not None and x.ndim == 2` shows more of x in its second part."""
+
+    __slots__ = ("_known", "_values")
+
+    def __init__(self) -> None:
+        self._values: dict[Expr, Value] = {}
+        self._known = -1
+
+    def value(self, m: Machine, expr: Expr) -> Value:
+        state = m.state
+        value = self._values.get(expr)
+        known = len(state.narrowed) + len(state.shapes) + len(state.sizes)
+        if value is not None and known == self._known:
+            return m.resolve(value)
+        value = m.eval(expr)
+        if known != self._known:
+            self._values.clear()
+        self._values[expr] = value
+        state = m.state
+        self._known = len(state.narrowed) + len(state.shapes) + len(state.sizes)
+        return m.resolve(value)
+
+
+def truth(m: Machine, expr: Expr, seen: Seen | None = None) -> bool | None:
     """Is the test true, false, or (None) undecided here?"""
+    seen = seen or Seen()
     if isinstance(expr, Op):
         if expr.op == "not":
-            inner = truth(m, expr.operands[0])
+            inner = truth(m, expr.operands[0], seen)
             return None if inner is None else not inner
         if expr.op in ("and", "or"):
             settles = expr.op == "or"
             undecided = False
             for operand in expr.operands:
-                t = truth(m, operand)
+                t = truth(m, operand, seen)
                 if t is settles:
                     return settles
                 undecided = undecided or t is None
-            return _together(m, expr) if undecided else not settles
+            return _together(m, expr, seen) if undecided else not settles
         if expr.op in _COMPARISONS and len(expr.operands) == 2:
-            a, b = (m.resolve(m.eval(o)) for o in expr.operands)
+            a, b = (seen.value(m, o) for o in expr.operands)
             known = compare_values(m, expr.op, a, b)
             if known is None and _left_out(m, expr.op, a, b):
                 return expr.op == "is"
@@ -60,7 +86,7 @@ def truth(m: Machine, expr: Expr) -> bool | None:
                 decided = m.state.path.get(key) if key else None
                 return None if decided is None else decided != flipped
             return known
-    return value_truth(m, m.resolve(m.eval(expr)))
+    return value_truth(m, seen.value(m, expr))
 
 
 _FEW = 3  # so few ways are told apart that what is rarely given counts as left out
@@ -98,57 +124,58 @@ def value_truth(m: Machine, value: Value) -> bool | None:
             return None
 
 
-def _together(m: Machine, expr: Op) -> bool | None:
+def _together(m: Machine, expr: Op, seen: Seen) -> bool | None:
     """What an earlier test on this path found of `a and b` as a whole, where it is not known of each part."""
     if not any(f" {expr.op} " in test for test in m.state.path):
         return None
-    return m.state.path.get(f" {expr.op} ".join(_keys(m, list(expr.operands))))
+    return m.state.path.get(f" {expr.op} ".join(_keys(m, list(expr.operands), seen)))
 
 
-def _keys(m: Machine, tests: list[Expr]) -> list[str]:
+def _keys(m: Machine, tests: list[Expr], seen: Seen) -> list[str]:
     """What names each test on this path, each once; nothing if anything does not name one of them."""
-    keys = [_key(m, test) for test in tests]
+    keys = [_key(m, test, seen) for test in tests]
     return list(dict.fromkeys(keys)) if all(keys) else []
 
 
-def _key(m: Machine, expr: Expr) -> str:
+def _key(m: Machine, expr: Expr, seen: Seen) -> str:
     match expr:
         case Op(op="not", operands=(inner,)):
-            key = _key(m, inner)
+            key = _key(m, inner, seen)
             return f"not {key}" if key else ""
         case Op(op="and" | "or" as op, operands=operands):
-            keys = [_key(m, operand) for operand in operands]
+            keys = [_key(m, operand, seen) for operand in operands]
             return f"({f' {op} '.join(keys)})" if all(keys) else ""
         case Op(op=op, operands=(left, right)) if op in _COMPARISONS:
-            key, flipped = comparison_key(m, op, m.resolve(m.eval(left)), m.resolve(m.eval(right)))
+            key, flipped = comparison_key(m, op, seen.value(m, left), seen.value(m, right))
             return f"not {key}" if key and flipped else key
         case _:
-            value = m.resolve(m.eval(expr))
+            value = seen.value(m, expr)
             return f"value {value.key}" if isinstance(value, Unknown) and value.key is not None else ""
 
 
-def decide(m: Machine, expr: Expr, outcome: bool) -> None:
+def decide(m: Machine, expr: Expr, outcome: bool, seen: Seen | None = None) -> None:
     """Note on the present state that the test came out so, with what that teaches."""
+    seen = seen or Seen()
     if isinstance(expr, Op):
         if expr.op == "not":
-            decide(m, expr.operands[0], not outcome)
+            decide(m, expr.operands[0], not outcome, seen)
             return
         if expr.op in ("and", "or"):
             if outcome == (expr.op == "and"):
                 for operand in expr.operands:
-                    decide(m, operand, outcome)
+                    decide(m, operand, outcome, seen)
             else:
-                undecided = [o for o in expr.operands if truth(m, o) is None]
-                if len(undecided) == 1 or len(_keys(m, undecided)) == 1:
-                    decide(m, undecided[0], outcome)
-                elif keys := _keys(m, list(expr.operands)):
+                undecided = [o for o in expr.operands if truth(m, o, seen) is None]
+                if len(undecided) == 1 or len(_keys(m, undecided, seen)) == 1:
+                    decide(m, undecided[0], outcome, seen)
+                elif keys := _keys(m, list(expr.operands), seen):
                     m.state.path[f" {expr.op} ".join(keys)] = outcome
             return
         if expr.op in _COMPARISONS and len(expr.operands) == 2:
-            a, b = (m.resolve(m.eval(o)) for o in expr.operands)
+            a, b = (seen.value(m, o) for o in expr.operands)
             _decide_comparison(m, expr.op, a, b, outcome)
             return
-    value = m.resolve(m.eval(expr))
+    value = seen.value(m, expr)
     if isinstance(value, Extern):
         m.state.path["value " + value.name] = outcome
     if isinstance(value, Unknown) and value.key is not None:

@@ -181,10 +181,11 @@ def dictionary(m: Machine, expr: DictLit) -> Value:
 
 
 def conditional(m: Machine, expr: IfExp) -> Value:
-    truth = branching.truth(m, expr.test)
+    seen = branching.Seen()
+    truth = branching.truth(m, expr.test, seen)
     if truth is None:
         truth = m.oracle.choose(2) == 0
-        branching.decide(m, expr.test, truth)
+        branching.decide(m, expr.test, truth, seen)
     return m.eval(expr.then if truth else expr.orelse)
 
 

@@ -185,6 +185,7 @@ class Machine:
         self.oracle = Oracle()
         self.stack: list[Frame] = []
         self.activations: list[Activation] = []
+        self.around = 0  # what is run for itself is run as if under so many calls
         self.bases_open = 0  # classes whose bases are being found
         self.computed = self.tables.computed
         self.spoken = self.tables.spoken
@@ -228,7 +229,7 @@ class Machine:
     def narrowness(self) -> int:
         """How few ways are told apart: the deeper the call, and the more this entry has cost already, the fewer."""
         strain = bisect_right(STRAINED, self.entry_steps - self.idle_steps)
-        return min(min(len(self.stack), 3) + strain, 4)
+        return min(min(len(self.stack) + self.around, 3) + strain, 4)
 
     @property
     def constructs(self) -> bool:
@@ -586,7 +587,7 @@ class Machine:
         if not meets_tensors(self, function, closure.path, closure.owner):
             self.entry_limit = STEPS_AT_A_GLANCE
         if self.quiet:
-            self.stack = [Frame(self.site, 0, "")] * 2  # nobody looks at the ways through it: fewer are told apart
+            self.around = 2  # nobody looks at the ways through it: fewer are told apart
         if closure.self_value is not None:
             args = [closure.self_value, *args]
 

@@ -198,6 +198,8 @@ class Look:
             before = result.ends[0][0].heap.get(number)
             for name in sorted(obj.changed if before is None else obj.changed - before.changed):
                 value = self.m.resolve(obj.attrs[name])
+                if isinstance(value, Unknown) and before is not None and isinstance(before.attrs.get(name), Unknown):
+                    continue  # no more is known of it than before
                 self.changed.append((number, name, value))
                 yield number, name, self.token(value)
         elif obj.changed:

@@ -90,8 +90,9 @@ def execute(m: Machine, stmt: Stmt) -> list[Outcome]:
         case Assert():
             m.eval(stmt.test)
             on_assert(m, stmt)
-            if branching.truth(m, stmt.test) is None:
-                branching.decide(m, stmt.test, True)
+            seen = branching.Seen()
+            if branching.truth(m, stmt.test, seen) is None:
+                branching.decide(m, stmt.test, True, seen)
         case Raise():
             if stmt.value is not None:
                 m.eval(stmt.value)
@@ -280,19 +281,20 @@ def decorated(m: Machine, stmt: Function) -> Value:
 
 
 def branch(m: Machine, stmt: Branch) -> list[Outcome]:
-    truth = branching.truth(m, stmt.test)
+    seen = branching.Seen()
+    truth = branching.truth(m, stmt.test, seen)
     if truth is None and m.here.ran is not None and (truth := went(m, stmt.test, stmt.body)) is not None:
-        branching.decide(m, stmt.test, truth)
+        branching.decide(m, stmt.test, truth, seen)
     if _has_walrus(stmt.test):
         m.eval(stmt.test)
     start = m.state
     if truth is not None:
         return m.run_block(stmt.body if truth else stmt.orelse, start)
     other = start.copy()
-    branching.decide(m, stmt.test, True)
+    branching.decide(m, stmt.test, True, seen)
     outcomes = m.run_block(stmt.body, m.state)
     m.state = other
-    branching.decide(m, stmt.test, False)
+    branching.decide(m, stmt.test, False, seen)
     return outcomes + m.run_block(stmt.orelse, m.state)
 
 
