@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from shapecheck.findings.marks import Expect, Ignore, Malformed, ShapeMark, SkipFile, matches, read
@@ -17,6 +19,10 @@ from shapecheck.findings.marks import Expect, Ignore, Malformed, ShapeMark, Skip
         ("x = 1  #shapecheck:ignore[ SC101 , SC7 ]\n", (Ignore(1, 8, ("SC101", "SC7"), 1, 1),)),
         ("x = 1  # shapecheck: ignore[bare-squeeze] -- B is never 1\n", (Ignore(1, 8, ("bare-squeeze",), 1, 1),)),
         ("# shapecheck: skip-file\n", (SkipFile(1),)),
+        ("x = 1\n# shapecheck: ignore-file[SC1, SC7] -- old\n", (Ignore(2, 1, ("SC1", "SC7"), 1, sys.maxsize),)),
+        ("# shapecheck: ignore-file\n", (Malformed(1, 1, "# shapecheck: ignore-file"),)),
+        ("# shapecheck: ignore-file[]\n", (Malformed(1, 1, "# shapecheck: ignore-file[]"),)),
+        ("# shapecheck ignore-file[SC1]\n", (Malformed(1, 1, "# shapecheck ignore-file[SC1]"),)),
         ("x = 1  # shapecheck: ignroe\n", (Malformed(1, 8, "# shapecheck: ignroe"),)),
         ("x = 1  # Shapecheck: Ignore[SC1]\n", (Malformed(1, 8, "# Shapecheck: Ignore[SC1]"),)),
         ("x = 1  # shapecheck ignore[SC1]\n", (Malformed(1, 8, "# shapecheck ignore[SC1]"),)),

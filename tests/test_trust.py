@@ -344,6 +344,17 @@ def test_a_mark_that_another_file_s_check_needs_is_not_condemned(here: Path) -> 
         assert lint("--unused-ignores", "--output-format", "concise").out == ""
 
 
+@pytest.mark.parametrize(
+    ("code", "told"), [("SC101", []), ("SC1", []), ("SC701", ["SC101", "SC001"]), ("SC102", ["SC101", "SC001"])]
+)
+def test_a_code_is_ignored_in_a_whole_file(here: Path, code: str, told: list[str]) -> None:
+    """The comment stands below all that it speaks of; where it is in vain, that is told once."""
+    (here / "a.py").write_text(f"{CROSSED}# shapecheck: ignore-file[{code}]\n")
+    for _ in range(2):  # checked, and from the cache
+        ran = lint("--unused-ignores", "--output-format", "json")
+        assert [row["code"] for row in json.loads(ran.out)] == told
+
+
 @pytest.mark.parametrize("by", ["a mark", "the configuration", "the command line", "nobody"])
 def test_what_is_left_out_is_not_told_of_on_the_way_from_another_file(here: Path, by: str) -> None:
     """What is wrong in a function for a certain caller is found with the caller, at its place in the function."""

@@ -2,6 +2,7 @@
 
 `# shapecheck: ignore[SC101]`   no finding of these codes or names on this logical line (a prefix means a family)
 `# shapecheck: ignore`          no finding at all on this logical line
+`# shapecheck: ignore-file[SC101]`  no finding of these codes or names in this file
 `# shapecheck: skip-file`       nothing in this file is checked
 `# expect: SC101`               in samples: this line has exactly these findings
 `# shape: B B*G`                in fixtures of the engine: what this line binds has this shape
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import tokenize
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -20,14 +22,15 @@ _TALK = re.compile(r"#\s*(shapecheck|expect|shape):\s*(.*)", re.DOTALL)
 _NEARLY = re.compile(
     r"#[ \t]*shape[-_ ]?check\b[ \t:=,-]*([a-z]+(?:-[a-z]+)?)[ \t]*(?=\r?$|[\[(:=#]|--|[A-Z]{2}\d)", re.I | re.M
 )
-_MEANT = ("ignore", "skip-file", "skip", "disable", "noqa", "off")
-_IGNORE = re.compile(r"ignore(?:\s*\[([^\]]*)\])?\s*(?:$|#|--|:)")
+_MEANT = ("ignore", "ignore-file", "skip-file", "skip", "disable", "noqa", "off")
+_IGNORE = re.compile(r"ignore(-file(?=\s*\[))?(?:\s*\[([^\]]*)\])?\s*(?:$|#|--|:)")
+_WHOLE_FILE = 1, sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """`codes` empty: every finding. It holds for the rows `first` to `last` of its logical line. `columns` say where
-    each code stands."""
+    """`codes` empty: every finding. It holds for the rows `first` to `last`, those of its logical line or of the file.
+    `columns` say where each code stands."""
 
     row: int
     column: int
@@ -94,13 +97,14 @@ def _marks(source: str) -> Iterator[Mark]:
             elif re.match(r"skip-file\b", match[2]):
                 yield SkipFile(row)
             elif (ignore := _IGNORE.match(match[2])) is not None:
-                found = list(re.finditer(r"[^,\s](?:[^,]*[^,\s])?", ignore[1] or ""))
-                if ignore[1] is not None and not found:
+                found = list(re.finditer(r"[^,\s](?:[^,]*[^,\s])?", ignore[2] or ""))
+                if ignore[2] is not None and not found:
                     yield Malformed(row, start, talk.strip())
                 else:
-                    offset = start + match.start(2) + ignore.start(1)
+                    offset = start + match.start(2) + ignore.start(2)
                     columns = tuple(offset + code.start() for code in found)
-                    yield Ignore(row, column, tuple(code[0] for code in found), first, last, columns)
+                    rows = _WHOLE_FILE if ignore[1] else (first, last)
+                    yield Ignore(row, column, tuple(code[0] for code in found), *rows, columns)
             else:
                 yield Malformed(row, start, talk.strip())
             start += len(talk)
