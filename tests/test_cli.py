@@ -109,6 +109,20 @@ def test_json_on_stdout_is_only_json(shapecheck: Shapecheck) -> None:
     ]
 
 
+def test_statistics(shapecheck: Shapecheck) -> None:
+    """The most first, each severity by itself; what cannot be checked stays on stderr."""
+    write("a.py", "import torch\nodd = torch.zeros(2)\n" + "bad = torch.zeros(2)\n" * 11)
+    write("b.py", "import torch\nx = (\n")
+    expected = "11  ZZ1  error    bad-name (11 with --fix)\n 1  ZZ2  warning  odd-name\n"
+    for args in (["--statistics"], ["--output-format", "statistics"]):
+        ran = shapecheck("lint", *args)
+        assert (ran.status, ran.out) == (2, expected)
+        assert ran.err.startswith("b.py:2:5: Syntax error")
+    assert shapecheck("lint", "--statistics", "--select", "ZZ2", "a.py").out == "1  ZZ2  warning  odd-name\n"
+    wrong = shapecheck("lint", "--statistics", "--output-format", "json")
+    assert (wrong.status, wrong.err) == (2, "shapecheck: --statistics and --output-format contradict each other\n")
+
+
 def test_output_file(shapecheck: Shapecheck) -> None:
     write("a.py", BAD)
     ran = shapecheck("lint", "--output-format", "sarif", "--output-file", "out.sarif")

@@ -49,7 +49,8 @@ def lint(
         Codes, typer.Argument(metavar="PATHS", help="Files and folders; - reads stdin.", show_default="this folder")
     ] = None,
     output_format: Annotated[
-        str, typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit or html.")
+        str,
+        typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit, html or statistics."),
     ] = "text",
     output_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the findings there instead of stdout.")
@@ -80,6 +81,9 @@ def lint(
     unused_ignores: Annotated[
         bool, typer.Option("--unused-ignores", help="Also report `# shapecheck: ignore` without effect.")
     ] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="The count of each rule's findings: --output-format statistics.")
+    ] = False,
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="This configuration file instead of the nearest.")
     ] = None,
@@ -96,7 +100,7 @@ def lint(
     Exit status: 0 when nothing is found, 1 with findings, 2 when a file could not be checked or the command line or
     configuration is wrong.
     """
-    with faults(), _refusals(one_of(Format, "--output-format", output_format), path(output_file)) as form:
+    with faults(), _refusals(_format(output_format, statistics), path(output_file)) as form:
         from shapecheck.service import interrupt
         from shapecheck.service.baseline import read as read_baseline
         from shapecheck.service.project import STDIN, discover, repository
@@ -238,6 +242,13 @@ def _scope(
         return options(settings.of(path), settings.excluded(path) is not None)
 
     return _Scope(settings, change(base), options_of)
+
+
+def _format(name: str, statistics: bool) -> Format:
+    form = one_of(Format, "--output-format", name)
+    if statistics and form not in (Format.TEXT, Format.STATISTICS):
+        raise Wrong("--statistics and --output-format contradict each other")
+    return Format.STATISTICS if statistics else form
 
 
 def _codes(values: Codes) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What a run says, in the format that its reader wants: one module for each, with `render(report) -> str`.
 
-People see what could not be checked on stderr, beside a report in `text` or `concise`; formats for machines hold it.
+People see what could not be checked on stderr, beside a report in `text`, `concise` or `statistics`; formats for
+machines hold it.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ class Format(str, Enum):
     GITLAB = "gitlab"
     JUNIT = "junit"
     HTML = "html"
+    STATISTICS = "statistics"
 
     @property
     def for_people(self) -> bool:
-        return self in (Format.TEXT, Format.CONCISE)
+        return self in (Format.TEXT, Format.CONCISE, Format.STATISTICS)
 
 
 @dataclass(frozen=True)
