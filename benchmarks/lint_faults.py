@@ -7,6 +7,7 @@ Each fault is provoked N times on a folder of files of which every eighth can be
     edits   while `lint --fix` runs, files are saved, in place and by renaming, as editors do. Each file must hold what
             was saved last, alone or fixed in one of the two ways that a run leaves: untouched, or wholly fixed.
     fix     `lint --fix` gets SIGKILL. Each file must be wholly as before or wholly fixed; the next run fixes the rest.
+    ignores  `lint --add-ignores` gets SIGKILL. As above, with comments for fixes.
     cache   `lint` gets SIGKILL while it writes the cache. The next run must say what one without a cache says.
     baseline  `lint --write-baseline` gets SIGKILL. The file must be wholly the old one or wholly the new one.
     stop    `lint` gets SIGINT. Status 130 (or the run was over), no traceback, nobody blamed.
@@ -47,6 +48,7 @@ def scores(q, p, group):
     return s.view(b, -1)
 """
 FIXED = BAD.replace("similarity(q, p.view(b, group, d))", "similarity(q.unsqueeze(1), p.view(b, group, d)).squeeze(1)")
+SILENCED = BAD.replace("# B G", "# B G  # shapecheck: ignore[SC101]")
 EVERY = 8  # so many files for one that can be fixed
 OURS = re.compile(r"shapecheck.(?:__init__|__main__|cli|service)\b")
 GOOD = "def rows(x):\n    return [*x]\n"
@@ -121,7 +123,7 @@ def fixed_in(folder: Path) -> Callable[[], int]:
         low, high = 0, len(files)
         while low < high:
             middle = (low + high) // 2
-            low, high = (middle + 1, high) if "unsqueeze" in files[middle].read_text() else (low, middle)
+            low, high = (middle + 1, high) if files[middle].read_text() != BAD else (low, middle)
         return low
 
     return count
@@ -170,16 +172,24 @@ def edits(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]
 
 
 def killed_fix(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]:
+    return killed_write(rng, folder, files, "--fix", FIXED)
+
+
+def killed_ignores(rng: random.Random, folder: Path, files: int) -> tuple[list[str], str]:
+    return killed_write(rng, folder, files, "--add-ignores", SILENCED)
+
+
+def killed_write(rng: random.Random, folder: Path, files: int, flag: str, after: str) -> tuple[list[str], str]:
     texts = fresh(folder, files)
-    run = start(folder, "--fix", "--no-cache")
+    run = start(folder, flag, "--no-cache")
     moment(rng, run, fixed_in(folder), fixable(files))
     kill(run)
     now = {file: file.read_text() for file in texts}
     wrong = [
-        f"{f.name} is neither whole nor fixed" for f, t in texts.items() if now[f] not in (t, t.replace(BAD, FIXED))
+        f"{f.name} is neither whole nor done" for f, t in texts.items() if now[f] not in (t, t.replace(BAD, after))
     ]
     done = sum(now[file] != text for file, text in texts.items())
-    wrong += next_run(folder, {file: text.replace(BAD, FIXED) for file, text in texts.items()})
+    wrong += next_run(folder, {file: text.replace(BAD, after) for file, text in texts.items()}, flag)
     where = "before the first file" if not done else "after the last" if done == fixable(files) else "between files"
     return wrong, where
 
@@ -256,8 +266,8 @@ def stopped_early(rng: random.Random, folder: Path, files: int) -> tuple[list[st
     return said_wrongly(run.returncode, err, (130,)), "in ours"
 
 
-def next_run(folder: Path, expected: dict[Path, str]) -> list[str]:
-    status, _, err = lint(folder, "--fix", "--no-cache")
+def next_run(folder: Path, expected: dict[Path, str], flag: str = "--fix") -> list[str]:
+    status, _, err = lint(folder, flag, "--no-cache")
     wrong = said_wrongly(status, err, (0,))
     return wrong + [
         f"{f.name} is not right after the next run" for f, text in expected.items() if f.read_text() != text
@@ -273,6 +283,7 @@ Fault = Callable[[random.Random, Path, int], "tuple[list[str], str]"]
 FAULTS: dict[str, Fault] = {
     "edits": edits,
     "fix": killed_fix,
+    "ignores": killed_ignores,
     "cache": killed_cache,
     "baseline": killed_baseline,
     "stop": stopped,

@@ -71,6 +71,9 @@ def lint(
         bool, typer.Option("--unsafe-fixes", help="With --fix or --diff: unsafe ones too.")
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would write, and write nothing.")] = False,
+    add_ignores: Annotated[
+        bool, typer.Option("--add-ignores", help="Silence what is found with comments in the files; --diff shows them.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Nothing that rests on an assumption.")] = False,
     baseline: Annotated[
         str | None, typer.Option(metavar="FILE", help="Report only what this file of known findings does not have.")
@@ -110,11 +113,14 @@ def lint(
         floor = None if severity is None else one_of(Severity, "--severity", severity)
         failing_from = None if fail_on is None else one_of(Severity, "--fail-on", fail_on)
         workers, limit = whole("--jobs", jobs, least=0), seconds("--time-limit", time_limit, 0.1, LONGEST)
-        if fix and STDIN in paths:
-            raise Wrong("--fix cannot write to stdin; use --diff")
-
-        if write_baseline and (baseline is None or fix or diff):
-            raise Wrong("--write-baseline needs --baseline FILE, and goes with neither --fix nor --diff")
+        if (fix or (add_ignores and not diff)) and STDIN in paths:
+            raise Wrong(f"{'--fix' if fix else '--add-ignores'} cannot write to stdin; use --diff")
+        if write_baseline and (baseline is None or fix or diff or add_ignores):
+            raise Wrong(
+                "--write-baseline needs --baseline FILE, and goes with neither --fix nor --diff nor --add-ignores"
+            )
+        if add_ignores and (fix or unsafe_fixes):
+            raise Wrong("--add-ignores goes without fixes: fix first, then silence what is left")
 
         def change(found: Config) -> Config:
             return found.with_(
@@ -141,8 +147,9 @@ def lint(
                 tick=_progress(quiet),
             )
             repairs: list[Repair] = []
-            if (fix or diff) and not outcome.interrupted:
-                repairs = _repair(outcome, scope, known, unsafe_fixes, write=fix and not diff)
+            if (fix or diff or add_ignores) and not outcome.interrupted:
+                how = None if add_ignores else unsafe_fixes
+                repairs = _repair(outcome, scope, known, how, write=not diff)
         outcome.problems[:0] = found.problems
         shown = [d for d in outcome.diagnostics if scope.shows(d)]
         notes: list[str] = []
@@ -167,10 +174,9 @@ def lint(
                 [f"the cache in {cache_folder} cannot be written: {outcome.cache_fault} (--no-cache does without it)"]
             )
         if not quiet:
+            fixing = (fix or diff) and not add_ignores
             complain([*notes_of(found), *notes])
-            complain(
-                summary(shown, outcome, repairs, diff, found.notebooks, fix or diff, unsafe_fixes and (fix or diff))
-            )
+            complain(summary(shown, outcome, repairs, diff, found.notebooks, fixing, unsafe_fixes and fixing))
             complain(hidden([d for d in outcome.diagnostics if not scope.shows(d)], scope.config_of))
         failing = (diff and repairs) or any(scope.fails(d) for d in shown)
     sys.exit(interrupt.STATUS if outcome.interrupted else 2 if outcome.problems else int(bool(failing)))
@@ -258,17 +264,19 @@ def _codes(values: Codes) -> tuple[str, ...]:
 # ---------------------------------------------------------------------------- fixes
 
 
-def _repair(outcome: Outcome, scope: _Scope, known: Baseline | None, unsafe: bool, write: bool) -> list[Repair]:
-    """The repairs that were made, or with `write` False would be; the outcome then tells of the repaired files."""
+def _repair(outcome: Outcome, scope: _Scope, known: Baseline | None, unsafe: bool | None, write: bool) -> list[Repair]:
+    """The repairs that were made, or with `write` False would be; the outcome then tells of the repaired files.
+    `unsafe` None: comments that silence, and no fixes."""
     from shapecheck.service import interrupt
-    from shapecheck.service.run import Repair, after, repair
+    from shapecheck.service.run import Repair, after, repair, silence
 
     def shows(d: Diagnostic, text: bytes) -> bool:
         return scope.shows(d) and not (known and known.knows(d, text))
 
     made: list[Repair] = []
     try:
-        for one in repair(outcome, scope.options_of, unsafe, shows):
+        texts = silence(outcome, shows) if unsafe is None else repair(outcome, scope.options_of, unsafe, shows)
+        for one in texts:
             if not isinstance(one, Repair):
                 outcome.problems.append(one)
             elif not write:
@@ -317,7 +325,7 @@ def _write(one: Repair) -> Problem | None:
         try:
             replace_file(Path(one.path), one.before, one.after)
         except Unusable as error:
-            return Problem(one.path, f"not fixed: {error}", partly=True)
+            return Problem(one.path, f"not {'fixed' if one.fixing else 'written'}: {error}", partly=True)
     return None
 
 

@@ -37,7 +37,8 @@ def summary(
         lines.append(f"{count(notebooks, 'notebook')} left out: not supported")
     if repairs:
         fixed = count(sum(one.fixed for one in repairs), "finding")
-        lines.append(f"{'would fix' if diff else 'fixed'} {fixed} in {count(len(repairs), 'file')}")
+        verb = ("would fix", "fixed") if repairs[0].fixing else ("would silence", "silenced")
+        lines.append(f"{verb[not diff]} {fixed} in {count(len(repairs), 'file')}")
     checked = f"{count(len(outcome.checked), 'file')} checked"
     unchecked = len({p.path for p in outcome.problems if not p.partly})
     if unchecked:

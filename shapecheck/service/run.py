@@ -138,7 +138,8 @@ def _merged(answers: Mapping[str, Answer], options_of: OptionsOf) -> list[Diagno
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One file's text before and after its fixes, what is found in either, and what cannot be fixed."""
+    """One file's text before and after its fixes, what is found in either, and what cannot be fixed. `fixing`: else
+    what is found is not mended, but silenced."""
 
     path: str
     before: bytes
@@ -146,10 +147,13 @@ class Repair:
     found: tuple[Diagnostic, ...]
     left: tuple[Diagnostic, ...]
     unsafe: bool = False
+    fixing: bool = True
 
     @property
     def fixed(self) -> int:
-        """How many of the findings that had a fix are gone."""
+        """How many of the findings that had a fix are gone, or of all that were to be silenced."""
+        if not self.fixing:
+            return len(self.found) - len(self.left)
         was, still = Counter(d.code for d in self.found), Counter(d.code for d in self.left)
         had_fix = Counter(d.code for d in self.found if d.fix and (self.unsafe or d.fix.safe))
         return sum(min(number, max(0, was[code] - still[code])) for code, number in had_fix.items())
@@ -160,11 +164,7 @@ def repair(outcome: Outcome, options_of: OptionsOf, unsafe: bool, shows: Shows) 
 
     Raises packs.PackError.
     """
-    by_path: dict[str, list[Diagnostic]] = {}
-    for d in outcome.diagnostics:
-        if d.path in outcome.sources and shows(d, outcome.sources[d.path]):
-            by_path.setdefault(d.path, []).append(d)
-    fixable = {p: ds for p, ds in by_path.items() if any(d.fix and (unsafe or d.fix.safe) for d in ds)}
+    fixable = {p: ds for p, ds in _shown(outcome, shows).items() if any(d.fix and (unsafe or d.fix.safe) for d in ds)}
     if not fixable:
         return
     checks = make_checks([options_of(path) for path in fixable])
@@ -198,6 +198,33 @@ def _repaired(
         yield Problem(path, f"not fixed for {codes}: its fixes would not come to rest", partly=True)
     if fixed.source != source:
         yield Repair(path, source, fixed.source, tuple(found), fixed.left, unsafe)
+
+
+def silence(outcome: Outcome, shows: Shows) -> Iterator[Repair | Problem]:
+    """The texts, not yet written, in which comments silence the findings that `shows` takes in; and where none can."""
+    from shapecheck.findings.silencing import silenced
+    from shapecheck.source.text import decode
+
+    for path, found in _shown(outcome, shows).items():
+        before = decode(outcome.sources[path])
+        said, left = silenced(before, found)
+        try:
+            text = before.with_text(said).encode() if before.encode() == outcome.sources[path] else None
+        except UnicodeError:
+            text = None
+        if text is None:
+            yield Problem(path, f"not silenced: {before.encoding} would spell the text in other bytes", partly=True)
+        elif text != outcome.sources[path]:
+            yield Repair(path, outcome.sources[path], text, tuple(found), left, fixing=False)
+
+
+def _shown(outcome: Outcome, shows: Shows) -> dict[str, list[Diagnostic]]:
+    """The findings that `shows` takes in, by the file that was checked."""
+    by_path: dict[str, list[Diagnostic]] = {}
+    for d in outcome.diagnostics:
+        if d.path in outcome.sources and shows(d, outcome.sources[d.path]):
+            by_path.setdefault(d.path, []).append(d)
+    return by_path
 
 
 def after(outcome: Outcome, made: Sequence[Repair], options_of: OptionsOf, look_again: bool) -> None:
