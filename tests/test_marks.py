@@ -19,6 +19,13 @@ from shapecheck.findings.marks import Expect, Ignore, Malformed, ShapeMark, Skip
         ("x = 1  #shapecheck:ignore[ SC101 , SC7 ]\n", (Ignore(1, 8, ("SC101", "SC7"), 1, 1),)),
         ("x = 1  # shapecheck: ignore[bare-squeeze] -- B is never 1\n", (Ignore(1, 8, ("bare-squeeze",), 1, 1),)),
         ("# shapecheck: skip-file\n", (SkipFile(1),)),
+        ("x = 1  # noqa: SC101\n", (Ignore(1, 8, ("SC101",), 1, 1, shared=True),)),
+        ("x = (\n  1)  # B G  # NoQA:E501,SC1 SC7 -- so\n", (Ignore(2, 7, ("E501", "SC1", "SC7"), 1, 2, shared=True),)),
+        ("x = 1  # noqa\n", ()),
+        ("x = 1  # noqa: S\n", ()),
+        ("x = 1  # noqa: sc101\n", ()),
+        ("x = 1  # noqa: SC101x\n", ()),
+        ("x = 1  # noqa SC101\n", ()),
         ("x = 1\n# shapecheck: ignore-file[SC1, SC7] -- old\n", (Ignore(2, 1, ("SC1", "SC7"), 1, sys.maxsize),)),
         ("# shapecheck: ignore-file\n", (Malformed(1, 1, "# shapecheck: ignore-file"),)),
         ("# shapecheck: ignore-file[]\n", (Malformed(1, 1, "# shapecheck: ignore-file[]"),)),
@@ -61,6 +68,13 @@ def test_a_mark_behind_the_closing_bracket_holds_for_the_statement() -> None:
     (mark,) = read("b = f(\n    x,\n)  # shapecheck: ignore\n")
     assert isinstance(mark, Ignore)
     assert mark.silences(1, "SC999", "anything")
+
+
+def test_the_columns_of_noqa() -> None:
+    text = "x = 1  # B G  # noqa: E501, SC101\n"
+    (mark,) = read(text)
+    assert isinstance(mark, Ignore)
+    assert [text[c - 1 :].split(",")[0].strip() for c in mark.columns] == ["E501", "SC101"]
 
 
 def test_the_columns_of_codes() -> None:

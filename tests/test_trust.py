@@ -355,6 +355,19 @@ def test_a_code_is_ignored_in_a_whole_file(here: Path, code: str, told: list[str
         assert [row["code"] for row in json.loads(ran.out)] == told
 
 
+@pytest.mark.parametrize(
+    ("mark", "told"), [("# noqa: E501, SC101", []), ("# noqa: SC1", []), ("# noqa", ["SC101"]), ("# noqa: S", ["SC101"]),
+                       ("# noqa: E501", ["SC101"]), ("# noqa: SC102", ["SC101", "SC001"])],
+)  # fmt: skip
+def test_codes_of_ours_in_a_comment_of_all_linters(here: Path, mark: str, told: list[str]) -> None:
+    (here / "a.py").write_text(CROSSED.replace("# noqa", mark))
+    ran = lint("--unused-ignores", "--output-format", "json")
+    assert [row["code"] for row in json.loads(ran.out)] == told
+    assert lint("--add-ignores").status == 0
+    assert lint().out == ""
+    assert mark in (here / "a.py").read_text().splitlines()[11]
+
+
 @pytest.mark.parametrize("by", ["a mark", "the configuration", "the command line", "nobody"])
 def test_what_is_left_out_is_not_told_of_on_the_way_from_another_file(here: Path, by: str) -> None:
     """What is wrong in a function for a certain caller is found with the caller, at its place in the function."""

@@ -2,6 +2,7 @@
 
 `# shapecheck: ignore[SC101]`   no finding of these codes or names on this logical line (a prefix means a family)
 `# shapecheck: ignore`          no finding at all on this logical line
+`# noqa: SC101, E501`           no finding of these codes on this logical line; other linters read it too
 `# shapecheck: ignore-file[SC101]`  no finding of these codes or names in this file
 `# shapecheck: skip-file`       nothing in this file is checked
 `# expect: SC101`               in samples: this line has exactly these findings
@@ -24,13 +25,14 @@ _NEARLY = re.compile(
 )
 _MEANT = ("ignore", "ignore-file", "skip-file", "skip", "disable", "noqa", "off")
 _IGNORE = re.compile(r"ignore(-file(?=\s*\[))?(?:\s*\[([^\]]*)\])?\s*(?:$|#|--|:)")
+_NOQA = re.compile(r"#\s*noqa\s*:\s*((?:[A-Z]+\d+(?:\s*,\s*|\s+)?)+)(?!\w)", re.I)
 _WHOLE_FILE = 1, sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
     """`codes` empty: every finding. It holds for the rows `first` to `last`, those of its logical line or of the file.
-    `columns` say where each code stands."""
+    `columns` say where each code stands. `shared`: codes that no rule here has may be another linter's."""
 
     row: int
     column: int
@@ -38,6 +40,7 @@ class Ignore:
     first: int
     last: int
     columns: tuple[int, ...] = field(default=(), compare=False)
+    shared: bool = False
 
     def silences(self, row: int, code: str, name: str) -> bool:
         return self.first <= row <= self.last and (not self.codes or matches(code, name, self.codes))
@@ -78,8 +81,8 @@ def matches(code: str, name: str, patterns: Collection[str]) -> bool:
 
 
 def read(source: str) -> tuple[Mark, ...]:
-    """All marks of a file, in order. Costs one regular expression where there is none."""
-    return tuple(_marks(source)) if _TALK.search(source) or _NEARLY.search(source) else ()
+    """All marks of a file, in order. Costs three regular expressions where there is none."""
+    return tuple(_marks(source)) if any(words.search(source) for words in (_TALK, _NEARLY, _NOQA)) else ()
 
 
 def _marks(source: str) -> Iterator[Mark]:
@@ -87,7 +90,12 @@ def _marks(source: str) -> Iterator[Mark]:
         start = column
         for talk in re.split(r"(?=#)", comment):
             match = _TALK.match(talk)
-            if match is None:
+            if (noqa := _NOQA.match(talk)) is not None:
+                codes = [code for code in re.finditer(r"\w+", noqa[1]) if code[0].isupper()]
+                columns = tuple(start + noqa.start(1) + code.start() for code in codes)
+                if codes:
+                    yield Ignore(row, column, tuple(code[0] for code in codes), first, last, columns, shared=True)
+            elif match is None:
                 if _is_nearly_a_mark(talk):
                     yield Malformed(row, start, talk.strip())
             elif match[1] == "expect":

@@ -122,9 +122,11 @@ class Places:
                         text = self._sources[self._path].lines[row - 1]
                         length = len(text) + 1 - column
                         yield self._told(row, column, length, "this suppression is not needed: nothing is found here")
-                case Ignore(row, _, codes, _, _, columns):
+                case Ignore(row, _, codes, _, _, columns, shared):
                     for column, code in zip(columns, codes):
                         meant = {rule for rule in known if matches(*rule, (code,))}
+                        if not meant and shared:
+                            continue
                         if not meant:
                             yield self._told(row, column, len(code), f'no rule is called "{code}"')
                         elif meant <= set(ran) and (self._path, row, column) not in self._used:

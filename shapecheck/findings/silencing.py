@@ -16,7 +16,7 @@ def silenced(source: Source, findings: Iterable[Diagnostic]) -> tuple[str, tuple
     """The text with the code of each finding in a comment on its logical line, in the one that is there already if it
     names codes; and the findings that no comment can silence: those of comments, and of rows that hold no code."""
     ends = dict(_ends(source.text))
-    marks = [mark for mark in read(source.text) if isinstance(mark, Ignore) and mark.codes]
+    marks = [mark for mark in read(source.text) if isinstance(mark, Ignore) and mark.codes and not mark.shared]
     wanted: dict[int, list[str]] = {}
     more: dict[Ignore, list[str]] = {}
     left: list[Diagnostic] = []
