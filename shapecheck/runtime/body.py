@@ -186,15 +186,21 @@ class Writer:
     def survey(self, node: FunctionNode) -> None:
         """Collect what the body declares, before anything is written."""
         statements = list(_statements(node.body, False))
-        for statement, _ in statements:
+        for statement, guarded in statements:
             if isinstance(statement, ast.AnnAssign):
-                contract = self.contract_of(statement.annotation)
+                contract, text = self.contract_of(statement.annotation), ast.unparse(statement.target)
                 if isinstance(contract, Free):
                     continue
+                if statement.value is None and not isinstance(statement.target, ast.Name):
+                    self.notes.append(f"line {statement.lineno}: {text} is declared without a value: not checked")
+                    continue
                 self.contracts[_place(statement.annotation)] = contract
-                self.locals.append((statement.lineno, ast.unparse(statement.target), contract))
+                self.locals.append((statement.lineno, text, contract))
                 if statement.value is None and isinstance(statement.target, ast.Name):
                     self.declared[statement.target.id] = contract
+                if guarded:
+                    where = "within `try` or `with`: an error raised there may be caught there"
+                    self.notes.append(f"line {statement.lineno}: {text} stands {where}")
         for statement, guarded in statements:
             match statement:
                 case ast.Expr(value=ast.Call() as call) | ast.Assign(value=ast.Call() as call):

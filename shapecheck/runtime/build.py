@@ -9,10 +9,13 @@ import inspect
 import sys
 import types
 import typing
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import torch
 
 from shapecheck.dims.spec import SpecError, parse
 from shapecheck.runtime.contract import (
@@ -36,7 +39,7 @@ from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.resolve import Absent, Own, annotations_of, holds_axes, resolve
 from shapecheck.runtime.scope import Scope
 
-__all__ = ["Builder", "has_tensor", "record_of", "speaks"]
+__all__ = ["Builder", "has_tensor", "is_typed_dict", "record_of", "speaks"]
 
 _ITEMS = (list, set, frozenset, collections.deque, collections.abc.Sequence, collections.abc.Collection,
           collections.abc.Set, collections.abc.MutableSequence)  # fmt: skip
@@ -81,13 +84,14 @@ class Builder:
             return self._type_var(hint)
         if isinstance(hint, typing.NewType):
             return self.build(hint.__supertype__)
-        if sys.version_info >= (3, 12) and isinstance(hint, typing.TypeAliasType):
+        if _is_alias(hint):
             return self.build(hint.__value__)
         if origin in (typing.Union, types.UnionType):
             return self._union(args, hint)
-        if isinstance(hint, type) and (record := self._record(hint)) is not None:
+        kind = origin if _is_generic_record(origin) else hint
+        if isinstance(kind, type) and (record := self._record(kind, args)) is not None:
             return record
-        if not has_tensor(hint):
+        if kind is origin or not has_tensor(hint):
             return self._plain(hint, origin, args)
         return self._container(hint, origin, args)
 
@@ -110,13 +114,14 @@ class Builder:
         if isinstance(hint.array_type, Absent):
             return self.unable(hint, f"{hint.array_type.__name__} does not exist at run time")
         dtypes = tuple(hint.dtypes) if isinstance(hint.dtypes, list | tuple) else None
+        foreign = isinstance(hint.array_type, type) and not issubclass(hint.array_type, torch.Tensor)
         return TensorOf(
             array=hint.array_type,
             spec=spec,
             text=hint.dim_str.strip(),
             dtype=hint.dtype.__name__,
             dtypes=dtypes,
-            allowed=_allowed(dtypes),
+            allowed=_allowed(dtypes, foreign),
             same_device=self.same_device,
             autocast_ok=self.autocast_ok,
         )
@@ -184,21 +189,23 @@ class Builder:
                 return True
 
         try:
-            is_bearable(None, hint)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # `typing.Tuple` is the user's, and no news to tell
+                is_bearable(None, hint)
         except Exception as error:  # beartype raises many kinds for hints that it does not know
             self.notes.append(f"{type_name(hint)} is not checked: beartype cannot ({type(error).__name__})")
             return Free()
         return Plain(hint, None, test)
 
-    def _record(self, cls: type) -> Record | None:
+    def _record(self, cls: type, args: tuple[Any, ...]) -> Record | None:
         if cls in self.seen or not _is_record(cls):
             return None
-        found = _record_has_tensor(cls)
+        found = _record_has_tensor(cls) or any(map(has_tensor, args))
         if not self.late and cls not in _with_tensors:
             raise NameError(f"a field of {cls.__name__} names what does not exist yet")
         if not found:
             return None
-        record = record_of(cls, dataclasses.replace(self, seen=(*self.seen, cls)))
+        record = record_of(cls, dataclasses.replace(self, seen=(*self.seen, cls)), args=args)
         return record if any(speaks(part.contract) for part in record.fields) else None
 
     def unable(self, hint: Any, why: str) -> Free:
@@ -210,12 +217,15 @@ class Builder:
         return Free()
 
 
-def record_of(cls: type, builder: Builder, around: Mapping[str, Any] | None = None) -> Record:
+def record_of(
+    cls: type, builder: Builder, around: Mapping[str, Any] | None = None, args: tuple[Any, ...] = ()
+) -> Record:
     """The contract of a TypedDict, NamedTuple or dataclass, from its annotations and those of its bases.
 
+    `args`: what stands in the brackets of a generic one.
     Raises NameError where the builder may wait for a name that does not exist yet.
     """
-    keyed = typing.is_typeddict(cls)
+    keyed, meant = is_typed_dict(cls), _meanings(cls, args)
     written: dict[str, tuple[Any, type]] = {}
     for base in reversed(cls.__mro__ if not keyed else (cls,)):
         written.update({name: (annotation, base) for name, annotation in annotations_of(base).items()})
@@ -224,7 +234,7 @@ def record_of(cls: type, builder: Builder, around: Mapping[str, Any] | None = No
     fields = []
     for name in written if made is None else made:
         annotation, base = written.get(name, (Any, cls))
-        contract = _field(annotation, name, base, builder, around or {})
+        contract = _field(annotation, name, base, builder, around or {}, meant.get(base, {}))
         required = name not in optional
         if made is not None:
             one = made[name]
@@ -237,7 +247,30 @@ def record_of(cls: type, builder: Builder, around: Mapping[str, Any] | None = No
     return Record(cls, tuple(fields), keyed)
 
 
-def _field(annotation: Any, name: str, base: type, builder: Builder, around: Mapping[str, Any]) -> Contract:
+def _meanings(cls: type, args: tuple[Any, ...]) -> dict[type, dict[Any, Any]]:
+    """What the type variables of a generic class and of its bases stand for."""
+    known = dict(zip(getattr(cls, "__parameters__", ()), args))
+    found: dict[type, dict[Any, Any]] = {cls: known}
+    for base in vars(cls).get("__orig_bases__", ()):
+        origin, inner = typing.get_origin(base), typing.get_args(base)
+        if isinstance(origin, type) and origin is not typing.Generic:
+            found.update(_meanings(origin, tuple(_meaning(part, known) for part in inner)))
+    return found
+
+
+def _meaning(hint: Any, known: Mapping[Any, Any]) -> Any:
+    """A type with its type variables replaced, as far as they are known."""
+    if isinstance(hint, typing.TypeVar):
+        return known.get(hint, hint)
+    parameters = () if isinstance(hint, type) else getattr(hint, "__parameters__", ())
+    if not any(p in known for p in parameters) or not all(isinstance(p, typing.TypeVar) for p in parameters):
+        return hint
+    return hint[tuple(known.get(p, p) for p in parameters)]
+
+
+def _field(
+    annotation: Any, name: str, base: type, builder: Builder, around: Mapping[str, Any], meant: Mapping[Any, Any]
+) -> Contract:
     module = vars(sys.modules.get(base.__module__, types.ModuleType("unknown")))
     names = {**around, base.__name__: base}
     missing: list[str] | None = [] if builder.late else None
@@ -250,7 +283,7 @@ def _field(annotation: Any, name: str, base: type, builder: Builder, around: Map
             raise ContractError(f"the annotation of {base.__name__}.{name} is malformed: {error}") from error
         builder.notes.append(f"the annotation of {base.__name__}.{name} is not checked: {error}")
         return Free()
-    return builder.build(hint)
+    return builder.build(_meaning(hint, meant))
 
 
 def _with_default(contract: Contract, default: Any) -> Contract:
@@ -293,14 +326,17 @@ def has_tensor(hint: Any) -> bool:
         return has_tensor(hint.__bound__) or any(map(has_tensor, hint.__constraints__))
     if isinstance(hint, list | tuple):  # the arguments of a Callable
         return any(map(has_tensor, hint))
-    if sys.version_info >= (3, 12) and isinstance(hint, typing.TypeAliasType):
+    if _is_alias(hint):
         return has_tensor(hint.__value__)
     if isinstance(hint, typing.NewType):
         return has_tensor(hint.__supertype__)
     if isinstance(hint, type) and not typing.get_args(hint):
         return _is_record(hint) and _record_has_tensor(hint)
-    if typing.get_origin(hint) is typing.Literal:
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
         return False
+    if _is_generic_record(origin) and _record_has_tensor(origin):
+        return True
     return any(map(has_tensor, typing.get_args(hint)))
 
 
@@ -321,7 +357,22 @@ def _record_has_tensor(cls: type) -> bool:
 
 
 def _is_record(cls: type) -> bool:
-    return typing.is_typeddict(cls) or _is_namedtuple(cls) or dataclasses.is_dataclass(cls)
+    return is_typed_dict(cls) or _is_namedtuple(cls) or dataclasses.is_dataclass(cls)
+
+
+def _is_alias(hint: Any) -> bool:
+    """`type Name = ...`, or the same by `typing_extensions`."""
+    return type(hint).__name__ == "TypeAliasType" and hasattr(hint, "__value__")
+
+
+def is_typed_dict(cls: Any) -> bool:
+    """Whether a class is a TypedDict, of `typing` or of `typing_extensions`, which do not know each other's."""
+    return isinstance(cls, type) and issubclass(cls, dict) and hasattr(cls, "__required_keys__")
+
+
+def _is_generic_record(origin: Any) -> bool:
+    """Whether a subscripted type is a record of one's own; `tuple[int]` is not."""
+    return isinstance(origin, type) and _is_record(origin)
 
 
 def _is_container(origin: Any, args: tuple[Any, ...]) -> bool:
@@ -363,15 +414,14 @@ def _instances(cls: type) -> bool:
 
 @functools.cache
 def _torch_dtypes() -> tuple[Any, ...]:
-    import torch
-
     return tuple({d for d in vars(torch).values() if isinstance(d, torch.dtype)})
 
 
 @functools.cache
-def _allowed(dtypes: tuple[Any, ...] | None) -> set[Any]:
-    """One set for each kind of dtype: it fills itself with what else is found to fit."""
-    if dtypes is None:
+def _allowed(dtypes: tuple[Any, ...] | None, foreign: bool) -> set[Any]:
+    """One set for each kind of dtype. Those of `foreign` arrays fill themselves; torch's hold its own dtypes only,
+    for torch.compile cannot trace through others."""
+    if dtypes is None or foreign:
         return set()
     match_: Callable[[str], bool] = lambda name: any(  # noqa: E731
         name == d if isinstance(d, str) else bool(d.match(name)) for d in dtypes

@@ -6,11 +6,10 @@ import dataclasses
 import functools
 import inspect
 import types
-import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shapecheck.runtime.build import Builder, record_of, speaks
+from shapecheck.runtime.build import Builder, is_typed_dict, record_of, speaks
 from shapecheck.runtime.contract import Field, Free, Record
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.modes import Options
@@ -19,7 +18,16 @@ from shapecheck.runtime.report import Entry, record
 
 __all__ = ["shape_class"]
 
-_MEMBERS = (types.FunctionType, classmethod, staticmethod, property, functools.cached_property)
+_MEMBERS = (
+    types.FunctionType,
+    classmethod,
+    staticmethod,
+    property,
+    functools.cached_property,
+    functools.partialmethod,
+    functools.singledispatchmethod,
+    type(functools.lru_cache(lambda: None)),
+)
 
 
 def shape_class(cls: type, options: Options, around: Mapping[str, Any], shape: Callable[..., Any]) -> type:
@@ -31,8 +39,9 @@ def shape_class(cls: type, options: Options, around: Mapping[str, Any], shape: C
     for name, member in list(vars(cls).items()):
         if not isinstance(member, _MEMBERS) or _written_by_dataclass(member):
             continue
+        before = _functions(member)  # a `singledispatchmethod` is changed in place
         new = shape(member, each, None, around)
-        spoke = spoke or _functions(new) != _functions(member)
+        spoke = spoke or _functions(new) != before
         if new is not member:
             _set(cls, name, new)
     plain = options.types == "all"
@@ -40,7 +49,7 @@ def shape_class(cls: type, options: Options, around: Mapping[str, Any], shape: C
     fields = _record(cls, builder, around, plain_too=options.must_speak and not spoke)
     if fields is not None:
         entry.checked = [part.name for part in fields.fields if _asks(part)]
-        if typing.is_typeddict(cls):
+        if is_typed_dict(cls):
             entry.how = "wherever a checked function takes or returns it"
         else:
             entry.how = "at construction" + ("" if issubclass(cls, tuple) else " and mutation")
@@ -64,8 +73,10 @@ def _functions(member: Any) -> tuple[Any, ...]:
             return (member.__func__,)
         case property():
             return (member.fget, member.fset, member.fdel)
-        case functools.cached_property():
+        case functools.cached_property() | functools.partialmethod():
             return (member.func,)
+        case functools.singledispatchmethod():
+            return tuple(member.dispatcher.registry.values())
         case _:
             return (member,)
 
@@ -77,7 +88,7 @@ def _written_by_dataclass(member: Any) -> bool:
 
 def _record(cls: type, builder: Builder, around: Mapping[str, Any], plain_too: bool) -> Record | None:
     """What the class holds; None where that is no tensor, unless plain fields are all that it could be asked."""
-    made = dataclasses.is_dataclass(cls) or typing.is_typeddict(cls)
+    made = dataclasses.is_dataclass(cls) or is_typed_dict(cls)
     if not (made or (issubclass(cls, tuple) and hasattr(cls, "_fields"))):
         return None
     fields = record_of(cls, builder, around)

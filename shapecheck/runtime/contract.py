@@ -255,6 +255,8 @@ def _hold_tensor(contract: TensorOf, value: Any, scope: Scope, subject: str, wai
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             return Mismatch(subject, NotATensor("an array", type_name(type(value))), contract.text)
     elif not isinstance(value, contract.array):
+        if _symbolic(value):
+            return None
         return Mismatch(subject, NotATensor(type_name(contract.array), type_name(type(value))), contract.text)
     problem: Problem | None = None
     if not dtype_fits(contract, value.dtype):
@@ -265,6 +267,13 @@ def _hold_tensor(contract: TensorOf, value: Any, scope: Scope, subject: str, wai
         elif scope.device[0] != value.device:
             problem = WrongDevice(str(scope.device[0]), str(value.device), scope.device[1])
     return None if problem is None else Mismatch(subject, problem, contract.text, sizes_of(value))
+
+
+def _symbolic(value: Any) -> bool:
+    """Whether `torch.fx` traces with a stand-in that has no shape."""
+    from torch.fx import Proxy
+
+    return isinstance(value, Proxy)
 
 
 def sizes_of(value: Any) -> tuple[Any, ...]:
@@ -281,7 +290,8 @@ def dtype_fits(contract: TensorOf, dtype: Any) -> bool:
         return True
     name = dtype_name(dtype)
     if any(name == d if isinstance(d, str) else d.match(name) for d in contract.dtypes):
-        contract.allowed.add(dtype)
+        if contract.array is not Any:  # else the set is torch's
+            contract.allowed.add(dtype)
         return True
     if not contract.autocast_ok or name not in _HALF or "float32" not in contract.dtypes:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import functools
 import inspect
 import itertools
@@ -123,17 +124,43 @@ def _shape(thing: Any, options: Options, axes: Mapping[str, Any] | None, around:
             if thing.attrname is not None:
                 shaped_property.__set_name__(object, thing.attrname)
             return shaped_property
+        case functools.partialmethod() | functools.partial():
+            inner = _shape(thing.func, options, axes, around)
+            return thing if inner is thing.func else type(thing)(inner, *thing.args, **thing.keywords)
+        case functools.singledispatchmethod():
+            return _dispatching(thing, thing.dispatcher, options, around)
+        case _CACHED():  # what is annotated is the function below
+            inner = _shape(thing.__wrapped__, options, axes, around)
+            return thing if inner is thing.__wrapped__ else functools.lru_cache(**thing.cache_parameters())(inner)
         case type():
             from shapecheck.runtime.classes import shape_class
 
             return shape_class(thing, options, around, _shape)
         case types.FunctionType():
+            if thing.__code__ is _DISPATCH and hasattr(thing, "registry"):
+                return _dispatching(thing, thing, options, around)
             return _function(thing, options, axes, around)
         case types.MethodType():
             return types.MethodType(_shape(thing.__func__, options, axes, around), thing.__self__)
     raise ContractError(f"{type(thing).__name__} is nothing that @shaped can check; give it the function itself")
 
 
+def _dispatching(thing: Any, dispatcher: Any, options: Options, around: Mapping[str, Any]) -> Any:
+    """Each implementation of a `singledispatch`: what the first one declares holds for none of the others."""
+    each, spoke = dataclasses.replace(options, must_speak=False), False
+    for kind, implementation in list(dispatcher.registry.items()):
+        if not isinstance(implementation, types.FunctionType):
+            continue
+        if (checked := _shape(implementation, each, None, around)) is not implementation:
+            dispatcher.register(kind, checked)
+            spoke = True
+    if options.must_speak and not spoke:
+        raise ContractError(f"no implementation of {thing} declares a tensor or a type: there is nothing to check")
+    return thing
+
+
+_CACHED: Any = type(functools.lru_cache(lambda: None))
+_DISPATCH = cast(Any, functools.singledispatch(lambda _: None)).__code__
 _MANAGERS: dict[types.CodeType, Any] = {
     cast(Any, make)(lambda: None).__code__: make for make in (contextlib.contextmanager, contextlib.asynccontextmanager)
 }
@@ -247,39 +274,44 @@ def _deferred(fn: types.FunctionType, make: Callable[[], types.FunctionType], op
     """A function whose guards are built at its first call, when every name exists."""
     built: list[types.FunctionType] = []
 
-    def guarded() -> types.FunctionType:
-        if not built:
-            try:
-                built.append(make())
-            except Exception as error:
-                if options.strict and isinstance(error, ContractError):
-                    raise
-                if options.strict and isinstance(error, NameError):
-                    said = f"an annotation of {fn.__qualname__} names what does not exist: {error}"
-                    raise ContractError(said) from error
-                record(Entry(f"{fn.__module__}.{fn.__qualname__}", notes=[str(error)], how="not at all"))
-                built.append(fn)
-        return built[0]
+    def ready() -> bool:
+        """Build the guards if that is still to do; torch.compile calls it while it traces."""
+        if built:
+            return True
+        try:
+            built.append(make())
+        except Exception as error:
+            if options.strict and isinstance(error, ContractError):
+                raise
+            if options.strict and isinstance(error, NameError):
+                said = f"an annotation of {fn.__qualname__} names what does not exist: {error}"
+                raise ContractError(said) from error
+            record(Entry(f"{fn.__module__}.{fn.__qualname__}", notes=[str(error)], how="not at all"))
+            built.append(fn)
+        return True
 
-    guarded._dynamo_marked_constant = True  # type: ignore[attr-defined]  # torch.compile calls it, and traces what it gives
+    ready._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
     if inspect.iscoroutinefunction(fn):
 
         @functools.wraps(fn)
         async def deferred_coroutine(*args: Any, **kwargs: Any) -> Any:
-            return await guarded()(*args, **kwargs)
+            ready()
+            return await built[0](*args, **kwargs)
 
         return _remember(deferred_coroutine)
     if inspect.isgeneratorfunction(fn):
 
         @functools.wraps(fn)
         def deferred_generator(*args: Any, **kwargs: Any) -> Any:
-            return (yield from guarded()(*args, **kwargs))
+            ready()
+            return (yield from built[0](*args, **kwargs))
 
         return _remember(deferred_generator)
 
     @functools.wraps(fn)
     def deferred(*args: Any, **kwargs: Any) -> Any:
-        return guarded()(*args, **kwargs)
+        ready()
+        return built[0](*args, **kwargs)
 
     return _remember(deferred)

@@ -120,7 +120,8 @@ def opinion(hint: Any, contract: Contract, value: Any, sizes: Mapping[str, Any])
     if hint is None or not _known(contract):
         return "not asked"
     try:
-        with jaxtyped("context"):
+        with jaxtyped("context"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             names = [name for name in sizes if name.isidentifier()]
             bound = torch.empty([int(sizes[name]) for name in names], device="meta")
             if not is_bearable(bound, _annotation(Shaped, torch.Tensor, " ".join(names))):

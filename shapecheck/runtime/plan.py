@@ -60,6 +60,13 @@ class Plan:
     def where(self) -> str:
         return f"{self.fn.__module__}.{self.fn.__qualname__}"
 
+    def whole_hint(self, name: str) -> Any:
+        """The type of what an argument holds: of `*args: X` a tuple; None where it is no type."""
+        hint, parameter = self.hints.get(name), self.signature.parameters[name]
+        if hint is None or parameter.kind is parameter.VAR_KEYWORD:
+            return None
+        return types.GenericAlias(tuple, (hint, ...)) if parameter.kind is parameter.VAR_POSITIONAL else hint
+
     @property
     def speaks(self) -> bool:
         """Whether the signature asks anything."""
@@ -120,13 +127,15 @@ def plan_of(
             contracts[name] = contract
 
     kind = _kind(fn)
-    lent = kind == "plain" and _kind(home) != "plain"
-    if lent:
-        kind = _kind(home)
-        builder.notes.append(f"the result, where a decorator makes something else of the {kind}: put @shaped below it")
+    changed = _kind(home) not in ("plain", kind)
+    lent = changed and kind == "plain"
+    kind = _kind(home) if lent else kind
+    if changed:
+        said = f"the result, where a decorator makes something else of the {_kind(home)}: put @shaped below it"
+        builder.notes.append(said)
     returns: Contract = Free()
     yields: Contract = Free()
-    if "return" in hints:
+    if "return" in hints and (lent or not changed):
         if kind in ("generator", "asyncgen"):
             returns, yields = _yielding(builder, hints["return"])
         else:

@@ -46,6 +46,12 @@ class Absent(type):
             raise AttributeError(name)
         return Absent(f"{cls.__name__}.{name}", (), {})
 
+    def __instancecheck__(cls, value: object) -> bool:
+        return True  # beartype asks: nobody knows, so nothing is refused
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return True
+
 
 class Own(type):
     """A class that stands for the one whose methods name it before it exists: its instances are told by its name."""

@@ -241,7 +241,7 @@ class Assembly:
                 contract = self.plan.contracts[name]
                 before = (len(guards.lines), dict(guards.known), len(guards.sites), len(guards.late))
                 shape = f"{self.mark}s_{name}" if _keeps_shape(contract) else ""
-                site = guards.site(f"argument {name}", contract, wait=True, hint=self.plan.hints.get(name))
+                site = guards.site(f"argument {name}", contract, wait=True, hint=self.plan.whole_hint(name))
                 try:
                     guards.check(contract, name, site, name, f"argument {name}", shape)
                 except Crooked:

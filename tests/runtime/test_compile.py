@@ -182,3 +182,25 @@ def test_a_checked_dataclass_is_made_within_compiled_code():
     torch._dynamo.reset()
     with pytest.raises(ShapeError, match="CheckedPair.p: axis 0"):
         torch.compile(product, backend="eager")(R(2, 3), R(1, 3))
+
+
+def test_a_function_that_waits_for_its_names_is_traced_at_its_first_call(q, p):
+    def late(q: "Float[Tensor, 'B D']", other: "NeverDefined | None" = None) -> "Float[Tensor, 'B']":
+        return q.sum(1)
+
+    torch._dynamo.reset()
+    compiled = torch.compile(shaped(late), backend="eager", fullgraph=True)
+    for rows in (2, 5, 7):
+        assert compiled(R(rows, 3)).shape == (rows,)
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="argument q"):
+        compiled(R(3))
+
+
+def test_symbolic_tracing_of_a_checked_function():
+    class Head(torch.nn.Module):
+        def forward(self, q, p):
+            return score(q, p) + 1
+
+    traced = torch.fx.symbolic_trace(Head())
+    args = (R(4, 16), R(4, 8, 16))
+    torch.testing.assert_close(traced(*args), Head()(*args))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import gc
 import inspect
 import linecache
@@ -707,3 +708,126 @@ def test_pytest_before_conftests_with_workers_and_a_misspelt_name(tmp_path):
     code, out = run("--shaped", "suted")
     assert code == 4, out
     assert "there is no package suted" in out
+
+
+# What the standard library wraps around functions.
+
+
+def test_a_class_whose_methods_are_cached_partial_or_dispatched():
+    @shaped
+    class Table:
+        @functools.lru_cache(maxsize=3, typed=True)  # noqa: B019
+        def cached(self, n: int, wrong: bool = False) -> Float[Tensor, "{n}"]:
+            return torch.zeros(n + wrong)
+
+        @functools.singledispatchmethod
+        def pool(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "B"]:
+            return x.sum(1)
+
+        @pool.register
+        def _(self, x: str) -> Float[Tensor, ""]:
+            return torch.zeros(1 if x else ())
+
+        def scaled(self, by: float, x: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
+            return x * by if by else x[None]
+
+        halved = functools.partialmethod(scaled, 0.5)
+        broken = functools.partialmethod(scaled, 0.0)
+
+    table = Table()
+    assert table.cached(2) is table.cached(2)
+    assert Table.cached.cache_parameters() == {"maxsize": 3, "typed": True}
+    assert (table.pool(R(2, 3)).shape, table.pool("").shape, table.halved(R(2)).shape) == ((2,), (), (2,))
+    for wrong in (lambda: table.cached(2, True), lambda: table.pool("a"), lambda: table.broken(R(2))):
+        with pytest.raises(ShapeError, match="return value"):
+            wrong()
+    with pytest.raises(ShapeError, match="argument x"):
+        table.pool(R(2))
+
+
+def test_shaped_above_what_the_standard_library_makes():
+    @shaped
+    @functools.singledispatch
+    def pool(x: Float[Tensor, "B D"]) -> Float[Tensor, "B"]:
+        return x.sum(1)
+
+    @pool.register
+    @shaped
+    def _(x: list, y: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
+        return y
+
+    assert (pool(R(2, 3)).shape, pool([], R(2)).shape) == ((2,), (2,))  # a list is no business of the first one
+    for wrong in (lambda: pool(R(2)), lambda: pool([], R(2, 3))):
+        with pytest.raises(ShapeError):
+            wrong()
+
+    def scaled(by: float, x: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
+        return x * by
+
+    with pytest.raises(ShapeError, match="argument x"):
+        shaped(functools.partial(scaled, 2.0))(R(2, 3))
+    with pytest.raises(ShapeError, match="return value"):
+        shaped(functools.lru_cache(lambda n: torch.zeros(n, n)), axes={"return": "N"})(2)
+    with pytest.raises(ContractError, match="nothing to check"):
+        shaped(functools.singledispatch(lambda x: x))
+
+
+def test_a_coroutine_that_gathers_what_a_generator_gives():
+    def gathered(fn):
+        @functools.wraps(fn)
+        async def gather(*args):
+            return [item async for item in fn(*args)]
+
+        return gather
+
+    @shaped
+    @gathered
+    async def each_row(x: Float[Tensor, "B D"]) -> AsyncIterator[Float[Tensor, "D"]]:
+        for row in x:
+            yield row
+
+    assert len(asyncio.run(each_row(R(2, 3)))) == 2
+    with pytest.raises(ShapeError, match="argument x"):
+        asyncio.run(each_row(R(2)))
+    assert any("makes something else of the asyncgen" in note for note in notes_of("each_row"))
+
+
+def test_the_judge_refuses_nothing_because_of_a_name_that_does_not_exist():
+    @shaped
+    def step(
+        x: Float[Tensor, "B"], log: tuple[SupportsRead, Float[Tensor, "B"]]
+    ) -> tuple[SupportsRead, type[SupportsRead], Float[Tensor, "B"]]:
+        return 1, int, x
+
+    step(R(2), (1, R(2)))
+    with pytest.raises(ShapeError, match=r"argument log\[1\]"):
+        step(R(2), (1, R(3)))
+
+
+def test_spellings_of_types_that_are_going_out_of_use_are_no_warnings(recwarn):
+    @shaped
+    def step(
+        x: Float[Tensor, "B"],
+        *rest: typing.Tuple[int, typing.Callable[[int], int]],  # noqa: UP006
+    ) -> typing.List[int]:  # noqa: UP006
+        return [1]
+
+    step(R(2), (1, len))
+    with pytest.raises(ShapeError, match=r"argument rest\[0\]") as told:
+        step(R(2), [1])
+    assert told.value.judge == "rejects"
+    assert not [w for w in recwarn if "PEP" in str(w.message)]
+
+
+def test_what_a_body_declares_and_cannot_be_held_to_is_in_the_report():
+    @shaped
+    def hold_on(x: Float[Tensor, "B D"], holder: typing.Any) -> None:
+        holder.x: Float[Tensor, "B"]  # noqa: B032
+        holder.x = x
+        with contextlib.suppress(ValueError):
+            y: Float[Tensor, "B"] = x
+
+    hold_on(R(2, 3), type("Holder", (), {})())
+    notes = notes_of("hold_on")
+    assert any("holder.x is declared without a value" in note for note in notes)
+    assert any("y stands within `try` or `with`" in note for note in notes)

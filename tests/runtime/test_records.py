@@ -4,12 +4,13 @@ import copy
 import dataclasses
 import pickle
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import pytest
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from shapecheck import ContractError, ShapeError, report, shaped
 
@@ -281,3 +282,45 @@ def test_the_report_names_fields():
     entry = next(e for e in report().entries if e.where.endswith("test_records.Batch"))
     assert entry.checked == ["q", "p", "group", "labels"]
     assert entry.how == "at construction and mutation"
+
+
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+
+
+@dataclass
+class Paired(Generic[Item, Other]):
+    item: Item
+    other: list[Other]
+    mask: Float[Tensor, "B 2"]
+
+
+class Numbered(Paired[Float[Tensor, "B D"], Item]):
+    pass
+
+
+class Row(TypedDict, Generic[Item]):
+    item: Item
+
+
+@pytest.mark.parametrize(
+    ("declared", "right", "wrong"),
+    [
+        (Paired[int, str], Paired(1, ["a"], R(3, 2)), Paired(1, ["a"], R(3, 3))),
+        (Paired[int, str], Paired(1, ["a"], R(3, 2)), Paired("1", ["a"], R(3, 2))),
+        (Paired[Float[Tensor, "B D"], int], Paired(R(3, 4), [1], R(3, 2)), Paired(R(4, 4), [1], R(3, 2))),
+        (Paired[int, Float[Tensor, "B"]], Paired(1, [R(3)], R(3, 2)), Paired(1, [R(3), R(4)], R(3, 2))),
+        (Numbered[int], Numbered(R(3, 4), [1], R(3, 2)), Numbered(R(3), [1], R(3, 2))),
+        (Row[Float[Tensor, "B"]], {"item": R(3)}, {"item": R(3, 4)}),
+        (list[Row[Float[Tensor, "B"]]], [{"item": R(3)}], [{"item": R(3)}, {"item": R(3, 4)}]),
+    ],
+)
+def test_generic_records_are_read_with_their_brackets(declared, right, wrong):
+    def take(value, x):
+        return x
+
+    take.__annotations__ = {"value": declared, "x": Float[Tensor, "N"]}
+    checked = shaped(take)
+    checked(right, R(2))
+    with pytest.raises(ShapeError, match="argument value"):
+        checked(wrong, R(2))
