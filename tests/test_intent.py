@@ -685,3 +685,24 @@ NAMES = ("q", "p", "n", "x", "hidden", "mask", "gold")
 )
 def test_phrases_name_parameters(text: str, expected: dict[str, str]) -> None:
     assert {name: " ".join(w.axes) for name, w in from_phrases(text, NAMES).items()} == expected
+
+
+def test_a_chain_in_front_of_the_word_tensor_is_its_shape() -> None:
+    found = from_docstring(
+        """Compares.
+
+        Args:
+            query (torch.Tensor): NxD Tensor containing the queries.
+            bank (torch.Tensor): a K x D matrix of centres
+            queue (torch.Tensor): a queue of 4096 tensors
+            scale (float): 2 x tensor cores
+
+        Returns:
+            torch.Tensor: NxK matrix of scores.
+        """
+    )
+    assert {name: written.axes for name, written in found.items()} == {
+        "query": ("N", "D"),
+        "bank": ("K", "D"),
+        "return": ("N", "K"),
+    }

@@ -237,3 +237,10 @@ class Codes(nn.Module):
     def forward(self, images):
         scores = torch.einsum("bd,kd->bk", self.net(images), self.book.weight)
         return F.log_softmax(scores, 0)  # expect: SC402
+
+
+# run: row_cosines(a=[B, D], b=[B, D]); differ: B=3, D=4
+def row_cosines(a, b):
+    """a, b (B, D)"""
+    d = F.normalize(b, p=2, dim=1)  # [B, D]
+    return 1 - (F.normalize(a, dim=1) * d).sum(0).mean()  # expect: SC402

@@ -226,3 +226,9 @@ class Codes(nn.Module):
     def forward(self, images):
         scores = torch.einsum("bd,kd->bk", self.net(images), self.book.weight)
         return F.log_softmax(scores, 1)
+
+
+def row_cosines(a, b):
+    """a, b (B, D)"""
+    d = F.normalize(b, p=2, dim=1)  # [B, D]
+    return 1 - (F.normalize(a, dim=1) * d).sum(-1).mean()

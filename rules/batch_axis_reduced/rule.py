@@ -97,6 +97,33 @@ def check_contracted(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
 
 
+@META.on(Called)
+def check_dot(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`(normalize(a, dim=-1) * normalize(b, dim=-1)).sum(0)`: a cosine sums along the axis of the norms."""
+    if fact.site.path != facts.path or not fact.kind & SUMS:
+        return
+    terms = summed(fact)
+    ways = [back(operand, axis, rank) for operand, axis, rank in terms]
+    if len(ways) != 2 or any(w is None or w.rank is None or w.tensor.made is None for w in ways):
+        return
+    units = [(w.tensor, w.axis, normal_dim(w.tensor), w.rank) for w in ways if w is not None and w.rank is not None]
+    if any(dim is None or t.made is None or not unit(t.made) or at == place(dim, rank) for t, at, dim, rank in units):
+        return
+    names = facts.names()
+    result, axis, dim, rank = units[0]
+    own, apart = _shown(result, place(dim or 0, rank), names), _shown(result, axis, names)
+    yield META.finding(
+        fact.site,
+        f"this sum runs over {apart}, but both vectors that are multiplied were brought to length 1 along {own}: "
+        "what comes out is the cosine of no two of them",
+        notes=tuple(
+            Note(f"brought to length 1 along {own} here", t.made.site) for t, *_ in units if t.made is not None
+        ),
+        condition=f"{apart} = 1" if axis < len(result.axes or ()) else "",
+        help=f"sum over the axis of the norm, `dim={(dim or 0) if (dim or 0) < 0 else (dim or 0) - rank}`",
+    )
+
+
 def _cosine(fact: Called) -> bool:
     """Two operands that were both brought to length 1: the vectors that are multiplied are meant."""
     if not fact.kind & MATMUL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from shapecheck.dims import as_symbol, symbol
+from shapecheck.dims import as_symbol
 from shapecheck.engine.assumptions import Tried, refuted
 from shapecheck.engine.calls import bind_parameters, record_fields
 from shapecheck.engine.contracts import on_enter
@@ -24,6 +24,7 @@ from shapecheck.engine.machine import (
     Entry,
     Machine,
     Oracle,
+    Ranked,
     Told,
 )
 from shapecheck.engine.modules import decorator_names, find_member, in_module, is_module_class
@@ -33,7 +34,6 @@ from shapecheck.engine.results import blank, copied, instance_of, put
 from shapecheck.engine.state import State
 from shapecheck.engine.values import (
     NONE,
-    Axis,
     Bound,
     ClassVal,
     Closure,
@@ -42,7 +42,6 @@ from shapecheck.engine.values import (
     Lit,
     Many,
     Num,
-    Origin,
     Partial,
     Ref,
     Tensor,
@@ -50,6 +49,7 @@ from shapecheck.engine.values import (
     Value,
 )
 from shapecheck.engine.witness import evidence_of, file_of
+from shapecheck.engine.worlds import run_customary, tensorish
 from shapecheck.source.imports import Project
 from shapecheck.source.program import (
     Attr,
@@ -64,7 +64,6 @@ from shapecheck.source.program import (
     Stmt,
     Try,
     With,
-    walk,
 )
 
 RECURSION = 12_000
@@ -209,6 +208,7 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
         told |= learned
     m.facts.items += m.of_calls
     m.of_calls.clear()
+    run_customary(m, function, cls, told, _attempt)
 
 
 def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -> bool:
@@ -269,19 +269,16 @@ def _learned(m: Machine, told: Told) -> Told:
         shapes = [state.tensor(Tensor(Partial(key=key))).axes or () for state in m.entry.ends]
         if name not in told and shapes and shapes[0] and len({len(axes) for axes in shapes}) == 1:
             hints = tuple(m.hints.get(as_symbol(axis.size) or "", "") for axis in shapes[0])
-            found[name] = hints, next(filter(None, map(assumed_of, shapes)), None)
+            found[name] = Ranked(hints, next(filter(None, map(assumed_of, shapes)), None))
     return found
 
 
 def _tell(m: Machine, name: str, key: str) -> None:
     """Give the argument the rank that an earlier run learned; else note where this run may learn it."""
-    if name in m.entry.told:
-        hints, assumption = m.entry.told[name]
-        origin = None if assumption is None else Origin("by custom", assumption.site, assumption)
-        roles = ["" if i or len(hints) < 2 else "batch" for i in range(len(hints))]
-        axes = tuple(Axis(symbol(m.fresh(hint)), origin=origin, role=role) for hint, role in zip(hints, roles))
-        m.state.shapes[key] = axes
-        m.apart.know(key, axes)
+    ranked = m.entry.told.get(name)
+    if ranked is not None:
+        other = m.entry.axes.get(ranked.like) if ranked.like is not None else None
+        m.entry.axes[name] = m.give_rank(key, ranked, other)
     m.entry.keys[name] = key
 
 
@@ -302,19 +299,11 @@ def _arguments(m: Machine, closure: Closure, args: list[Value], function: Functi
                 made = _of_class(m, p, function)
                 key = f"{function.name}.{p.name}@{m.serial()}"
                 frame[p.name] = made or Unknown(_hint(default), key)
-                if default == NONE and p.default is not None and p.annotation is not None and not _tensorish(p):
+                if default == NONE and p.default is not None and p.annotation is not None and not tensorish(p):
                     m.optional.add(key)
                 if made is None and closure.node is node:
                     _tell(m, p.name, key)
     return frame
-
-
-def _tensorish(p: Param) -> bool:
-    """Does the annotation speak of tensors?"""
-    assert p.annotation is not None
-    words = [n.id if isinstance(n, Name) else n.name if isinstance(n, Attr) else n.value if isinstance(n, Const) else ""
-             for n in (p.annotation, *walk(p.annotation))]  # fmt: skip
-    return any(isinstance(w, str) and ("Tensor" in w or w in ("Float", "Int", "Bool", "Shaped", "Any")) for w in words)
 
 
 def _of_class(m: Machine, p: Param, function: Function) -> Value | None:

@@ -6,8 +6,8 @@ first), so that a rule can lay the blame where the operands were made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shapecheck.dims import Size, Verdict
@@ -252,6 +252,8 @@ class Facts:
     assumed: dict[Assumption, None] = field(default_factory=dict)  # all that was taken for granted
     refuted: set[Assumption] = field(default_factory=set)  # written shapes that the code under them cannot have
     supposed: dict[str, Assumption] = field(default_factory=dict)  # symbol -> what says that there is such a size
+    # what was found of an entry in the world that its names suggest, and what was taken for granted there
+    worlds: list[tuple[list[Fact], dict[Assumption, None]]] = field(default_factory=list)
     program: Program | None = None
     faults: dict[tuple[str, str, str], Fault] = field(default_factory=dict)  # bugs of ours, each once
     _answers: dict[Any, Any] = field(default_factory=dict)  # of `once`, while there are as many facts as now
@@ -265,6 +267,11 @@ class Facts:
         """Take back all that was found since there were `mark` facts."""
         del self.items[mark:]
         self._answers.clear()
+
+    def in_worlds(self) -> Iterator[Facts]:
+        """The facts of each customary world, on their own."""
+        for items, assumed in self.worlds:
+            yield replace(self, items=items, assumed=self.assumed | assumed, worlds=[], _answers={}, _counted=0)
 
     def of(self, kind: type[T]) -> Sequence[T]:
         """All facts of this kind, in order."""

@@ -46,7 +46,7 @@ def members_of(m: Machine, source: Value) -> tuple[list[Value] | None, Value]:
         case Mapping():
             return None, Unknown("str")
         case Tensor():
-            if source.rank == 0 or (source.made is None and only_told(source, "docstring")):
+            if source.rank == 0 or (source.made is None and only_told(source, "docstring", "by custom")):
                 return None, m.unknown()  # whoever loops over it may mean a list of such tensors
             row = of_tensor(m, source, [Unknown("int", m.fresh())], m.site.node)
             count = source.axes[0].size if source.axes is not None else None

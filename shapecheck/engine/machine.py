@@ -31,6 +31,7 @@ from shapecheck.engine.values import (
     Made,
     Many,
     Mapping,
+    Origin,
     Partial,
     Site,
     Tensor,
@@ -124,8 +125,16 @@ class Activation:
     ran: Ran | None = None  # how this body ran, where that was seen
 
 
-# a parameter -> a letter or "" for each axis that it has, and what that number of axes rests on
-Told = dict[str, tuple[tuple[str, ...], Assumption | None]]
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """How many axes a parameter has: a letter or "" for each, what that rests on, and whose shape it has too."""
+
+    hints: tuple[str, ...]
+    assumption: Assumption | None = None
+    like: str | None = None
+
+
+Told = dict[str, Ranked]
 
 
 @dataclass(slots=True)
@@ -135,6 +144,7 @@ class Entry:
     told: Told = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # parameter of unknown rank -> the key of its shape
     ends: list[State] = field(default_factory=list)  # what is known at the end of each way through it
+    axes: dict[str, tuple[Axis, ...]] = field(default_factory=dict)  # of those parameters that were told a rank
 
 
 Ends = list[tuple[list[State], Value]]  # the different results of a call, each with the states that end in it
@@ -202,6 +212,7 @@ class Machine:
         self.entry_limit = STEPS_PER_ENTRY
         self.ops_run = 0  # calls of torch, and of unknown things, that were stated
         self.entry = Entry()
+        self.entry_about: str | None = None  # in a customary world: what the entry is for (`ops.customs.about`)
         self.entry_facts = 0  # how many facts there were when the present entry began
         self.quiet = 0  # > 0: states no facts
         self.site = Site(path, _NOWHERE)
@@ -243,6 +254,17 @@ class Machine:
         if found is None:
             found = self.outer_cache[function] = frozenset(_outer_names(function.body))
         return found
+
+    def give_rank(self, key: str, ranked: Ranked, of_another: tuple[Axis, ...] | None) -> tuple[Axis, ...]:
+        """The unknown shape `key` has this many axes, of sizes of their own or those `of_another`."""
+        hints, assumption = ranked.hints, ranked.assumption
+        origin = None if assumption is None else Origin("by custom", assumption.site, assumption)
+        roles = ["" if i or len(hints) < 2 else "batch" for i in range(len(hints))]
+        sizes = [symbol(self.fresh(hint)) for hint in hints] if of_another is None else [a.size for a in of_another]
+        axes = tuple(Axis(size, origin=origin, role=role) for size, role in zip(sizes, roles))
+        self.state.shapes[key] = axes
+        self.apart.know(key, axes)
+        return axes
 
     def fresh(self, hint: str = "") -> str:
         """A new free symbol, or key of an unknown value."""

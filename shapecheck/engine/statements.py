@@ -29,6 +29,7 @@ from shapecheck.engine.values import (
     Value,
 )
 from shapecheck.engine.witness import of_name, together, went
+from shapecheck.engine.worlds import named
 from shapecheck.ops import index
 from shapecheck.ops.kinds import WRITES
 from shapecheck.source.program import (
@@ -171,6 +172,7 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False, told:
                 value = of_name(m, target, value)
             _set_name(m, name, value)
             if not quiet:
+                named(m, name, value, target)
                 _learn_name(m, name, value)
                 _state_assigned(m, target, name, value)
         case Attr(value=owner_expr, name=name):

@@ -233,6 +233,12 @@ def _prepared(text: str) -> str:
     return re.sub(r":math:|:obj:|:code:|``?|\$", lambda m: " " * len(m[0]), text)
 
 
+_TYPED = re.compile(  # `NxD tensor of queries`, `an N x D matrix`
+    r"(?<![\w*])(?P<axes>(?:\d*[A-Za-z]\w?|\d+)(?:\s?[x×]\s?(?:\d*[A-Za-z]\w?|\d+))+)"
+    r"(?:-dim\w*)?\s+`?(?:torch\.)?(?:[A-Za-z]*[Tt]ensor|matrix|array)\b"
+)
+
+
 def _pieces(text: str) -> Iterator[Piece]:
     """Bracketed pieces, within other brackets too, and a bare `B x D` after a shape word."""
     at = 0
@@ -250,6 +256,10 @@ def _pieces(text: str) -> Iterator[Piece]:
         chain = chain_at(text, match.end())
         if chain is not None:
             yield chain
+    for match in _TYPED.finditer(text):
+        chain = bare_at(match["axes"], 0)
+        if chain is not None and chain.form == "x" and chain.end == len(match["axes"]):
+            yield replace(chain, start=match.start("axes"), end=match.end("axes"))
 
 
 def _said(text: str, piece: Piece) -> bool | None:

@@ -153,11 +153,26 @@ class Check:
         if tried := written_against(found):
             seen = self._engine.analyze(program, self._project, tried=tried)
             found = list(outdated(found, facts, seen.refuted))
+        by_custom = () if self._options.strict else tuple(self._by_custom(facts, found))
         if not found or not facts.assumed:
-            return [finding for finding, _ in found]
+            return [*(finding for finding, _ in found), *by_custom]
         bare = self._engine.analyze(program, self._project, supposing=False)
         proven = (finding for finding, _ in _findings(bare, self._rules, [], set()))
-        return list(settled(found, proven, facts, strict=self._options.strict))
+        return [*settled(found, proven, facts, strict=self._options.strict), *by_custom]
+
+    def _by_custom(self, facts: Facts, found: Sequence[tuple[Finding, Fact]]) -> Iterator[Finding]:
+        """What is found only where names mean what they customarily do."""
+        from shapecheck.analysis.resting import settled
+
+        told = {(f.code, id(node)) for f, fact in found for node in (f.site.node, fact.site.node)}
+        for world in facts.in_worlds():
+            more: list[tuple[Finding, Fact]] = []
+            for f, fact in _findings(world, self._rules, [], set()):
+                places = {(f.code, id(f.site.node)), (f.code, id(fact.site.node))}
+                if not told & places:
+                    more.append((f, fact))
+            told |= {(f.code, id(node)) for f, fact in more for node in (f.site.node, fact.site.node)}
+            yield from settled(more, (), world, strict=False)
 
     def _ignored(self, d: Diagnostic) -> bool:
         return matches(d.code, d.name, self._options.off(d.path))

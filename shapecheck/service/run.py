@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from shapecheck.findings.rule import Rule
     from shapecheck.service.check import Check, Options, Result
 
-GC_THRESHOLD = (1_000_000, 20, 100)  # trees and facts are many and live long: looking at them took a quarter of the time
+GC_THRESHOLD = (
+    1_000_000,
+    20,
+    100,
+)  # trees and facts are many and live long: looking at them took a quarter of the time
 ALONE_BYTES = 200_000  # below this much source, starting workers costs more than it brings
 
 
