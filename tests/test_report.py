@@ -243,7 +243,7 @@ def test_html_stands_alone_and_escapes() -> None:
 @pytest.mark.parametrize("form", list(Format))
 def test_nothing_found(form: Format) -> None:
     text = render(Report([], 2), form)
-    if form in (Format.TEXT, Format.CONCISE, Format.GITHUB):
+    if form in (Format.TEXT, Format.CONCISE, Format.STATISTICS, Format.GITHUB):
         assert text == ""
     elif form in (Format.JSON, Format.GITLAB):
         assert json.loads(text) == []
