@@ -83,6 +83,17 @@ def test_a_file_that_may_not_be_written_is_named_and_the_others_fixed(here: Path
     )
 
 
+@pytest.mark.skipif(os.name != "posix", reason="limits of a shell")
+@pytest.mark.parametrize("flag", ["--fix", "--add-ignores", "--baseline known.json --write-baseline"])
+def test_what_cannot_be_written_leaves_nothing_behind(here: Path, flag: str) -> None:
+    (here / "a.py").write_text(CROSSED)
+    command = f"ulimit -f 0; {sys.executable} -m shapecheck lint --no-cache {flag} a.py"
+    ran = Ran(subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False))
+    assert (ran.status, "a file may not grow so large" in ran.err) == (2, True)
+    assert (here / "a.py").read_text() == CROSSED
+    assert sorted(os.listdir(here)) == [".git", "a.py"]
+
+
 def test_what_a_fix_changes_for_other_files_is_told(here: Path) -> None:
     """The caller's finding is of the function that is fixed in another file."""
     (here / "lib.py").write_text(CROSSED)

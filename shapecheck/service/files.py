@@ -32,6 +32,7 @@ REASONS = {
     errno.EMFILE: "too many files are open",
     errno.EIO: "the disk has failed to answer",
     errno.EEXIST: "a file is in the way",
+    errno.EFBIG: "a file may not grow so large",
     errno.ENXIO: "it is no file",
     errno.EBADF: "it is not open for that",
     errno.ESTALE: "the disk is no longer there",
@@ -90,6 +91,10 @@ def replace_file(path: Path, before: bytes, after: bytes) -> None:
             with suppress(OSError, AttributeError):  # only root may give files away
                 os.chown(name, state.st_uid, state.st_gid)
             os.chmod(name, stat.S_IMODE(state.st_mode))
+        except BaseException:
+            os.unlink(name)  # a half of it is nobody's
+            raise
+        try:
             _swap_in(name, target, before, after)
         finally:
             _forget(name, (before, after))
