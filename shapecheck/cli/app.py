@@ -14,6 +14,7 @@ from shapecheck.cli.console import faults, say
 from shapecheck.cli.explain import explain, rules
 from shapecheck.cli.lint import lint
 from shapecheck.cli.reveal import reveal
+from shapecheck.cli.run import run
 
 app = typer.Typer(
     name="shapecheck",
@@ -46,3 +47,4 @@ def shapecheck(
 
 for command in (lint, reveal, explain, rules):
     app.command()(command)
+app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False})(run)

@@ -205,13 +205,10 @@ def _named_tensor(m: Machine, kwargs: dict[str, Value], node: Node) -> Tensor | 
 
 def _apply_unknown(m: Machine, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
     from shapecheck.engine.statements import text_of
-    from shapecheck.engine.witness import of_call
 
-    result: Value = m.unknown()
+    result = m.unknown()
     if isinstance(node, Call):
         given = (*args, *kwargs.values())
-        if m.here.ran is not None:
-            result = of_call(m, node, text_of(node.func), given, result)
         member = _is_member(m, node.func)
         m.state_fact(Applied(site=m.at(node), name=text_of(node.func), args=given, result=result, member=member))
     return result

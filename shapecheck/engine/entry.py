@@ -217,6 +217,7 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
     m.of_init = function.name == "__init__"
     limit = _budget(m, function, cls)
     m.entry = Entry(told)
+    m.observed.clear()
     m.stack = []
     m.oracle = Oracle()
     m.state = m.state.copy()

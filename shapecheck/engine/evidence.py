@@ -6,9 +6,8 @@ sizes and dtype are kept, of a number that it was one; never what stood in a ten
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,7 +29,9 @@ class SeenTensor:
 
 @dataclass(frozen=True, slots=True)
 class SeenInt:
-    value: int
+    """A number; `value` None: now this one, now that."""
+
+    value: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,12 @@ class Ran:
     arcs: set[tuple[int, int]] = field(default_factory=set)
     results: list[Seen] = field(default_factory=list)
     times: int = 0
+    number: int = 0  # each way has its own
+    others: tuple[Ran, ...] = ()  # of one that stands for several
+    calls: dict[Place, list[int]] = field(
+        default_factory=dict
+    )  # expression -> the ways that it ran, of other functions
+    made: int | None = None  # of a method: the way of running `__init__` that made its object
     outer: bool = False  # was it called by something that was not watched
     raised: set[Place] = field(default_factory=set)  # the expressions in which something was raised
 
@@ -99,11 +106,61 @@ class Ran:
         if len(known) < MOST_VALUES and seen not in known:
             known.append(seen)
 
+    def given(self, name: str) -> list[Seen]:
+        """What an argument held, in all of the ways that this stands for."""
+        return [ran.args[name] for ran in (self, *self.others) if name in ran.args]
+
     def rows(self) -> set[int]:
         """The rows that were run, those of the function's head included."""
         found = {row for arc in self.arcs for row in arc if row > 0}
         first = min((there for here, there in self.arcs if here == self.line and there > here), default=self.line)
         return found.union(range(self.line, first))
+
+
+def joined(ways: Sequence[Ran]) -> Ran:
+    """One that stands for several of one function, nobody knows which."""
+    first, *others = ways
+    one = replace(first, values={}, names={}, arcs=set(), results=[], raised=set(), calls={}, others=tuple(others))
+    for ran in ways:
+        for place, seen in ran.values.items():
+            _add(one.values.setdefault(place, []), seen)
+        for name, seen in ran.names.items():
+            _add(one.names.setdefault(name, []), seen)
+        for place, numbers in ran.calls.items():
+            known = one.calls.setdefault(place, [])
+            known += [n for n in numbers if n not in known]
+        _add(one.results, ran.results)
+        one.arcs |= ran.arcs
+        one.raised |= ran.raised
+    return one
+
+
+def _add(known: list[Seen], more: list[Seen]) -> None:
+    known += [seen for seen in more if seen not in known]
+
+
+def either(a: Seen, b: Seen) -> Seen | None:
+    """What is true of both; None: nothing."""
+    match a, b:
+        case _ if a == b:
+            return a
+        case SeenInt(), SeenInt():
+            return SeenInt(None)
+        case SeenItems(kind=kind, items=xs, length=n), SeenItems(items=ys, length=k) if n == k and len(xs) == len(ys):
+            found = [either(x, y) for x, y in zip(xs, ys)]
+            return SeenItems(kind, tuple(f for f in found if f is not None), n) if None not in found else None
+        case SeenMapping(kind=kind, items=pairs), SeenMapping(items=more):
+            return SeenMapping(kind, _both(pairs, more))
+        case SeenObject(cls=cls, attrs=pairs), SeenObject(attrs=more):
+            return SeenObject(cls, _both(pairs, more))
+        case _:
+            return None
+
+
+def _both(pairs: tuple[tuple[str, Seen], ...], more: tuple[tuple[str, Seen], ...]) -> tuple[tuple[str, Seen], ...]:
+    theirs = dict(more)
+    found = [(k, either(v, theirs[k])) for k, v in pairs if k in theirs]
+    return tuple((k, v) for k, v in found if v is not None)
 
 
 # -------------------------------------------------------------------- asking
@@ -179,6 +236,7 @@ class Evidence:
         self.only_ran = only_ran
         self._of: dict[str, tuple[Program, OfFile]] = {}
         self.entered: set[int] = set()  # ids of ways that the interpreter has come through
+        self.refusals: dict[tuple[str, Place], str] = {}  # what torch refused there, in a sentence
         self.disagreements: dict[tuple[str, Place], str] = {}
 
     def of(self, path: str, program: Program | None) -> OfFile | None:
@@ -206,21 +264,3 @@ def in_characters(text: str) -> Any:
         return len(lines[row - 1].encode()[:at].decode(errors="replace")) + 1
 
     return lambda row, start, end_row, end: (row, column(row, start), end_row, column(end_row, end))
-
-
-def row_before(rows: list[int], row: int) -> int | None:
-    """The last of the sorted rows that is not behind this one."""
-    at = bisect_right(rows, row)
-    return rows[at - 1] if at else None
-
-
-def tensors_in(seen: Seen) -> Iterator[SeenTensor]:
-    match seen:
-        case SeenTensor():
-            yield seen
-        case SeenItems(items=items):
-            for item in items:
-                yield from tensors_in(item)
-        case SeenMapping(items=pairs) | SeenObject(attrs=pairs):
-            for _, value in pairs:
-                yield from tensors_in(value)

@@ -95,6 +95,8 @@ class Learner:
         if a == b:
             return ALWAYS
         verdict = self._compared(a, b)
+        if self.m.here.ran is not None:
+            witness.needs(self.m, a, b)
         if not verdict.sometimes or (self.m.observed and witness.differ(self.m, a, b)):
             return verdict
         settled = self.m.facts.settled
@@ -363,6 +365,8 @@ class Learner:
         detail: str = "",
         argument: str = "",
     ) -> None:
+        if self.m.here.ran is not None:
+            witness.refuses(self.m, left, right, detail)
         self.m.state_fact(
             Demanded(
                 site=self.m.site,

@@ -123,6 +123,8 @@ class Activation:
     yields: list[Value] = field(default_factory=list)
     result_comment: tuple[Written, Site] | None = None  # a comment in the body told the shape of the result
     ran: Ran | None = None  # how this body ran, where that was seen
+    sure: bool = True  # is it known to be that way, or one that fits too
+    worth: dict[Expr, Value] = field(default_factory=dict)  # of such a body: what expressions were worth last
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ class Machine:
         self.shallow = 0  # > 0: project functions are not entered (while other modules' top levels run)
         self.varying = self.tables.varying
         self.observed: dict[str, int] = {}  # symbol -> the size that it was when the program ran
+        self.refused: list[str] = []  # what the op that is run needs, and did not have when the program ran
         self.way: Ran | None = None  # the way of running the entry that is looked at
         self.closed = 0  # > 0: the file's own top level runs, whose globals are not all there yet
 

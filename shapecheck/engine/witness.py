@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import Size, TooComplex, as_symbol, evaluate, symbol
 from shapecheck.engine.evidence import (
@@ -25,6 +25,7 @@ from shapecheck.engine.evidence import (
     SeenMapping,
     SeenObject,
     SeenTensor,
+    joined,
 )
 from shapecheck.engine.values import (
     UNKNOWN,
@@ -41,10 +42,11 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
-from shapecheck.source.program import Call, Expr, Function, Index, Lambda, Name, Node, Op, Stmt
+from shapecheck.source.program import Attr, Call, Expr, Function, Index, Lambda, Name, Node, Op, Stmt
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Activation, Machine
+    from shapecheck.ops.kit import OpSpec
 
 
 def evidence_of(m: Machine) -> Evidence | None:
@@ -72,10 +74,37 @@ def entering(m: Machine, function: Function | Lambda | None, frame: int) -> None
         return
     ways = of_file.ways(function)
     scope = m.state.frames.get(frame, {})
-    here.ran = m.way if m.way in ways else next((ran for ran in ways if _fits(m, ran, scope)), None)
-    evidence = evidence_of(m)
-    if here.ran is not None and evidence is not None and not m.quiet:
-        evidence.entered.add(id(here.ran))
+    if m.way in ways:
+        here.ran = m.way
+        return
+    linked = _linked(m)
+    fitting = [ran for ran in ways if (linked is None or ran.number in linked) and _fits(m, ran, scope)]
+    if len({_ranks(ran) for ran in fitting}) == 1:
+        here.ran = fitting[0] if len(fitting) == 1 else joined(fitting)
+        outer = m.activations[-2] if m.stack else None
+        here.sure = linked is not None and len(linked) == 1 and (outer is None or outer.sure)
+
+
+def _ranks(ran: Ran) -> tuple[tuple[str, object], ...]:
+    """What tells ways apart that may not stand for each other."""
+    return tuple(
+        (name, len(seen.sizes) if isinstance(seen, SeenTensor) else seen if isinstance(seen, SeenConst) else type(seen))
+        for name, seen in ran.args.items()
+    )
+
+
+def _linked(m: Machine) -> list[int] | None:
+    """The ways that ran at the call that is being entered; None where that was not seen."""
+    if not m.stack:  # the object of a method that is looked at
+        return None if m.way is None or m.way.made is None else [m.way.made]
+    caller = m.activations[-2] if len(m.activations) > 1 else None
+    of_file = None if caller is None or caller.ran is None else file_of(m, caller.path)
+    if caller is None or caller.ran is None or of_file is None:
+        return None
+    try:
+        return caller.ran.calls.get(of_file.place(m.stack[-1].site.node))
+    except KeyError:
+        return None
 
 
 def entered(m: Machine, frame: int) -> bool:
@@ -85,22 +114,31 @@ def entered(m: Machine, frame: int) -> bool:
     if ran is None:
         return False
     scope = m.state.scope(frame)
+    evidence = evidence_of(m)
+    if evidence is not None and not m.quiet and not any(map(_of_numbers, map(m.resolve, scope.values()))):
+        evidence.entered.add(id(ran))
     otherwise = False
-    for name, seen in ran.args.items():
+    for name in ran.args:
+        seen = ran.given(name)
         if name not in scope:
-            if m.here.function is None and (made := made_of(m, [seen], UNKNOWN)) is not None:
+            if m.here.function is None and (made := made_of(m, seen, UNKNOWN)) is not None:
                 scope[name] = made  # of a notebook's earlier cells
             continue
-        if isinstance(seen, SeenTensor) and not _may_be(m, m.resolve(scope[name]), seen):
+        if isinstance(seen[0], SeenTensor) and not any(_may_be(m, m.resolve(scope[name]), s) for s in seen):
             scope[name] = Tensor(Partial(key=m.fresh()))
             otherwise = True
-        scope[name] = told(m, scope[name], [seen], first=_batch_of_one(ran))
+        scope[name] = told(m, scope[name], seen, first=_batch_of_one(ran))
     if (
         len(m.activations) == 2 and not otherwise and m.here.function is not None
     ):  # what callers of the file give is known better
         m.site = m.at(m.here.function)
         together(m, {name: scope[name] for name in ran.args if name in scope and scope[name] != m.here.self_value})
     return otherwise
+
+
+def _of_numbers(value: Value) -> bool:
+    """Has a tensor a size that the program wrote as a number? Of such sizes nobody can say which are one."""
+    return isinstance(value, Tensor) and any(isinstance(a.size, int) and a.size > 1 for a in value.axes or ())
 
 
 def together(m: Machine, given: dict[str, Value]) -> None:
@@ -176,7 +214,7 @@ def _may_be(m: Machine, value: Value, seen: Seen) -> bool:
             return False
         case Num(size=size), SeenInt(value=n):
             known_size = number(m, size)
-            return known_size is None or known_size == n
+            return known_size is None or n is None or known_size == n
         case _:
             return True
 
@@ -188,36 +226,41 @@ def of_expression(m: Machine, expr: Expr, value: Value) -> Value:
     """The value of an expression, with what was seen of it."""
     here = m.here
     ran = here.ran
-    if ran is None or not ran.values or not isinstance(expr, (Call, Op, Index)):
+    if ran is None or not isinstance(expr, (Call, Op, Index)):
         return value
-    of_file = file_of(m, here.path)
-    if of_file is None:
-        return value
+    of_file = file_of(m, here.path) if ran.values else None
     try:
-        seen = of_file.value(ran, expr)
+        seen = of_file.value(ran, expr) if of_file is not None else []
     except KeyError:  # a node that the interpreter made itself
         return value
-    return told(m, value, seen, expr) if seen else value
+    if seen:
+        open_ = isinstance(value, Unknown)
+        value = told(m, value, seen, expr)
+        if open_ and isinstance(expr, Call):
+            value = _keeping_rows(m, expr, value)
+    here.worth[expr] = value
+    return value
 
 
-def of_call(m: Machine, call: Call, name: str, given: tuple[Value, ...], result: Value) -> Value:
-    """What a call of something unknown gave. Axes in front that had the sizes of an argument's are taken for those."""
-    result = of_expression(m, call, result)
+def _keeping_rows(m: Machine, call: Call, result: Value) -> Value:
+    """What a call of something unknown gave: axes in front that had the sizes of an argument's are taken for those."""
     if not isinstance(result, Tensor) or not result.axes:
         return result
-    for value in given:
-        value = m.resolve(value)
-        if not isinstance(value, Tensor) or not value.axes:
-            continue
-        for mine, theirs in zip(result.axes, value.axes):
+    from shapecheck.engine.statements import text_of
+
+    text = f"{text_of(call.func)} keeps the rows that it is given, as it did when this ran"
+    for argument in call.args:
+        if isinstance(argument.value, (Name, Attr)):
+            with m.silently():
+                value = m.resolve(m.eval(argument.value))
+        else:
+            value = m.resolve(m.here.worth.get(argument.value, UNKNOWN))
+        for mine, theirs in zip(result.axes, value.axes or ()) if isinstance(value, Tensor) else ():
             count = number(m, mine.size)
             if count is None or count == 1 or count != number(m, theirs.size) or not m.kit.is_free(mine.size):
                 break
-            if not _assumed_one(m, f"{name} keeps the rows that it is given, as it did when this ran", mine, theirs):
-                break
-        else:
-            continue
-        break
+            if not _assumed_one(m, text, mine, theirs):
+                return m.state.tensor(result)
     return m.state.tensor(result)
 
 
@@ -244,9 +287,10 @@ def of_attribute(m: Machine, owner: Value, name: str, value: Value) -> Value:
         return value
     if not isinstance(value, Unknown) and not (isinstance(value, Tensor) and value.rank is None):
         return value
-    me = ran.args.get(_first_parameter(m.here))
-    found = dict(me.attrs).get(name) if isinstance(me, SeenObject) else None
-    return value if found is None else told(m, value, [found])
+    mine = ran.given(_first_parameter(m.here))
+    found = [dict(me.attrs).get(name) for me in mine if isinstance(me, SeenObject)]
+    known = [seen for seen in found if seen is not None]
+    return told(m, value, known) if known and len(known) == len(found) else value
 
 
 def _first_parameter(here: Activation) -> str:
@@ -351,12 +395,14 @@ def made_of(m: Machine, seen: list[Seen], unknown: Unknown, first: bool = False)
             return None
 
 
-def _number(m: Machine, numbers: set[int], unknown: Unknown) -> Value:
+def _number(m: Machine, numbers: set[int | None], unknown: Unknown) -> Value:
     """A number of which a size may be made stays a symbol; 0, 1 and what is below are what they are."""
     value = Unknown("int", unknown.key or m.fresh())
     if len(numbers) != 1:
         return value
     (n,) = numbers
+    if n is None:
+        return value
     if n > 1:
         m.observed["$" + str(value.key)] = n
         return value
@@ -366,8 +412,9 @@ def _number(m: Machine, numbers: set[int], unknown: Unknown) -> Value:
 def _note_number(m: Machine, size: Size, seen: list[Seen]) -> None:
     numbers = {s.value for s in seen if isinstance(s, SeenInt)}
     name = as_symbol(m.size(size))
-    if name is not None and len(numbers) == 1 and name not in m.observed and name[0] in "?$":
-        m.observed[name] = numbers.pop()
+    number_then = numbers.pop() if len(numbers) == 1 else None
+    if name is not None and number_then is not None and name not in m.observed and name[0] in "?$":
+        m.observed[name] = number_then
 
 
 def _tensor(m: Machine, value: Tensor, seen: list[SeenTensor], node: Node | None, first: bool) -> Tensor:
@@ -439,6 +486,45 @@ def differ(m: Machine, a: Size, b: Size) -> bool:
     return x is not None and y is not None and x != y and not refused_here(m)
 
 
+def needs(m: Machine, a: Size, b: Size) -> None:
+    """An op needs two sizes to be one: where it was refused, and they were not, that is why."""
+    x, y = number(m, a), number(m, b)
+    if x is not None and y is not None and x != y and refused_here(m):
+        names = m.facts.names()
+        m.refused.append(f"{names.size(a)} is {x} and {names.size(b)} is {y}, but they have to be one")
+
+
+def refuses(m: Machine, left: Size | None, right: Size | None, detail: str) -> None:
+    """An op cannot be done: where it was refused, that is why."""
+    if not refused_here(m):
+        return
+    names = m.facts.names()
+    sizes = [f"{names.size(s)} is {x}" for s in (left, right) if s is not None and (x := number(m, s)) is not None]
+    m.refused.append(detail or " and ".join(dict.fromkeys(sizes)) or "its operands do not fit")
+
+
+def explain(m: Machine, spec: OpSpec, args: dict[str, Any]) -> None:
+    """Say once why the op that has just been looked at was refused."""
+    why, m.refused = m.refused, []
+    evidence, of_file = evidence_of(m), file_of(m, m.here.path)
+    if evidence is None or of_file is None:
+        return
+    try:
+        place = of_file.place(m.site.node)
+    except KeyError:
+        return
+    names = m.facts.names()
+    given = [
+        f"{role} {names.shape(tensor)} = {[number(m, a.size) for a in tensor.axes]}"
+        for name, value in args.items()
+        if isinstance(value, (Tensor, Items))
+        for role, tensor in _tensors(name, m.resolve(value))
+        if tensor.axes is not None
+    ]
+    text = f"{spec.name} of {', '.join(given)}: {why[0]}"
+    evidence.refusals.setdefault((m.here.path, place), text.replace("None", "?"))
+
+
 def refused_here(m: Machine) -> bool:
     """Was something raised at the place where the run stands?"""
     for activation in reversed(m.activations):
@@ -480,7 +566,7 @@ def _disagree(m: Machine, node: Node | None, value: Tensor, seen: list[SeenTenso
     """The interpreter computes another shape than torch did: its fault, not the program's."""
     evidence = evidence_of(m)
     of_file = file_of(m, m.here.path)
-    if evidence is None or of_file is None:
+    if evidence is None or of_file is None or not m.here.sure:
         return
     place: Place = (0, 0, 0, 0)
     if node is not None:

@@ -13,7 +13,7 @@ from shapecheck.engine.evidence import Place, Ran
 _STORES = frozenset({"STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST_STORE_FAST",
                      "STORE_FAST_LOAD_FAST"})  # fmt: skip
 INLINED = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
-WAYS = 8  # of running one function that are told apart
+WAYS = 12  # of running one function that are told apart
 
 
 @dataclass(slots=True, eq=False)

@@ -106,17 +106,18 @@ def _looked(pairs: Any, names: frozenset[str], depth: int) -> Any:
             yield name, seen
 
 
-def signature(seen: Seen | None) -> Any:
-    """What tells ways of being called apart: shapes, flags and what is absent; not which number a number was."""
+def signature(seen: Seen | None, *, numbers: bool = False) -> Any:
+    """What tells ways of being called apart: shapes, flags and what is absent; which number a number was only with
+    `numbers`."""
     match seen:
         case SeenTensor(sizes=sizes, dtype=dtype):
             return sizes, dtype
-        case SeenInt():
-            return "int"
-        case SeenItems(kind=kind, items=items):
-            return kind, len(items), *map(signature, items)
+        case SeenInt(value=value):
+            return value if numbers else "int"
+        case SeenItems(kind=kind, items=items, length=length):
+            return kind, length, *(signature(item, numbers=numbers) for item in items)
         case SeenMapping(items=pairs) | SeenObject(attrs=pairs):
-            return tuple((name, signature(value)) for name, value in pairs)
+            return tuple((name, signature(value, numbers=numbers)) for name, value in pairs)
         case SeenConst(value=value):
             return value
         case _:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from types import CodeType, FrameType
@@ -15,9 +16,13 @@ from typing import Any
 
 import torch
 
-from shapecheck.engine.evidence import Ran, Seen, in_characters
+from shapecheck.engine.evidence import Place, Ran, Seen, either, in_characters
 from shapecheck.recording.codes import INLINED, WAYS, Code, read
 from shapecheck.recording.glimpse import look, signature
+
+_BACKWARD = torch.autograd.backward.__code__  # what `loss.backward()` comes to as well
+
+NEAR = 12  # calls between two watched functions: a module's own, a container's
 
 Tracer = Callable[[FrameType, str, Any], Any]
 
@@ -32,15 +37,18 @@ class _Live:
 
 
 class Recorder:
-    """Collects how functions of the wanted files ran, on the thread that starts it, until it is stopped."""
+    """Collects how functions of the wanted files ran, on the thread that starts it, until it is stopped, or until more
+    than `steps` backward passes have begun; `ends`: SystemExit is raised there."""
 
-    def __init__(self, wanted: Callable[[str], bool]) -> None:
-        self._wanted = wanted
-        self._files: dict[str, bool] = {}
+    def __init__(self, wanted: Callable[[str], bool], steps: int | None = None, *, ends: bool = False) -> None:
+        self._wanted, self._left, self._ends = wanted, steps, ends
+        self._files: dict[str, str] = {}  # as code names it -> absolute, "" of one that is not watched
         self._codes: dict[
             int, Code | CodeType
         ] = {}  # by id; one that is not watched is kept too, lest its id come back
         self._live: dict[int, _Live] = {}  # by the id of the frame, which is alive as long as it is here
+        self._made: dict[int, tuple[weakref.ref[Any], int]] = {}  # id of an object -> the way of `__init__`
+        self._number = 0
         self._before: Any = None
         self._process = 0
         self.on = False
@@ -72,12 +80,18 @@ class Recorder:
                 self._end(frame, frame.f_lineno)
         self._live.clear()
 
+    def _leave(self) -> None:
+        """So many steps were watched: the run goes on as if nobody did, or ends."""
+        self.stop()
+        if self._ends:
+            raise SystemExit(0)
+
     def files(self) -> dict[str, list[Ran]]:
         """How each file ran."""
         found: dict[str, list[Ran]] = {}
         for code in self._codes.values():
             if isinstance(code, Code) and code.ways:
-                found.setdefault(code.code.co_filename, []).extend(code.ways.values())
+                found.setdefault(self._files[code.code.co_filename], []).extend(code.ways.values())
         return found
 
     # ---------------------------------------------------------------- tracing
@@ -86,13 +100,19 @@ class Recorder:
         known = self._codes.get(id(code))
         if known is None:
             name = code.co_filename
-            wanted = self._files.get(name)
-            if wanted is None:
-                wanted = self._files[name] = self._wanted(name)
-            known = self._codes[id(code)] = read(code) if wanted else code
+            path = self._files.get(name)
+            if path is None:
+                there = os.path.abspath(name) if os.path.isfile(name) else name
+                path = self._files[name] = there if self._wanted(there) else ""
+            known = self._codes[id(code)] = read(code) if path else code
         return known if isinstance(known, Code) else None
 
     def _on_call(self, frame: FrameType, event: str, arg: Any) -> Tracer | None:
+        if frame.f_code is _BACKWARD and self._left is not None and self.on:
+            self._left -= 1
+            if self._left < 0:
+                self._leave()
+                return None
         code = self._code(frame.f_code)
         if code is None or frame.f_code.co_name in INLINED:
             if id(frame.f_back) not in self._live or not self.on:
@@ -113,15 +133,60 @@ class Recorder:
         args = {
             name: seen for name in code.params if name in held and (seen := look(held[name], code.names)) is not None
         }
-        key = tuple((name, signature(seen)) for name, seen in args.items())
+        made = self._maker(code, held)
+        numbers = code.name == "__init__"  # objects made with other numbers are others
+        key = (made, *((name, signature(seen, numbers=numbers)) for name, seen in args.items()))
         ran = code.ways.get(key)
         if ran is None:
             if len(code.ways) >= WAYS:
+                self._link(frame, 0)
                 return
-            ran = code.ways[key] = Ran(code.name, code.code.co_firstlineno, args)
+            self._number += 1
+            ran = Ran(code.name, code.code.co_firstlineno, args, number=self._number, made=made)
+            code.ways[key] = ran
+        elif args != ran.args:  # other numbers
+            both = ((name, either(seen, args[name])) for name, seen in ran.args.items() if name in args)
+            ran.args = {name: seen for name, seen in both if seen is not None}
         ran.times += 1
-        ran.outer = ran.outer or id(frame.f_back) not in self._live
+        ran.outer = not self._link(frame, ran.number) or ran.outer
+        self._note_maker(code, held, ran)
         self._live[id(frame)] = _Live(code, ran, frame.f_lineno)
+
+    def _link(self, frame: FrameType, number: int) -> bool:
+        """Note at the call that led here which way it ran (0: one that is not told apart). False where nobody who is
+        watched called."""
+        caller, at = self._within(frame.f_back)
+        if caller is not None and at is not None:
+            ways = caller.ran.calls.setdefault(at, [])
+            if number not in ways:
+                ways.append(number)
+        return caller is not None
+
+    def _within(self, frame: FrameType | None) -> tuple[_Live | None, Place | None]:
+        """The watched function among the nearest callers, and the expression at which it stands."""
+        for _ in range(NEAR):
+            if frame is None:
+                break
+            live = self._live.get(id(frame))
+            if live is not None:
+                code = self._code(frame.f_code)
+                return live, None if code is None else code.place(frame.f_lasti)
+            frame = frame.f_back
+        return None, None
+
+    def _maker(self, code: Code, held: Any) -> int | None:
+        """The way of running `__init__` that made the object whose method this is."""
+        me = held.get(code.params[0]) if code.params and code.name != "__init__" else None
+        found = self._made.get(id(me))
+        return found[1] if found is not None and found[0]() is me else None
+
+    def _note_maker(self, code: Code, held: Any, ran: Ran) -> None:
+        me = held.get(code.params[0]) if code.params and code.name == "__init__" else None
+        if me is None or not type(me).__weakrefoffset__:
+            return
+        found = self._made.get(id(me))
+        if found is None or found[0]() is not me:  # the class's own, which calls those of its bases
+            self._made[id(me)] = (weakref.ref(me), ran.number)
 
     def _held(self, frame: FrameType, code: Code) -> None:
         """What names hold in a frame that runs already: those that one row sets, and those that come from elsewhere."""
@@ -146,7 +211,7 @@ class Recorder:
     def _in_frame(self, frame: FrameType, event: str, arg: Any) -> Tracer | None:
         live = self._live.get(id(frame))
         if live is None:
-            return self._in_frame
+            return self._in_frame if self.on else None
         if event == "line":
             row = frame.f_lineno
             if live.row in live.code.stores:
@@ -225,6 +290,7 @@ def placed(files: dict[str, list[Ran]], text_of: Callable[[str], str]) -> dict[s
                 ran,
                 values={turned(*place): seen for place, seen in ran.values.items()},
                 raised={turned(*place) for place in ran.raised},
+                calls={turned(*place): ways for place, ways in ran.calls.items()},
             )
             for ran in ways
         ]

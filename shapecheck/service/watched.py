@@ -25,12 +25,14 @@ _OURS = str(Path(__file__).parent.parent) + os.sep
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What there is to say of what was seen. `disagreements`: places where the interpreter computes another shape than
-    torch did, which are faults of ours; `rows`: how many rows of code were run, by file."""
+    torch did, which are faults of ours; `rows`: how many rows of code were run, by file; `refusals`: file, row and
+    why torch refused what stands there."""
 
     diagnostics: tuple[Diagnostic, ...] = ()
     problems: tuple[Problem, ...] = ()
     disagreements: tuple[str, ...] = ()
     rows: tuple[tuple[str, int], ...] = ()
+    refusals: tuple[tuple[str, int, str], ...] = ()
 
 
 def judge(files: dict[str, list[Ran]], options_of: Callable[[str], Options] | None = None) -> Judged:
@@ -59,6 +61,7 @@ def judge(files: dict[str, list[Ran]], options_of: Callable[[str], Options] | No
         tuple(problems),
         tuple(f"{shown(path)}:{place[0]}:{place[1]}: {text}" for (path, place), text in evidence.disagreements.items()),
         tuple((path, len(evidence.rows(path))) for path in files),
+        tuple((path, place[0], text) for (path, place), text in evidence.refusals.items()),
     )
 
 
@@ -73,6 +76,20 @@ def _configured(path: str) -> Options:
 
     found = Settings().of(path)
     return Options(found.root, found.select, found.ignore, found.per_file_ignores, source=found.source)
+
+
+def seen_by(recorder: Recorder) -> dict[str, list[Ran]]:
+    """What a recorder saw, by file, with places as the interpreter counts them."""
+    from shapecheck.recording.recorder import placed
+
+    return placed(recorder.files(), lambda path: (text_of(path) or b"").decode(errors="replace"))
+
+
+def shows(d: Diagnostic) -> bool:
+    """Whether the configuration of the place shows findings of this severity."""
+    from shapecheck.service.config import Settings, at_least
+
+    return at_least(d.severity, Settings().of(d.path).severity)
 
 
 def text_of(path: str) -> bytes | None:
@@ -91,7 +108,7 @@ def wanted(paths: Iterable[str]) -> Callable[[str], bool]:
         if name in given:
             return True
         path = os.path.abspath(name)
-        if path.startswith(_OURS) or not name.endswith(".py"):
+        if path.startswith(_OURS) or not os.path.isfile(path):
             return False
         for top in given:
             if path == top:
@@ -117,10 +134,12 @@ def project_of(path: str) -> str:
 class watch:
     """`with watch() as seen:` watches the code inside, and what it calls in the files of its project.
 
-    `paths`: files and folders to watch instead. Then `seen.findings` is what the rules say, `str(seen)` the report.
+    `paths`: files and folders to watch instead; `steps`: only until more than so many backward passes have begun, when,
+    with `ends`, SystemExit is raised. Then `seen.findings` is what the rules say, `str(seen)` the report.
     """
 
-    def __init__(self, *paths: str | os.PathLike[str]) -> None:
+    def __init__(self, *paths: str | os.PathLike[str], steps: int | None = None, ends: bool = False) -> None:
+        self._steps, self._ends = steps, ends
         self._paths = tuple(os.fspath(path) for path in paths)
         self._recorder: Recorder | None = None
         self._frame: FrameType | None = None
@@ -132,7 +151,7 @@ class watch:
         frame = sys._getframe(1)
         name = frame.f_code.co_filename
         paths = self._paths or (name, project_of(name))
-        self._recorder, self._frame, self._judged = Recorder(wanted(paths)), frame, None
+        self._recorder, self._frame, self._judged = Recorder(wanted(paths), self._steps, ends=self._ends), frame, None
         self._recorder.start(frame)
         return self
 
@@ -146,11 +165,7 @@ class watch:
     @property
     def files(self) -> dict[str, list[Ran]]:
         """What was seen, by file."""
-        from shapecheck.recording.recorder import placed
-
-        if self._recorder is None:
-            return {}
-        return placed(self._recorder.files(), lambda path: (text_of(path) or b"").decode(errors="replace"))
+        return {} if self._recorder is None else seen_by(self._recorder)
 
     @property
     def judged(self) -> Judged:
@@ -162,10 +177,7 @@ class watch:
     @property
     def findings(self) -> list[Diagnostic]:
         """What the rules find in the code that ran, of the severity that the configuration shows."""
-        from shapecheck.service.config import Settings, at_least
-
-        settings = Settings()
-        return [d for d in self.judged.diagnostics if at_least(d.severity, settings.of(d.path).severity)]
+        return [d for d in self.judged.diagnostics if shows(d)]
 
     def __str__(self) -> str:
         from shapecheck.formats import Format, Report, render
