@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from shapecheck.engine import entry
-from shapecheck.engine.facts import Returned
+from shapecheck.engine.facts import Called, Returned
 from shapecheck.engine.machine import Machine
 from shapecheck.engine.values import Tensor
 from shapecheck.source.imports import Project
@@ -126,3 +127,31 @@ def test_files_share_what_they_import(tmp_path: Path) -> None:
     assert returned(run(tmp_path, use, project, "two.py"), "g") == "([n, 5])"
     assert len(project.kept[True].library.results) == kept == 1
     assert str(tmp_path / "lib.py") in project.read_for(str(tmp_path / "two.py"))
+
+
+def test_a_flag_that_another_method_sets_is_open_where_a_method_begins(tmp_path: Path) -> None:
+    text = (
+        "class Queue(nn.Module):\n"
+        "    def __init__(self, full=False):\n        super().__init__()\n        self.bank = None\n        self.kept = None\n"
+        "    def fill(self, bank):\n        self.bank = bank\n"
+        "    def forward(self, x):\n        assert self.kept is None\n"
+        "        return x.view(-1, 5) if self.bank is None else x.view(-1, 5, 2)\n"
+        "    def loss(self, x):\n        return x.view(-1, 5) if self.kept is None else x.view(-1, 5, 2)\n"
+    )
+    m = run(tmp_path, text)
+    assert returned(m, "forward") == "([n, 5]) ([n', 5, 2])"
+    assert returned(m, "loss") == "([n, 5])"
+
+
+def test_a_test_is_run_once_for_both_of_its_ways(tmp_path: Path) -> None:
+    text = "def f(x):\n    if x.norm() > 0 and x.sum(dim=1).max() > 1:\n        return x\n    return x + 1\n"
+    called = [fact for fact in run(tmp_path, text).facts.of(Called) if not fact.stack]
+    assert sorted(Counter(fact.key for fact in called).values()) == [1] * len(called)
+
+
+def test_what_a_test_shows_is_known_in_its_second_part(tmp_path: Path) -> None:
+    text = (
+        "def f(x=None):\n    if x is not None and torch.is_tensor(x) and x.dim() == 2:\n        return x.sum(1)\n"
+        "    return torch.zeros(2, 3)\n"
+    )
+    assert returned(run(tmp_path, text), "f") == "([N]) ([2, 3])"

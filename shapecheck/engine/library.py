@@ -62,6 +62,7 @@ class Library:
     heap: dict[int, Instance] = field(default_factory=dict)  # objects that top levels made
     bases: dict[ClassVal, list[Value]] = field(default_factory=dict)
     lines: dict[ClassVal, list[Value]] = field(default_factory=dict)  # class -> itself and its bases in order
+    set_later: dict[ClassVal, frozenset[str]] = field(default_factory=dict)  # attributes that other methods set
     bodies: dict[Class, dict[str, Stmt]] = field(default_factory=dict)
     members: dict[tuple[ClassVal, str], tuple[ClassVal, Stmt] | None] = field(default_factory=dict)
     evaluated: dict[Node, Value] = field(default_factory=dict)  # defaults and class attributes, made where they stand

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from shapecheck.engine.state import State
 from shapecheck.engine.values import ClassVal, Extern, Unknown, Value
-from shapecheck.source.program import Bind, Branch, Class, Expr, Function, Name, Stmt
+from shapecheck.source.program import Attr, Bind, Branch, Class, Expr, Function, Name, Stmt, walk
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Machine
@@ -41,7 +42,7 @@ def _collect(body: tuple[Stmt, ...], found: dict[str, Stmt]) -> None:
 
 
 def _last(expr: Expr) -> str:
-    from shapecheck.source.program import Attr, Call
+    from shapecheck.source.program import Call
 
     match expr:
         case Attr(name=name):
@@ -74,6 +75,27 @@ def bases(m: Machine, cls: ClassVal) -> list[Value]:
         m.bases_open -= 1
     known[cls] = out
     return out
+
+
+def set_later(m: Machine, cls: ClassVal) -> frozenset[str]:
+    """The attributes of its own objects that methods other than `__init__` set, those of its bases too."""
+    known = m.library_of(cls).set_later
+    found = known.get(cls)
+    if found is None:
+        own = (c.node for c in mro(m, cls) if isinstance(c, ClassVal))
+        found = known[cls] = frozenset(name for node in own for name in _set_later(node))
+    return found
+
+
+def _set_later(cls: Class) -> Iterator[str]:
+    for method in cls.body:
+        if isinstance(method, Function) and method.name != "__init__" and method.params:
+            receiver = method.params[0].name
+            for node in walk(method):
+                for target in node.targets if isinstance(node, Bind) else ():
+                    match target:
+                        case Attr(value=Name(id=owner), name=name) if owner == receiver:
+                            yield name
 
 
 def in_module(m: Machine, path: str, frame: int, expr: Expr) -> Value:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shapecheck.dims import symbol
 from shapecheck.engine.globals import refs_in
 from shapecheck.engine.library import Tables
+from shapecheck.engine.modules import set_later
 from shapecheck.engine.renewal import Range, Renewal
 from shapecheck.engine.state import Instance, State
 from shapecheck.engine.values import (
@@ -592,6 +593,7 @@ def instance_of(m: Machine, cls: ClassVal, make: Callable[[Machine, Ref], None])
         result.before = child.state.copy()
         ref = blank(child, cls, result)
         make(child, ref)
+        _loosen(child, ref.id)
         return [(child.state, ref)]
 
     found = _known(m, m.own if loud else m.shared.library, ("instance", cls), loud, run)
@@ -604,6 +606,17 @@ def instance_of(m: Machine, cls: ClassVal, make: Callable[[Machine, Ref], None])
         found.ends = [(change_of(m, State(), m.state, found), ref)]
         m.state = before
     return found
+
+
+def _loosen(m: Machine, number: int) -> None:
+    """Where a method begins, nobody knows which others ran since `__init__`: of a flag, or of None, that one of them
+    replaces nothing is known."""
+    obj = m.state.heap[number]
+    later = set_later(m, obj.cls)
+    flags = {n for n, v in obj.attrs.items() if isinstance(v, Lit) and v.value in (None, True, False)} & later
+    if flags:
+        attrs = {n: m.unknown() if n in flags else v for n, v in obj.attrs.items()}
+        m.state.heap[number] = Instance(obj.cls, attrs, obj.key, obj.source, obj.changed)
 
 
 def put(m: Machine, result: Result) -> Ref:
