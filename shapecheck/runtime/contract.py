@@ -153,7 +153,7 @@ def hold(contract: Contract, value: Any, scope: Scope, subject: str, wait: bool 
             return _hold_one_of(options, value, scope, subject, wait)
         case Items(kind, item):
             if kind is Tree:
-                value = leaves_of(value)
+                value = leaves_of(value, item)
             elif not isinstance(value, kind):
                 return _not(kind, value, subject)
             value = cast("Iterable[Any]", value)
@@ -200,6 +200,8 @@ def _hold_one_of(options: tuple[Contract, ...], value: Any, scope: Scope, subjec
         mismatches.append(mismatch)
     # the option that came furthest speaks: a size, then a rank, then a type
     order = {"WrongSize": 0, "WrongSizes": 0, "Unbound": 0, "WrongDevice": 1, "WrongRank": 2, "WrongDtype": 3}
+    if all(isinstance(m.problem, NotATensor) for m in mismatches):
+        return Mismatch(subject, NotATensor(" | ".join(map(_title, options)), type_name(type(value))))
     return min(mismatches, key=lambda m: order.get(type(m.problem).__name__, 4))
 
 
@@ -227,11 +229,13 @@ class Tree:
     """The kind of `PyTree[...]`: whatever JAX takes apart."""
 
 
-def leaves_of(value: Any) -> list[Any]:
-    """The leaves of a pytree, in JAX's order."""
+def leaves_of(value: Any, item: Contract) -> list[Any]:
+    """The leaves of a pytree, in JAX's order: what keeps the contract of a leaf is one, a tuple of two numbers too."""
     from jax import tree_util
 
-    return list(tree_util.tree_leaves(value))
+    if isinstance(item, TensorOf):
+        return list(tree_util.tree_leaves(value))
+    return list(tree_util.tree_leaves(value, is_leaf=lambda part: hold(item, part, Scope(), "") is None))
 
 
 def fields_of(record: Record, value: Any) -> dict[str, Any]:
@@ -313,6 +317,27 @@ def type_name(hint: Any) -> str:
     if hint is None or hint is type(None):
         return "None"
     return getattr(hint, "__name__", repr(hint)) if isinstance(hint, type) else repr(hint).replace("typing.", "")
+
+
+def _title(contract: Contract) -> str:
+    """A contract in the words of its annotation."""
+    match contract:
+        case Plain():
+            return contract.name
+        case TensorOf():
+            return f'{type_name(contract.array)} "{contract.text}"'
+        case OneOf(options):
+            return " | ".join(map(_title, options))
+        case Items(kind, item):
+            return f"{'PyTree' if kind is Tree else type_name(kind)}[{_title(item)}]"
+        case Row(items):
+            return f"tuple[{', '.join(map(_title, items))}]"
+        case Values(kind, value, key):
+            return f"{type_name(kind)}[{_title(key)}, {_title(value)}]"
+        case Record():
+            return type_name(contract.cls)
+        case Free():
+            return "Any"
 
 
 def _not(kind: type, value: Any, subject: str) -> Mismatch:

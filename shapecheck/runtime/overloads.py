@@ -14,11 +14,12 @@ from shapecheck.dims.mismatch import Mismatch
 from shapecheck.runtime.contract import Free, hold, late_mismatch, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.failing import raise_for, shapes_of
-from shapecheck.runtime.guards import Crooked, Guards
+from shapecheck.runtime.guards import Guards
 from shapecheck.runtime.plan import Plan, plan_of
 from shapecheck.runtime.report import Entry
 from shapecheck.runtime.resolve import annotations_of
 from shapecheck.runtime.scope import Scope
+from shapecheck.runtime.tensor_lines import Crooked
 
 __all__ = ["overloaded"]
 

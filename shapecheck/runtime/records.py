@@ -13,8 +13,9 @@ import torch
 from shapecheck.runtime.contract import Contract, Free, Record, hold, late_mismatch
 from shapecheck.runtime.errors import ShapeError
 from shapecheck.runtime.failing import Ground, failing
-from shapecheck.runtime.guards import Crooked, Guards
+from shapecheck.runtime.guards import Guards
 from shapecheck.runtime.scope import Scope
+from shapecheck.runtime.tensor_lines import Crooked
 
 __all__ = ["enforce_fields", "enforce_tuple", "straight_check"]
 

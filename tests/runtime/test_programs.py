@@ -831,3 +831,59 @@ def test_what_a_body_declares_and_cannot_be_held_to_is_in_the_report():
     notes = notes_of("hold_on")
     assert any("holder.x is declared without a value" in note for note in notes)
     assert any("y stands within `try` or `with`" in note for note in notes)
+
+
+def test_a_class_that_is_not_to_be_checked():
+    @shaped
+    @typing.no_type_check
+    @dataclasses.dataclass
+    class Free:
+        x: Float[Tensor, "B D"]
+
+        def first(self, y: Float[Tensor, "B"]) -> Float[Tensor, ""]:
+            return y
+
+    assert Free("anything").first(3) == 3
+
+
+def test_leaves_of_a_pytree_may_be_containers_themselves():
+    pytest.importorskip("jax")
+    from jaxtyping import PyTree
+
+    class Pair(typing.NamedTuple):
+        x: Float[Tensor, "a b"]
+        y: Float[Tensor, "b c"]
+
+    @shaped
+    def sizes(tree: PyTree[tuple[int, int]], x: Float[Tensor, "B"]) -> None: ...
+
+    @shaped
+    def pairs(tree: PyTree[Pair], x: Float[Tensor, "B"]) -> None: ...
+
+    pair, wrong = Pair(R(2, 3), R(3, 4)), Pair(R(2, 3), R(2, 4))
+    for right in ((1, 1), [(1, 1)], [(1, 1), {"a": (1, 1)}]):
+        sizes(right, R(2))
+    for right in (pair, [pair, {"a": pair}]):
+        pairs(right, R(2))
+    for check_, value in (
+        (sizes, 1),
+        (sizes, (1, 2, 3)),
+        (sizes, [(1, 1), "a"]),
+        (pairs, [pair, wrong]),
+        (pairs, R(2)),
+    ):
+        with pytest.raises(ShapeError, match="argument tree"):
+            check_(value, R(2))
+
+
+def test_a_union_of_types_is_named_whole():
+    @shaped
+    def step(
+        x: Float[Tensor, "B"], ids: slice | list[str] | int, y: Float[Tensor, "B"] | list[int] | None = None
+    ) -> None:
+        return None
+
+    with pytest.raises(ShapeError, match=r"argument ids: list where slice \| list\[str\] \| int was declared"):
+        step(R(2), [1.5])
+    with pytest.raises(ShapeError, match=r'argument y: str where Tensor "B" \| list\[int\] \| None was declared'):
+        step(R(2), 1, "a")

@@ -1,0 +1,148 @@
+"""The syntax tree of one function: its own statements and expressions, and new nodes in the place of old ones."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from shapecheck.runtime.source import FunctionNode
+
+__all__ = [
+    "certain_parts",
+    "changed",
+    "expressions_of",
+    "hidden_yield",
+    "own_parts",
+    "parsed_lines",
+    "place_of",
+    "put_on_line",
+    "statements_of",
+    "stored_names",
+    "yields",
+]
+
+N = TypeVar("N", bound=ast.AST)
+
+
+def place_of(node: ast.AST) -> Any:
+    return (
+        type(node).__name__,
+        *(getattr(node, part, None) for part in ("lineno", "col_offset", "end_lineno", "end_col_offset")),
+    )
+
+
+def changed(node: N, **changes: Any) -> N:
+    """The node with some parts changed, as a new one."""
+    new = copy.copy(node)
+    for name, value in changes.items():
+        setattr(new, name, value)
+    return new
+
+
+def parsed_lines(lines: list[str], line: int) -> list[ast.stmt]:
+    """Guard lines as statements, all on the line that they guard."""
+    statements = ast.parse("\n".join(lines)).body
+    put_on_line(statements, line)
+    return statements
+
+
+def put_on_line(nodes: Iterable[ast.AST], line: int) -> None:
+    """Set the line of nodes and of all that is in them; `ast.walk` would be half of the price of a decoration."""
+    stack: list[Any] = list(nodes)
+    while stack:
+        node = stack.pop()
+        if "lineno" in node._attributes:
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = 0
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                stack.append(value)
+            elif isinstance(value, list):
+                stack += [item for item in value if isinstance(item, ast.AST)]
+
+
+def statements_of(block: list[ast.stmt], guarded: bool) -> Iterator[tuple[ast.stmt, bool]]:
+    """Every statement of the function itself, and whether something around it may swallow an error."""
+    for statement in block:
+        yield statement, guarded
+        if isinstance(statement, FunctionNode | ast.ClassDef):
+            continue
+        catches = isinstance(statement, ast.With | ast.AsyncWith) or bool(getattr(statement, "handlers", []))
+        leaves = any(_leaves(s) for s in getattr(statement, "finalbody", []))
+        for part in ("body", "orelse", "finalbody"):
+            shelter = guarded or (catches and part == "body") or (leaves and part != "finalbody")
+            yield from statements_of(getattr(statement, part, None) or [], shelter)
+        for handler in (*getattr(statement, "handlers", []), *getattr(statement, "cases", [])):
+            yield from statements_of(handler.body, guarded or leaves)
+
+
+def _leaves(statement: ast.stmt) -> bool:
+    """Whether a `finally` may leave by itself, which drops the error on its way."""
+    return any(isinstance(n, ast.Return | ast.Break | ast.Continue) for n in ast.walk(statement))
+
+
+def expressions_of(statement: ast.stmt) -> list[ast.expr]:
+    """The expressions of a statement itself, without those of the statements within it."""
+    if isinstance(statement, FunctionNode | ast.ClassDef):
+        return []
+    found: list[ast.expr] = []
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, ast.expr):
+            found.append(child)
+        elif isinstance(child, ast.withitem):
+            found += [child.context_expr, *([child.optional_vars] if child.optional_vars else [])]
+    if isinstance(statement, ast.AnnAssign):
+        found.remove(statement.annotation)
+        if statement.value is None:
+            found.remove(statement.target)
+    return found
+
+
+def certain_parts(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of an expression that run whenever it does."""
+    yield node
+    match node:
+        case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return
+        case ast.BoolOp(values=[first, *_]) | ast.IfExp(test=first):
+            yield from certain_parts(first)
+        case ast.Compare(left=left, comparators=[first, *_]):
+            yield from certain_parts(left)
+            yield from certain_parts(first)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from certain_parts(child)
+
+
+def yields(statement: ast.stmt) -> bool:
+    return any(isinstance(n, ast.Yield | ast.YieldFrom) for part in expressions_of(statement) for n in own_parts(part))
+
+
+def hidden_yield(statement: ast.stmt) -> bool:
+    """Whether a statement yields from within an expression, or delegates."""
+    match statement:
+        case ast.Expr(value=ast.Yield() as plain) | ast.Assign(value=ast.Yield() as plain):
+            parts: list[ast.AST] = [plain.value] if plain.value is not None else []
+        case _:
+            parts = list(expressions_of(statement))
+    return any(isinstance(node, ast.Yield | ast.YieldFrom) for part in parts for node in own_parts(part))
+
+
+def own_parts(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    if not isinstance(node, ast.Lambda | ast.GeneratorExp):
+        for child in ast.iter_child_nodes(node):
+            yield from own_parts(child)
+
+
+def stored_names(node: FunctionNode) -> set[str]:
+    """The names that the body binds: an argument among them no longer is what the caller passed."""
+    return {
+        n.id
+        for statement in node.body
+        for n in ast.walk(statement)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store | ast.Del)
+    }
