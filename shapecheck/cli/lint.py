@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from shapecheck.service.baseline import Baseline
     from shapecheck.service.check import Options
     from shapecheck.service.config import Config, Settings
+    from shapecheck.service.recorded import Recorded
     from shapecheck.service.run import Outcome, Repair
 
 Codes = list[str] | None
@@ -90,6 +91,10 @@ def lint(
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="This configuration file instead of the nearest.")
     ] = None,
+    recorded: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What `run --record` kept.", show_default=".shapecheck/recorded.json"),
+    ] = None,
     isolated: Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache.")] = False,
     cache_dir: Annotated[str | None, typer.Option(metavar="DIR", help="Where the cache is.")] = None,
@@ -136,6 +141,7 @@ def lint(
         found = discover([name for name in paths if name != STDIN], scope.settings, given=names)
         given = {name: read_stdin() for name in found.given}
         cache_folder = path(cache_dir) or default_folder()
+        record = record_of(recorded)
         with interrupt.listening():
             outcome = run(
                 [*found.files, *(name for name in given if name not in found.files)],
@@ -145,6 +151,7 @@ def lint(
                 jobs=workers,
                 cache_folder=None if no_cache else cache_folder,
                 tick=_progress(quiet),
+                recorded=record,
             )
             repairs: list[Repair] = []
             if (fix or diff or add_ignores) and not outcome.interrupted:
@@ -175,7 +182,7 @@ def lint(
             )
         if not quiet:
             fixing = (fix or diff) and not add_ignores
-            complain([*notes_of(found), *notes])
+            complain([*notes_of(found), *_stale(record), *notes])
             complain(summary(shown, outcome, repairs, diff, found.notebooks, fixing, unsafe_fixes and fixing))
             complain(hidden([d for d in outcome.diagnostics if not scope.shows(d)], scope.config_of))
         failing = (diff and repairs) or any(scope.fails(d) for d in shown)
@@ -255,6 +262,24 @@ def _format(name: str, statistics: bool) -> Format:
     if statistics and form not in (Format.TEXT, Format.STATISTICS):
         raise Wrong("--statistics and --output-format contradict each other")
     return Format.STATISTICS if statistics else form
+
+
+def record_of(file: str | None) -> Recorded | None:
+    """The record of an earlier run: the named one, or that in the usual place. Raises Wrong."""
+    from shapecheck.service.recorded import NoRecord, recorded
+
+    try:
+        return recorded(path(file))
+    except NoRecord as error:
+        raise Wrong(str(error)) from error
+
+
+def _stale(record: Recorded | None) -> list[str]:
+    """What was recorded in vain."""
+    from shapecheck.findings.diagnostic import shown
+
+    stale = () if record is None else record.stale
+    return [f"{shown(name)}: {function} changed since its shapes were recorded" for name, function in stale]
 
 
 def _codes(values: Codes) -> tuple[str, ...]:

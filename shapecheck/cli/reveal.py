@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shapecheck.cli.console import Wrong, count, faults, read_stdin, say
+from shapecheck.cli.lint import record_of
 from shapecheck.cli.values import whole
 
 
@@ -15,6 +16,10 @@ def reveal(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A Python file; - reads stdin.")],
     why: Annotated[
         str | None, typer.Option(metavar="LINE", help="Only this line, and how its shapes were learned.")
+    ] = None,
+    recorded: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What `run --record` kept.", show_default=".shapecheck/recorded.json"),
     ] = None,
 ) -> None:
     """Print a file with its computed shapes beside the code."""
@@ -30,7 +35,9 @@ def reveal(
             program = lower.parse(data, os.path.abspath("stdin.py" if file == "-" else file))
         except lower.Unreadable as error:
             raise Wrong(f"{file}:{error.line or 1}:{error.column or 1}: {error.reason}") from error
-        shapes = engine.reveal(program, Project(lower.parse, (lower.Unreadable,)))
+        project, record = Project(lower.parse, (lower.Unreadable,)), record_of(recorded)
+        project.evidence = None if record is None else record.evidence
+        shapes = engine.reveal(program, project)
         lines = decode(data).lines
         lines = lines[:-1] if lines[-1] == "" else lines
         if line_wanted is not None and line_wanted > len(lines):

@@ -29,6 +29,9 @@ def run(
     include: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="Watch this file or folder, not the whole project.")
     ] = None,
+    record: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Keep the shapes there; lint reads .shapecheck/recorded.json.")
+    ] = None,
     output_format: Annotated[
         str, typer.Option(metavar="FORMAT", help="text, concise, json, sarif, github, gitlab, junit or html.")
     ] = "text",
@@ -56,6 +59,8 @@ def run(
     ended, seen = _watched(ready, program, args or [], include or [], watched, leave)
     ended.tell()
     found = _reported(seen, ended, form, path(output_file))
+    if record is not None:
+        _record(seen, Path(record))
     ended.leave(int(check and bool(found)))
 
 
@@ -110,6 +115,17 @@ def _reported(seen: watch, ended: Ended, form: Format, file: Path | None) -> lis
         told = count(len(found), "finding") if found else "no findings"
         complain([f"{told}, {count(rows, 'row')} of {count(len(texts), 'file')} watched"])
     return found
+
+
+def _record(seen: watch, file: Path) -> None:
+    from shapecheck.recording.file import Unreadable
+
+    with faults():
+        try:
+            functions = seen.record(file)
+        except (OSError, Unreadable) as error:
+            raise Wrong(f"--record: {error}") from error
+        complain([f"{file} has the shapes of {count(functions, 'function')}"])
 
 
 def _why(seen: watch, ended: Ended) -> list[str]:

@@ -134,7 +134,7 @@ def bind(m: Machine, stmt: Bind) -> None:
     value = m.resolve(m.eval(stmt.value))
     for target in stmt.targets:
         if isinstance(target, Name) and m.here.ran is not None:
-            value = of_name(m, target, value)
+            value = of_name(m, target, value, stmt.value)
         if isinstance(target, (Name, Attr)):
             value = on_assign(m, stmt, text_of(target), value)
         assign(m, target, value, told=True)

@@ -264,8 +264,9 @@ def _keeping_rows(m: Machine, call: Call, result: Value) -> Value:
     return m.state.tensor(result)
 
 
-def of_name(m: Machine, target: Name, value: Value) -> Value:
-    """The value that a statement gives to a name, with what was seen that the name held after it."""
+def of_name(m: Machine, target: Name, value: Value, source: Expr | None = None) -> Value:
+    """The value that a statement gives to a name, with what was seen that the name held after it. `source`: the
+    expression whose value it is."""
     here = m.here
     ran = here.ran
     if ran is None or not ran.names:
@@ -277,7 +278,10 @@ def of_name(m: Machine, target: Name, value: Value) -> Value:
         seen = of_file.name(ran, target, target.id)
     except KeyError:
         return value
-    return told(m, value, seen, target) if seen else value
+    if not seen:
+        return value
+    result = told(m, value, seen, target)
+    return _keeping_rows(m, source, result) if isinstance(value, Unknown) and isinstance(source, Call) else result
 
 
 def of_attribute(m: Machine, owner: Value, name: str, value: Value) -> Value:

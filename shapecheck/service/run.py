@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shapecheck.engine.evidence import Evidence
     from shapecheck.findings.rule import Rule
     from shapecheck.service.check import Check, Options, Result
+    from shapecheck.service.recorded import Recorded
 
 GC_THRESHOLD = (
     1_000_000,
@@ -63,6 +64,7 @@ def run(
     jobs: int = 0,
     cache_folder: Path | None = None,
     tick: Callable[[int, int], None] | None = None,
+    recorded: Recorded | None = None,
 ) -> Outcome:
     """Check `files` (absolute paths), each with its own options. `given` has the text of files that are not to be read
     from disk, `named` those that the user wrote out: their syntax is checked even where nothing in them concerns us.
@@ -74,7 +76,7 @@ def run(
     in_general = functools.cache(lambda options: _setting(options, found))
 
     def setting(path: str, options: Options) -> str:
-        return "\n".join([in_general(options), *roots_of(path)])
+        return "\n".join([in_general(options), *roots_of(path), *([recorded.digest] if recorded else [])])
 
     look_again()
     outcome = Outcome()
@@ -104,10 +106,10 @@ def run(
                 tasks.append(Task(path, source, options))
         if tasks or asked.keys() - known:  # a run that finds everything in the cache imports neither libcst nor rules
             with interrupt.shielded():
-                checks = make_checks(asked)
+                checks = make_checks(asked, recorded.evidence if recorded else None)
                 flaws = packs.flaws(found)
             outcome.problems += [Problem(path, f"this rule is left out: {why}", partly=True) for path, why in flaws]
-            for task, result in _results(tasks, checks, jobs or os.cpu_count() or 1, tick):
+            for task, result in _results(tasks, checks, jobs or os.cpu_count() or 1, tick, recorded):
                 answers[task.path] = answer = Answer(result.diagnostics, result.used, result.rests_on)
                 outcome.sources[task.path] = task.source
                 outcome.problems += result.problems
@@ -314,7 +316,11 @@ class Task:
 
 
 def _results(
-    tasks: Sequence[Task], checks: Checks, jobs: int, tick: Callable[[int, int], None] | None
+    tasks: Sequence[Task],
+    checks: Checks,
+    jobs: int,
+    tick: Callable[[int, int], None] | None,
+    recorded: Recorded | None,
 ) -> Iterator[tuple[Task, Result]]:
     """Each file's result as it comes. `checks` is at hand here also where workers do the work: they are forked with all
     of it imported."""
@@ -336,7 +342,7 @@ def _results(
                 tick(number, len(tasks))
         return
     largest_first = sorted(tasks, key=lambda task: -len(task.source))
-    prepare = functools.partial(make_checks, tuple(checks.by_options))
+    prepare = functools.partial(make_checks, tuple(checks.by_options), recorded.evidence if recorded else None)
     limit = max(task.options.limit for task in tasks)
     with contextlib.closing(run_pool(largest_first, prepare, jobs, limit)) as pool:
         for number, (task, result) in enumerate(pool, 1):

@@ -179,6 +179,13 @@ class watch:
         """What the rules find in the code that ran, of the severity that the configuration shows."""
         return [d for d in self.judged.diagnostics if shows(d)]
 
+    def record(self, file: str | os.PathLike[str]) -> int:
+        """Put the shapes that were seen into a file for `shapecheck lint`, beside what it has; the number of functions
+        that it has then. Raises OSError, `recording.file.Unreadable`."""
+        from shapecheck.recording.file import write
+
+        return write(Path(file), self.files, text_of)
+
     def __str__(self) -> str:
         from shapecheck.formats import Format, Report, render
 
