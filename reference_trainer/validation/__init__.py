@@ -23,7 +23,8 @@ def assert_valid_loss(
     `loss` is a function, an nn.Module (class or instance), a factory, or "file.py:name". `init` goes to a constructor;
     `arguments` says what an argument is, as --map does. CannotCall if it can't be called.
     """
-    from .judge import Claims, judge
+    from .choice import Claims
+    from .judge import judge
     from .report_text import lines
     from .subject import subject_of
     from .target import find_target, of_object

@@ -12,7 +12,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-WIDTH = 24  # one width at all sizes: a loss may hold weights of it
+WIDTH = 24  # where the loss holds no weights of another
 
 
 class Kind(str, Enum):
@@ -56,20 +56,34 @@ def count_rows(kind: Kind, batch: int, group: int) -> int:
     return batch if kind is Kind.CLASSES else batch * group if kind is Kind.VIEWS else batch * (group + 1)
 
 
-def draw(kind: Kind, batch: int, group: int, seed: int = 0, spread: float = 1.0, positive: float = 0.5) -> Case:
+def _divisor(count: int) -> int:
+    """Of how many labels all may have equally many rows."""
+    return next((k for k in (3, 2, 5) if count % k == 0 and count > k), 1)
+
+
+def draw(
+    kind: Kind,
+    batch: int,
+    group: int,
+    seed: int = 0,
+    spread: float = 1.0,
+    positive: float = 0.5,
+    width: int = WIDTH,
+    balanced: bool = False,
+) -> Case:
     """Rows around a common centre, unequal in length; each positive leans towards its query by `positive`."""
     generator = torch.Generator().manual_seed(seed * 1009 + batch * 31 + group)
     count = count_rows(kind, batch, group)
-    noise = torch.randn(count, WIDTH, dtype=torch.float64, generator=generator)
-    centre = torch.randn(WIDTH, dtype=torch.float64, generator=generator)
+    noise = torch.randn(count, width, dtype=torch.float64, generator=generator)
+    centre = torch.randn(width, dtype=torch.float64, generator=generator)
     labels = torch.arange(batch)
     if kind is Kind.CLASSES:
-        labels = torch.arange(batch) % max(1, min(3, batch // 2))
+        labels = torch.arange(batch) % (_divisor(batch) if balanced else max(1, min(3, batch // 2)))
         labels = labels[torch.randperm(batch, generator=generator)]
-        own = torch.randn(int(labels.max()) + 1, WIDTH, dtype=torch.float64, generator=generator)
+        own = torch.randn(int(labels.max()) + 1, width, dtype=torch.float64, generator=generator)
         noise = noise + positive * own[labels]
     elif kind is Kind.VIEWS:
-        own = torch.randn(batch, WIDTH, dtype=torch.float64, generator=generator)
+        own = torch.randn(batch, width, dtype=torch.float64, generator=generator)
         noise = noise + positive * own.repeat_interleave(group, 0)
     elif kind is Kind.GRADED:  # near and far pairs, whatever their label: every branch of a margin is met
         lean = 4 * torch.rand(batch, 1, dtype=torch.float64, generator=generator) - 1

@@ -69,7 +69,7 @@ def validate(
     import torch
 
     torch.set_num_threads(1)
-    from .judge import Claims
+    from .choice import Claims
     from .report import Wanted, judged, write
 
     claims = Claims(mode, temperature, layout, normalizes, symmetric, reduction)

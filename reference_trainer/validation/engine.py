@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from . import formulas
-from .binding import Binding, attempts, explicit
-from .case import Kind, draw
+from .attempts import attempts
+from .binding import Binding, explicit
+from .case import Kind
 from .formulas import FormulaCandidate
 from .matching import RIGHT_HEADS, SOFTMAX, WRONG_HEADS, Candidate, Fit, Sample, matches
 from .mistakes import ALL as MISTAKES
@@ -64,6 +65,14 @@ def calls(subject: Subject, mapping: Mapping[str, str]) -> list[Working]:
     if not found and not mapping:  # names may mislead: y is labels to one author and embeddings to another
         for how in attempts(parameters, subject.embeds, subject.sentence, by_name=False):
             _try(subject, how, found, refusals)
+    for how in ways if not found else ():  # labels of which there must be equally many; embeddings of another width
+        if how.kind is Kind.CLASSES:
+            _try(subject, replace(how, balanced=True), found, refusals)
+    for width in () if found else subject.widths():
+        for how in ways:
+            _try(subject, replace(how, width=width), found, refusals)
+        if found:
+            break
     if not found:
         how, refusal = refusals[0]
         raise CannotCall(f"{said(subject, how)} was tried, and {refusal}; say what each argument is with --map")
@@ -85,6 +94,7 @@ def said(subject: Subject, how: Binding) -> str:
 
 def _working(subject: Subject, how: Binding) -> Working:
     batch, group = BASE[how.kind]
+    batch = 12 if how.balanced else batch
     group = how.group or group
     dtype = torch.float64
     try:
@@ -100,10 +110,7 @@ def _working(subject: Subject, how: Binding) -> Working:
 
 def sample_at(subject: Subject, working: Working, batch: int, group: int, spread: float) -> Sample:
     """Three batches of one size and what the loss gives on them."""
-    cases = tuple(
-        draw(working.how.kind, batch, group, seed, spread, positive=-1.0 if working.how.binary else 0.5)
-        for seed in (1, 2, 3, 4, 5)
-    )
+    cases = tuple(working.how.draw(batch, group, seed, spread) for seed in (1, 2, 3, 4, 5))
     outcomes = tuple(subject.run(case, working.how, working.dtype) for case in cases)
     return Sample(cases, outcomes, 1e-5 if working.dtype == torch.float64 else 2e-4)
 

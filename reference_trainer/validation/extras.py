@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from .binding import Binding, guess
-from .case import Case, Kind, draw
+from .binding import Binding
+from .case import Case, Kind
 from .finding import Check, Grade
+from .names import guess
+from .roles import make
 from .sizes import size_name
 from .subject import Subject
 from .target import CannotCall
@@ -72,9 +74,9 @@ def parameters(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -
 
 def _large(how: Binding) -> Case:
     if how.kind is Kind.CLASSES:
-        return draw(how.kind, 64, 1, seed=9, spread=1.0)
+        return how.draw(64, 1, seed=9, spread=1.0)
     group = how.group or (7 if how.kind is Kind.GROUPS else 2)  # 7: i*G above 256 needs more bits than bfloat16 has
-    return draw(how.kind, 64, group, seed=9, spread=1.0, positive=-1.0 if how.binary else 1.0)
+    return how.draw(64, group, seed=9, spread=1.0, positive=1.0)
 
 
 def precisions(subject: Subject, how: Binding, scale: float | None) -> Iterator[Check]:
@@ -131,9 +133,7 @@ def devices(subject: Subject, how: Binding) -> Iterator[Check]:
         return
     case = _large(how)
     rows = case.rows.float().cuda().requires_grad_()
-    from .binding import make
-
-    subject.tape.rows = rows
+    subject.tape.lay(rows)
     function = subject.build(case.batch)
     function = function.cuda() if isinstance(function, nn.Module) else function
     positional, named = how.arguments(case.with_rows(rows), lambda role, c: _moved(make(role, c)))

@@ -33,12 +33,13 @@ class Diagnosis:
     code: str = ""
     fix: str = ""
     size: str = ""
+    exact: bool = True  # values and gradients are the mistake's own; else it has its marks
 
     @property
     def sentence(self) -> str:
         label = f"{self.code}, {self.name}" if self.code else self.name
         where = f" (seen at {self.size})" if self.size else ""
-        return f"behaves exactly like {label}: {self.says}{where}"
+        return f"behaves {'exactly like' if self.exact else 'like'} {label}: {self.says}{where}"
 
 
 @dataclass(frozen=True)

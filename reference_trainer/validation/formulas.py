@@ -12,6 +12,8 @@ from torch import Tensor
 from .case import Case, Kind
 from .cells import Table
 from .matching import NamedHead
+from .mistakes.crossed import CROSSED_OWN
+from .mistakes.order import ORDER
 from .similarity import Similarity
 from .structures import Structure
 from .subject import Outcome
@@ -90,6 +92,26 @@ def kl_of_logits(case: Case, seen: Tensor, scale: Tensor) -> Tensor:
     """kl_div was given scores where it wants log-probabilities."""
     wanted = case.teacher.log_softmax(-1)
     return (wanted.exp() * (wanted - own(case, seen) * scale.view(-1, 1, 1))).sum(-1).mean(-1)
+
+
+def kl_of_probabilities(case: Case, seen: Tensor, scale: Tensor) -> Tensor:
+    """kl_div was given the student's probabilities where it wants their logarithm."""
+    wanted = case.teacher.log_softmax(-1)
+    return (wanted.exp() * (wanted - _student(case, seen, scale).exp())).sum(-1).mean(-1)
+
+
+def through(build: Callable[[Case], Table], formula: Formula) -> Formula:
+    """The formula, where the student's scores of the own group are those of another table `[B, G]`."""
+
+    def made(case: Case, seen: Tensor, parameters: Tensor) -> Tensor:
+        other = build(case)
+        b = case.batch
+        rows = torch.arange(b)[:, None]
+        places = b + rows * case.group + torch.arange(case.group)
+        moved = seen.index_put((rows.expand_as(places), places), seen[other.left, other.right])
+        return formula(case, moved, parameters)
+
+    return made
 
 
 def _margins(case: Case, seen: Tensor) -> tuple[Tensor, Tensor]:
@@ -264,6 +286,27 @@ WRONG = (
         GROUPS,
         "",
         "`F.kl_div(student.log_softmax(-1), teacher.softmax(-1))`",
+    ),
+    _wrong(
+        "KL of probabilities",
+        "kl_div is given the student's probabilities where it wants their logarithm: the log was left out",
+        kl_of_probabilities,
+        GROUPS,
+        "",
+        "`F.kl_div(student.log_softmax(-1), teacher.softmax(-1))`",
+    ),
+    *(
+        _wrong(
+            f"{structure.name}, beside the teacher",
+            structure.says,
+            through(structure.parts[0], formula),
+            GROUPS,
+            structure.code,
+            structure.fix,
+            grid,
+        )
+        for structure in (*CROSSED_OWN, *ORDER)
+        for formula, grid in ((kl, "scale"), (cross_entropy, "scale"), (margin_mse, "none"), (score_mse, "none"))
     ),
     _wrong(
         "labels turned",

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .case import Kind, draw
+from .case import Kind
 from .engine import Working
 from .subject import Subject
 from .target import CannotCall
@@ -88,7 +88,7 @@ def measure(subject: Subject, working: Working, mode: str) -> Growth | None:
 
 
 def _point(subject: Subject, working: Working, batch: int, group: int) -> Point:
-    case = draw(Kind.GROUPS, batch, group, seed=1, spread=0.35)
+    case = working.how.draw(batch, group, seed=1, spread=0.35)
     with _Largest() as largest:
         subject.run(case, working.how, torch.float32 if working.dtype == torch.float32 else working.dtype)
     best = math.inf

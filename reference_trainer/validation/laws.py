@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from . import meeting
 from .binding import Binding
-from .case import Case, Kind, draw, places, reorder
+from .case import Case, Kind, places, reorder
 from .finding import Check, Grade
 from .subject import Outcome, Subject
 
@@ -17,21 +18,24 @@ def near(one: float, two: float, relative: float = 1e-5) -> bool:
     return abs(one - two) <= relative * max(abs(one), abs(two), 1e-3)
 
 
-def ask(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype) -> Iterator[Check]:
-    """All laws, on one batch whose outcome is known."""
+def ask(
+    subject: Subject, how: Binding, cases: Sequence[Case], outcomes: Sequence[Outcome], dtype: torch.dtype
+) -> Iterator[Check]:
+    """All laws but that of training, on batches whose outcomes are known."""
     loose = 1e-5 if dtype == torch.float64 else 2e-3
-    yield from _order(subject, how, case, before, dtype, loose)
-    yield from _attraction(case, before)
+    case, before = cases[0], outcomes[0]
+    yield from order(subject, how, case, before, dtype, loose)
+    yield from _attraction(subject, how, case, before)
     yield from _features(subject, how, case, before, dtype, loose)
     yield from _slope(subject, how, case, before, dtype)
-    yield from _training(subject, how, case, dtype)
+    yield from meeting.ask(subject, how, cases, outcomes, dtype)
 
 
 def _check(name: str, ok: bool, sentence: str) -> Check:
     return Check(name, Grade.OK if ok else Grade.WRONG, "" if ok else sentence)
 
 
-def _order(
+def order(
     subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype, loose: float
 ) -> Iterator[Check]:
     generator = torch.Generator().manual_seed(1)
@@ -40,7 +44,7 @@ def _order(
     if how.role_of("target"):
         items = same
     if case.kind is Kind.CLASSES:
-        items = _shuffled(case, generator)
+        items = torch.randperm(case.batch, generator=generator) if how.alone else _shuffled(case, generator)
     what = (
         "the batch, everything that belongs together moved together,"
         if case.kind is not Kind.CLASSES
@@ -62,18 +66,25 @@ def _order(
             turned,
         )
     if case.kind is Kind.VIEWS:
-        yield _reordered(
-            subject,
-            how,
-            case,
-            before,
-            dtype,
-            loose,
-            "order of the views",
-            "the views of each item",
-            same,
-            straight.flip(0),
-        )
+        turns = [straight.flip(0)]
+        if how.role_of("view 0"):  # two views of two networks: the views are exchanged, and the networks are not
+            turns = [torch.tensor([1, 0, 3, 2]), torch.tensor([2, 3, 0, 1])]
+        asked = [
+            _reordered(
+                subject,
+                how,
+                case,
+                before,
+                dtype,
+                loose,
+                "order of the views",
+                "the views of each item",
+                same,
+                turned,
+            )
+            for turned in turns
+        ]
+        yield next((check for check in asked if check.grade is Grade.OK), asked[0])
 
 
 def _shuffled(case: Case, generator: torch.Generator) -> Tensor:
@@ -109,14 +120,7 @@ def _reordered(
     )
 
 
-def coefficients(rows: Tensor, gradient: Tensor) -> tuple[Tensor, float]:
-    """C of gradient = C @ rows, `[N, N]`: how strongly each row is pushed along each other; and what is left over."""
-    solved = torch.linalg.lstsq(rows.T, gradient.T, driver="gelsd").solution.T
-    left = float((gradient - solved @ rows).norm() / gradient.norm().clamp_min(1e-30))
-    return solved, left
-
-
-def _attraction(case: Case, before: Outcome) -> Iterator[Check]:
+def _attraction(subject: Subject, how: Binding, case: Case, before: Outcome) -> Iterator[Check]:
     size = before.gradient.norm()
     yield _check("gradient", bool(size > 0), "no embedding gets a gradient")
     if size == 0:
@@ -126,9 +130,20 @@ def _attraction(case: Case, before: Outcome) -> Iterator[Check]:
             ("queries", before.gradient[: case.batch]),
             ("positives", before.gradient[case.batch :: case.group]),
         ):
+            dead = not bool(part.norm() > 1e-9 * size)
+            if name == "positives" and how.role_of("teacher embeddings"):
+                continue
+            if dead and name == "positives" and subject.banked(how.width):
+                yield Check(
+                    f"gradient of the {name}",
+                    Grade.NOTE,
+                    "the positives get no gradient: as it must be where a momentum encoder gives them, as its bank of "
+                    "earlier embeddings suggests, and wrong elsewhere",
+                )
+                continue
             yield _check(
                 f"gradient of the {name}",
-                bool(part.norm() > 1e-9 * size),
+                not dead,
                 f"the {name} get no gradient: that side is detached or unused",
             )
         if case.group > 1:
@@ -187,9 +202,9 @@ def _sides(case: Case) -> list[slice]:
     return [slice(0, None)]
 
 
-def _training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> Iterator[Check]:
+def training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> Iterator[Check]:
     """Free embeddings that follow the gradient must end with their positives first."""
-    start = draw(case.kind, max(case.batch, 6), case.group, seed=11, spread=1.0, positive=-1.0 if how.binary else 0.0)
+    start = how.draw(max(case.batch, 6), case.group, seed=11, spread=1.0, positive=0.0)
     rows = start.rows / start.rows.norm(dim=1, keepdim=True)
     moment, second = torch.zeros_like(rows), torch.zeros_like(rows)
     steps = 80
@@ -199,8 +214,18 @@ def _training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) ->
         second = 0.99 * second + 0.01 * answer.gradient**2
         rate = 0.04 * min(1.0, 2 * (1 - step / (steps + 1)))
         rows = rows - rate * (moment / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-9)
-    score, wanted, what = _quality(start.with_rows(rows))
-    before, _, _ = _quality(start)
+    if how.alone:
+        ends = torch.nn.functional.normalize(rows, dim=1)
+        close = float((ends @ ends.T).mean())
+        yield _check(
+            "training free embeddings", close < 0.9, f"embeddings that follow it fall together: mean cosine {close:.2f}"
+        )
+        return
+    drawn = _drawn(subject, how, start, dtype) if how.role_of("view 0") else None
+    score, wanted, what = _quality(start.with_rows(rows), drawn)
+    before, _, _ = _quality(start, drawn)
+    if case.kind is Kind.GRADED and score < min(before, -0.3):
+        what = "end the further apart the more alike they are marked: the labels' order is turned; " + what
     improves = score >= wanted or (case.kind is Kind.CLASSES and score >= before + 0.1)
     yield _check(
         "training free embeddings",
@@ -210,7 +235,17 @@ def _training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) ->
     )
 
 
-def _quality(case: Case) -> tuple[float, float, str]:
+def _drawn(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> Tensor:
+    """Which views of an item are drawn to each other, `[V, V]`: with two networks not all of them are."""
+    outcome = subject.run(case, how, dtype)
+    solved, _ = meeting.coefficients(case.rows, outcome.gradient)
+    b, v = case.batch, case.group
+    own = solved.view(b, v, b, v)[torch.arange(b), :, torch.arange(b)].mean(0)
+    return torch.minimum(own, own.T) < -1e-6 * solved.abs().max()
+
+
+def _quality(case: Case, drawn: Tensor | None = None) -> tuple[float, float, str]:
+    """How well the rows are in order, how well they must be, and in words; `drawn`: views that count as of one item."""
     rows = torch.nn.functional.normalize(case.rows, dim=1)
     near = rows @ rows.T
     if case.kind is Kind.GROUPS:
@@ -231,6 +266,8 @@ def _quality(case: Case) -> tuple[float, float, str]:
         )
     labels = case.labels if case.kind is Kind.CLASSES else case.labels.repeat_interleave(case.group)
     same = (labels == labels[:, None]) & ~torch.eye(len(labels), dtype=torch.bool)
+    if drawn is not None:
+        same &= drawn.repeat(case.batch, case.batch)
     other = labels != labels[:, None]
     gaps = near.unsqueeze(2) - near.unsqueeze(1)
     valid = same.unsqueeze(2) & other.unsqueeze(1)

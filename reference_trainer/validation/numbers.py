@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from .binding import guess
 from .finding import Check, Grade
 from .matching import Fit, Sample, matches
+from .names import guess
 from .subject import Subject
 from .target import CannotCall
 
@@ -184,8 +184,14 @@ def exponents(
         if again is None or again.parameter <= 0 or fit.parameter <= 0:
             found.append((number, None))
         else:
-            found.append((number, round(math.log(again.parameter / fit.parameter) / math.log(STEP), 2)))
+            found.append((number, round(math.log(again.parameter / fit.parameter) / math.log(STEP), 3)))
     return found
+
+
+def _of_logarithm(value: float, power: float) -> float | None:
+    """How often exp(value) is applied, where a step of the value by STEP moved the scale by STEP**power."""
+    times = power * math.log(STEP) / (value * (STEP - 1))
+    return times if abs(times - round(times)) < 0.02 and round(times) else None
 
 
 def judge_scale(found: list[tuple[Number, float | None]], scale: float, normalises: bool) -> Iterator[Check]:
@@ -200,6 +206,17 @@ def judge_scale(found: list[tuple[Number, float | None]], scale: float, normalis
                 Grade.WRONG,
                 f"the temperature is applied twice: {number.name} = {number.value:g} {divides} the scores two times, "
                 f"so they are multiplied by {scale:.5g}",
+            )
+            return
+    for number, power in followed:
+        times = _of_logarithm(number.value, power)
+        logarithm = abs(power - round(power)) > 0.05 and times is not None
+        if logarithm and times is not None and round(times) == 2 and abs(math.log(scale) / number.value - 2) < 1e-2:
+            yield Check(
+                "temperature",
+                Grade.WRONG,
+                f"the temperature is applied twice: exp({number.name}) = {math.exp(number.value):.5g} multiplies the "
+                f"scores two times, so they are multiplied by {scale:.5g}",
             )
             return
     pair = _cancelling(followed, scale)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .case import Case, Kind, draw
+from .case import Case, Kind
 from .engine import Working, spread_of
-from .laws import coefficients
 from .matching import SOFTMAX, Candidate, Fit
+from .meeting import coefficients
 from .similarity import COSINE, DOT
 from .structures import RIGHT as STRUCTURES
 from .subject import Subject
@@ -34,9 +34,7 @@ def case_for(working: Working) -> Case:
     """Few enough rows that the gradient tells the share of every pair."""
     kind, fixed = working.how.kind, working.how.group
     batch, group = {Kind.CLASSES: (12, 1), Kind.VIEWS: (6, 3), Kind.GRADED: (8, 1), Kind.GROUPS: (5, 3)}[kind]
-    return draw(
-        kind, batch, fixed or group, seed=21, spread=spread_of(working), positive=-1.0 if working.how.binary else 0.1
-    )
+    return working.how.draw(batch, fixed or group, seed=21, spread=spread_of(working), positive=0.1)
 
 
 def actual(subject: Subject, working: Working, title: str) -> Picture | None:

@@ -15,10 +15,10 @@ import torch
 import torch.distributed as dist
 
 from .binding import Binding
-from .case import Case, Kind, draw
+from .case import Case, Kind
 from .finding import Check, Grade
 from .matching import SOFTMAX, Candidate, Fit
-from .mistakes import without_rank_offset
+from .mistakes.chunks import without_rank_offset
 from .sizes import Reduction
 from .subject import Subject
 from .target import CannotCall
@@ -55,7 +55,7 @@ def two_processes(
     if how.kind is not Kind.GROUPS or not speaks_of_processes(subject):
         return
     group = how.group or 3
-    joined = draw(how.kind, 4 * WORLD, group, seed=17, spread=spread)
+    joined = how.draw(4 * WORLD, group, seed=17, spread=spread)
     parts = [part_of(joined, rank) for rank in range(WORLD)]
     shares = _run(subject, how, dtype, parts)
     if shares is None:

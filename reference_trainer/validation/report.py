@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .choice import Claims
 from .finding import Judgement
-from .judge import Claims, judge
+from .judge import judge
 from .lint import findings_in
 from .report_json import plain
 from .report_text import lines

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from .binding import Binding
-from .case import Case, Kind, draw
+from .case import Case, Kind
 from .finding import Check, Grade
 from .matching import Fit
 from .subject import Outcome, Subject
@@ -113,7 +113,7 @@ def size_name(case: Case) -> str:
 
 def sizes_of(how: Binding) -> list[tuple[int, int]]:
     if how.kind is Kind.CLASSES:
-        return [(n, 1) for n in _ROWS]
+        return [(n, 1) for n in _ROWS if not how.balanced or n % 2 == 0]
     if how.kind is Kind.VIEWS:
         return [pair for pair in _VIEWS if how.group in (None, 3) or pair[1] == how.group]
     if how.group is not None:
@@ -125,7 +125,7 @@ def ask_all(subject: Subject, how: Binding, fit: Fit, dtype: torch.dtype, spread
     """The loss and its definition at every size."""
     found = []
     for batch, group in sizes_of(how):
-        case = draw(how.kind, batch, group, seed=7, spread=spread, positive=-1.0 if how.binary else 0.5)
+        case = how.draw(batch, group, seed=7, spread=spread)
         try:
             wanted = fit.candidate.outcome(case, fit.parameter)
         except (RuntimeError, ValueError, IndexError):

@@ -7,6 +7,7 @@ pools and scores by itself can be asked about embeddings of our choice, and grad
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -23,14 +24,25 @@ class Tape:
 
     def __init__(self) -> None:
         self.rows = torch.zeros(1, 24)
-        self.looked = False
+        self.looks: dict[tuple[int, ...], set[int]] = {}  # text to the encoders that embedded it with a gradient
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tape:
         return self
 
-    def look(self, ids: Tensor) -> Tensor:
-        self.looked = True
+    def lay(self, rows: Tensor) -> None:
+        """Rows for the next call."""
+        self.rows, self.looks = rows, {}
+
+    def look(self, ids: Tensor, encoder: nn.Module) -> Tensor:
+        """Rows of these tokens."""
+        if torch.is_grad_enabled():
+            self.looks.setdefault(tuple(ids.flatten().tolist()), set()).add(id(encoder))
         return self.rows[ids]
+
+    @property
+    def doubled(self) -> bool:
+        """Did two encoders embed the same text? Here both would give the same rows, whatever they give in truth."""
+        return any(len(encoders) > 1 for encoders in self.looks.values())
 
 
 class Output(dict):  # type: ignore[type-arg]
@@ -98,7 +110,7 @@ class Encoder(nn.Module):
             raise TypeError("the stand-in encoder was called without input_ids")
         if ids.is_floating_point():
             return ids
-        vectors = self.tape.look(ids)
+        vectors = self.tape.look(ids, self)
         if self.pooled:
             return vectors[..., 0, :] if ids.ndim > 1 else vectors
         return Output(last_hidden_state=vectors, pooler_output=vectors[..., 0, :], hidden_states=(vectors, vectors))
@@ -132,9 +144,22 @@ class _Pass(nn.Module):
         self.anchor = nn.Parameter(torch.zeros(()), requires_grad=False)
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        vectors = self.tape.look(features["input_ids"])
+        vectors = self.tape.look(features["input_ids"], self)
         features.update(token_embeddings=vectors, sentence_embedding=vectors[:, 0])
         return features
+
+    max_seq_length = 512
+
+    @functools.cached_property
+    def tokenizer(self) -> Any:
+        """A real tokenizer, of a vocabulary that all stand-ins share."""
+        from tokenizers import Tokenizer
+        from tokenizers.models import WordLevel
+        from transformers import PreTrainedTokenizerFast
+
+        words = {"[PAD]": 0, "[UNK]": 1}
+        made = Tokenizer(WordLevel(words, unk_token="[UNK]"))
+        return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]")  # type: ignore[no-untyped-call]
 
     def get_sentence_embedding_dimension(self) -> int:
         return 24

@@ -74,14 +74,14 @@ def backward(case: Case) -> Table:
     return table(positives(case)[:, None], rows, rows == rows[:, None])
 
 
-def _towers(case: Case) -> Tensor:
+def towers(case: Case) -> Tensor:
     """Rows of both views: queries, then positives."""
     return torch.cat([queries(case), positives(case)])
 
 
 def two_views(case: Case) -> Table:
     """SimCLR: each of 2B views against all others, its partner the positive."""
-    rows, count = _towers(case), 2 * case.batch
+    rows, count = towers(case), 2 * case.batch
     at = torch.arange(count)
     return table(rows[:, None], rows, at == (at[:, None] + case.batch) % count, at != at[:, None])
 
@@ -99,6 +99,41 @@ def queries_too(case: Case) -> Table:
     positive = torch.cat([columns == rows[:, None] * case.group, torch.zeros(len(rows), len(rows)).bool()], 1)
     wanted = torch.cat([torch.ones(len(rows), len(columns)).bool(), rows != rows[:, None]], 1)
     return table(rows[:, None], right, positive, wanted)
+
+
+# Blocks of pairs beside query-passage ones that may stand in a query's softmax.
+BLOCKS = (("qq",), ("pp",), ("pq",), ("qq", "pp"), ("qq", "pq"), ("pp", "pq"), ("qq", "pp", "pq"))
+
+
+def united(blocks: tuple[str, ...], own: bool = False, turned: bool = False) -> Build:
+    """One softmax a query over query-passage pairs and these blocks; `own`: self counts; `turned`: from positives."""
+
+    def build(case: Case) -> Table:
+        b, rows = case.batch, queries(case)
+        mine = positives(case)
+        passages = case.batch + torch.arange(b * case.group)
+        same = (passages - case.batch) // case.group == rows[:, None]
+        if turned:
+            rows, mine = mine, rows
+            others, facing, apart = mine, positives(case), queries(case) != queries(case)[:, None]
+            sides = {"qp": (rows, others, None), "qq": (rows, facing, apart), "pp": (mine, others, apart)}
+            sides["pq"] = (mine, facing, None)
+        else:
+            apart = rows != rows[:, None]
+            sides = {"qp": (rows, passages, None), "qq": (rows, rows, apart), "pp": (mine, passages, ~same)}
+            sides["pq"] = (mine, rows, None)
+        left, right, positive, candidate = [], [], [], []
+        for name in ("qp", *blocks):
+            start, columns, kept = sides[name]
+            left.append(start[:, None].expand(b, len(columns)))
+            right.append(columns.expand(b, -1))
+            hit = columns == mine[:, None] if name == "qp" else torch.zeros(b, len(columns), dtype=torch.bool)
+            positive.append(hit)
+            free = torch.ones(b, len(columns), dtype=torch.bool)
+            candidate.append(free if own or kept is None else kept)
+        return Table(torch.cat(left, 1), torch.cat(right, 1), torch.cat(positive, 1), torch.cat(candidate, 1))
+
+    return build
 
 
 def four_ways(case: Case) -> Table:
@@ -284,5 +319,17 @@ RIGHT = (
         only=_partner_views,
         mode="in-batch",
         symmetric=True,
+    ),
+    *(
+        Structure(
+            f"in-batch with {' and '.join(blocks)}" + (", symmetric" if both else ""),
+            "one softmax over query-passage pairs and those of "
+            + " and ".join({"qq": "queries", "pp": "passages", "pq": "the way back"}[block] for block in blocks),
+            (united(blocks), united(blocks, turned=True)) if both else (united(blocks),),
+            mode="in-batch",
+            symmetric=both or "pq" in blocks,
+        )
+        for blocks in BLOCKS
+        for both in (False, True)
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -13,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import binding as bindings
+from . import roles
 from .binding import Binding
 from .case import WIDTH, Case
+from .names import SCALARS, guess
 from .outcome import read
 from .quiet import still
 from .stand_in import Encoder, Tape, looks_like_encoder, nothing_downloaded, replace_encoders, sentence_model
@@ -99,6 +101,23 @@ class Subject:
             ]
         return [p for p in found if p.name not in self.given]
 
+    def banked(self, width: int) -> bool:
+        """Does it hold a matrix of embeddings that is no parameter: a queue of earlier ones?"""
+        built = self.build(8)
+        held = built.buffers() if isinstance(built, nn.Module) else getattr(built, "__dict__", {}).values()
+        return any(isinstance(one, Tensor) and one.ndim > 1 and width in one.shape for one in held)
+
+    def widths(self) -> list[int]:
+        """Sizes of the tensors that the loss holds, the commonest first: embeddings may have to be as wide."""
+        built = self.build(8)
+        held = (
+            [*built.parameters(), *built.buffers()]
+            if isinstance(built, nn.Module)
+            else getattr(built, "__dict__", {}).values()
+        )
+        sizes = [size for one in held if isinstance(one, Tensor) for size in one.shape if 1 < size <= 4096]
+        return [size for size, _ in Counter(sizes).most_common(6) if size != WIDTH]
+
     def run(
         self,
         case: Case,
@@ -117,9 +136,9 @@ class Subject:
         if alter is not None:
             alter(function)
         here = case.with_rows(rows)
-        self.tape.rows = rows
+        self.tape.lay(rows)
         try:
-            positional, named = how.arguments(here, bindings.make)
+            positional, named = how.arguments(here, roles.make)
         except (IndexError, RuntimeError) as error:
             raise CannotCall(f"these arguments can't be made for B={case.batch} G={case.group}: {error}") from error
         with still(seed) as quiet:
@@ -127,6 +146,8 @@ class Subject:
                 with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
                     result = function(*positional, **{**self.given, **named})
                     answer = read(result, here)
+                if self.tape.doubled:
+                    raise CannotCall("two encoders embed the same text, and the stand-ins can't tell them apart")
                 if answer.value.requires_grad:
                     torch.autograd.backward(answer.value)
             except CannotCall:
@@ -253,7 +274,7 @@ def _factory(target: Target, function: Any, init: Mapping[str, Any], tape: Tape)
         for p in parameters
         if p.default is p.empty and p.name not in init and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
-    scalar = [p for p in missing if bindings.guess(p.name) in bindings.SCALARS]
+    scalar = [p for p in missing if guess(p.name) in SCALARS]
     if len(scalar) < len(missing):
         return None
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
@@ -306,7 +327,7 @@ def _filled(
             continue
         if p.default is not p.empty:
             continue
-        meant = bindings.guess(p.name)
+        meant = guess(p.name)
         note = str(p.annotation)
         if "SentenceTransformer" in note:
             arguments[p.name] = sentence_model(tape)
@@ -322,7 +343,7 @@ def _filled(
             sized.add(p.name)
         elif p.name in _FILLS:
             arguments[p.name] = _FILLS[p.name]
-        elif meant in bindings.SCALARS:
+        elif meant in SCALARS:
             arguments[p.name] = _scalar(meant)
         elif p.name in ("args", "config", "cfg", "model_args", "training_args", "opt", "hparams"):
             arguments[p.name] = SimpleNamespace(temperature=0.05, device="cpu", batch_size=8, n_views=2, normalize=True)
@@ -333,9 +354,9 @@ def _filled(
 
 def _scalar(meant: str) -> Any:
     return {
-        "temperature": bindings.TEMPERATURE,
+        "temperature": roles.TEMPERATURE,
         "scale": 20.0,
-        "log scale": bindings.LOG_SCALE,
+        "log scale": roles.LOG_SCALE,
         "margin": 0.5,
         "bias": 0.0,
         "group": 4,
