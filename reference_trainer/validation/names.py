@@ -8,6 +8,22 @@ SCALARS = ("batch", "group", "negatives count", "one", "nought", "bias", "log sc
 _GIVEN = ("gold", "teacher", "target", "true", "label", "labels", "reference")
 
 
+_VECTORS = (
+    "proj",
+    "emb",
+    "embs",
+    "embedding",
+    "embeddings",
+    "embeds",
+    "feat",
+    "feats",
+    "features",
+    "vec",
+    "vecs",
+    "reps",
+)
+
+
 def guess(name: str) -> str:
     """What a name suggests, to order the attempts."""
     low = name.lower().lstrip("_")
@@ -36,7 +52,7 @@ def guess(name: str) -> str:
         return "teacher" if any(w in words for w in _GIVEN) else "margin"
     if "teacher" in low or "soft" in words:
         return "teacher"
-    if words[-1] in ("pred", "preds", "predicted"):
+    if words[-1] in ("pred", "preds", "predicted") or ("target" in words and set(words) & set(_VECTORS)):
         return "tensor"
     if any(
         w in words for w in ("label", "labels", "target", "targets", "y", "gt", "lbl", "classes", "class", "ids", "idx")
