@@ -214,6 +214,8 @@ def _two(meant: list[str], bind: Callable[..., Binding]) -> Iterator[Binding]:
     if meant[1] != "pos":
         yield bind(groups, "flat passages [B*G, D], group after group", "queries", "passages")
         yield bind(groups, "grouped passages [B, G, D]", "queries", "passages [B, G, D]")
+    if meant[1] in ("pos", "tensor"):
+        yield bind(Kind.VIEWS, "anchors [B, D] and several positives of each [B, P, D]", "view 0", "other views")
     yield bind(groups, "pairs [B, D]", "queries", "positives", group=1)
     yield bind(groups, "pairs, passages [B, 1, D]", "queries", "positives [B, 1, D]", group=1)
     yield bind(groups, "a query and its list of passages", "queries", "columns of passages")

@@ -53,7 +53,8 @@ def choose(subject: Subject, workings: list[Working], claims: Claims) -> Choice:
     exact = [r for r in readings if r.right is not None and r.right.exact]
     general = [r for r in readings if r.working.how.group is None and _flat(r.working.how)]
     groups = bool(general) and written_for_groups(subject)
-    if any(r.working.how.role_of("passages [B, G, D]") for r in general):  # G = 1 of them is no other reading
+    several = any(r.working.how.role_of("other views") for r in readings)
+    if several or any(r.working.how.role_of("passages [B, G, D]") for r in general):  # one of them is no other reading
         exact = [r for r in exact if not r.working.how.role_of("positives [B, 1, D]")]
     if exact and not groups:
         return Choice(exact[0], tuple(exact[1:]), _also_strideless(general))

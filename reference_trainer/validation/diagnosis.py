@@ -77,6 +77,7 @@ _BY_CHECK = (
     ("items by themselves", "column against row", "SC102", "give both sides one shape, `[B]`"),
     ("each query's own share", "normalised over the batch", "SC402", "`dim=-1`: the axis of the candidates"),
     ("scale of a feature", "normalised over the batch", "SC402", "`dim=-1`: the embedding's own axis"),
+    ("other labels", "negatives of the same label", "SC502", "`labels.unsqueeze(0) != labels.unsqueeze(1)`"),
     ("own negatives", "negatives as positives", "", "only the first passage of each group is a positive"),
     ("every negative", "a negative unused", "", "use all G-1 negatives"),
 )
@@ -97,6 +98,9 @@ def of_checks(checks: list[Check]) -> Diagnosis | None:
         if check.name == "reduction":
             name = "mean over all cells" if "cells" in check.sentence else "divided twice"
             return Diagnosis(name, check.sentence, "", "sum over the candidates, then the mean over the queries")
+        if "drawn to its own positive" in check.sentence or "drawn to each other" in check.sentence:
+            fix = "positives must lower the loss as they come nearer: look at the sign and at the mask of positives"
+            return Diagnosis("positives are not drawn", check.sentence, "", fix, exact=False)
         if "order is turned" in check.sentence:
             fix = "a pair that is marked more alike must have the higher similarity"
             return Diagnosis("labels' order reversed", check.sentence, "", fix, exact=False)

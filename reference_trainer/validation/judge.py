@@ -193,7 +193,11 @@ def _kept(subject: Subject, working: Working) -> list[Check]:
         )
     if wrong and all(check.name.startswith("training") for check in wrong):
         sentence = regular.says(working)
-        if sentence is None and regular.only_pushes(working):
+        lost = sentence is None and regular.only_pushes(working)
+        if lost and not regular.evens_out(subject, working):
+            said_so = "no query is drawn to its own positive: positives are left out of the loss"
+            checks.append(Check("positives", Grade.WRONG, said_so))
+        elif lost:
             raise CannotCall(
                 f"{said(subject, working.how)} draws no positive nearer and only pushes apart: a regulariser "
                 "or a loss whose positives are lost; what it is for can't be told"

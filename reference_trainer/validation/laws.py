@@ -67,7 +67,11 @@ def order(
         )
     if case.kind is Kind.VIEWS:
         turns = [straight.flip(0)]
-        if how.role_of("view 0"):  # two views of two networks: the views are exchanged, and the networks are not
+        if how.role_of("other views"):
+            turns = [torch.cat([straight[:1], straight[1:].flip(0)])]
+        elif (
+            how.role_of("view 0") and case.group == 4
+        ):  # two views of two networks: the views are exchanged, and the networks are not
             turns = [torch.tensor([1, 0, 3, 2]), torch.tensor([2, 3, 0, 1])]
         asked = [
             _reordered(
@@ -221,10 +225,19 @@ def training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> 
             "training free embeddings", close < 0.9, f"embeddings that follow it fall together: mean cosine {close:.2f}"
         )
         return
-    drawn = _drawn(subject, how, start, dtype) if how.role_of("view 0") else None
-    score, wanted, what = _quality(start.with_rows(rows), drawn)
-    before, _, _ = _quality(start, drawn)
-    if case.kind is Kind.GRADED and score < min(before, -0.3):
+    two_networks = how.role_of("view 0") and not how.role_of("other views")
+    drawn = _drawn(subject, how, start, dtype) if two_networks else None
+    if any(role.startswith("teacher") for _, role in how.roles):
+        quality = _taught
+    else:
+
+        def quality(case: Case) -> tuple[float, float, str]:
+            return _quality(case, drawn)
+
+    score, wanted, what = quality(start.with_rows(rows))
+    before, _, _ = quality(start)
+    graded = case.kind is Kind.GRADED or what == _AS_TAUGHT
+    if graded and score < min(before, -0.3):
         what = "end the further apart the more alike they are marked: the labels' order is turned; " + what
     improves = score >= wanted or (case.kind is Kind.CLASSES and score >= before + 0.1)
     yield _check(
@@ -242,6 +255,19 @@ def _drawn(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> Te
     b, v = case.batch, case.group
     own = solved.view(b, v, b, v)[torch.arange(b), :, torch.arange(b)].mean(0)
     return torch.minimum(own, own.T) < -1e-6 * solved.abs().max()
+
+
+_AS_TAUGHT = "have similarities that follow the teacher's scores within the group (correlation)"
+
+
+def _taught(case: Case) -> tuple[float, float, str]:
+    """How well similarities of the own group follow the teacher's scores."""
+    own = torch.einsum("bd,bgd->bg", case.queries, case.passages)
+    if case.group == 1:
+        both = torch.stack([own[:, 0], case.teacher[:, 0]])
+        return float(torch.corrcoef(both)[0, 1].nan_to_num(0.0)), 0.5, _AS_TAUGHT
+    one, other = own - own.mean(1, keepdim=True), case.teacher - case.teacher.mean(1, keepdim=True)
+    return float(torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0)), 0.5, _AS_TAUGHT
 
 
 def _quality(case: Case, drawn: Tensor | None = None) -> tuple[float, float, str]:
@@ -268,6 +294,8 @@ def _quality(case: Case, drawn: Tensor | None = None) -> tuple[float, float, str
     same = (labels == labels[:, None]) & ~torch.eye(len(labels), dtype=torch.bool)
     if drawn is not None:
         same &= drawn.repeat(case.batch, case.batch)
+        if not bool((same & (labels == labels[:, None])).any()):
+            return 0.0, 0.85, "have views of one item together: no two of them are drawn to each other"
     other = labels != labels[:, None]
     gaps = near.unsqueeze(2) - near.unsqueeze(1)
     valid = same.unsqueeze(2) & other.unsqueeze(1)

@@ -59,6 +59,8 @@ def ask(
     subject: Subject, how: Binding, cases: Sequence[Case], outcomes: Sequence[Outcome], dtype: torch.dtype
 ) -> Iterator[Check]:
     """The laws of meeting; none where differences can't be trusted, or rows have no roles."""
+    if how.kind is Kind.CLASSES and not how.alone and dtype == torch.float64:
+        yield from _of_labels(cases, outcomes)
     if how.kind is not Kind.GROUPS or dtype != torch.float64:
         return
     met = meeting(cases, outcomes)
@@ -69,6 +71,31 @@ def ask(
     elif not met.queries and not met.passages:
         yield from _own_share(subject, how)
     yield from _drawn(how, cases, outcomes)
+
+
+def _of_labels(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Iterator[Check]:
+    """Rows of one label are drawn together, and those of others are not left out."""
+    drawn = pushed = others = 0.0
+    for case, outcome in zip(cases, outcomes, strict=True):
+        solved, left = coefficients(case.rows, outcome.gradient)
+        if left > 1e-6:
+            return
+        solved = solved / solved.abs().max().clamp_min(1e-30)
+        same = case.labels == case.labels[:, None]
+        mine = solved[same & ~torch.eye(len(same), dtype=torch.bool)]
+        drawn += float(mine.clamp(max=0).abs().sum())
+        pushed += float(mine.clamp(min=0).sum())
+        others += float(solved[~same].abs().sum())
+    if others < 1e-6 and drawn > 1e-6:
+        mixed = pushed > 1e-2 * drawn
+        yield Check(
+            "other labels",
+            Grade.WRONG if mixed else Grade.NOTE,
+            "rows of one label are pushed apart too, and rows of different labels never meet: the mask of negatives is "
+            "that of positives"
+            if mixed
+            else "rows of different labels never meet: nothing in it keeps all embeddings from falling together",
+        )
 
 
 def _moved(subject: Subject, how: Binding, case: Case, before: Outcome, places: Tensor, seed: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from .case import Case, Kind
 from .engine import Working
 from .meeting import coefficients, pulls
-from .subject import Outcome
+from .subject import Outcome, Subject
 
 EVEN = 0.2  # a net pull below this share of all pulls is none
 
@@ -37,6 +37,15 @@ def _net(case: Case, outcome: Outcome, near: bool) -> float | None:
     chosen = -solved[(same if near else ~same) & ~torch.eye(len(same), dtype=torch.bool)]
     size = float(chosen.abs().sum())
     return float(chosen.sum()) / size if size > 1e-9 * float(solved.abs().sum()) else 0.0
+
+
+def evens_out(subject: Subject, working: Working) -> bool:
+    """Does it push similarities towards zero, and not down: where they are below zero, does it draw?"""
+    case = working.sample.cases[0]
+    side = torch.where(torch.arange(len(case.rows)) < case.batch, -1.0, 1.0)[:, None]
+    turned = case.with_rows(case.rows * side.to(case.rows.dtype))
+    before, after = (pulls(c, subject.run(c, working.how, working.dtype)) for c in (case, turned))
+    return before is not None and after is not None and float(before.sum()) * float(after.sum()) < 0
 
 
 def only_pushes(working: Working) -> bool:

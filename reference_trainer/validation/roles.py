@@ -78,6 +78,7 @@ ROLES: dict[str, Callable[[Case], Any]] = {
     "grades row by row": lambda c: c.grades.to(c.rows.dtype).repeat_interleave(2),
     "list of queries": lambda c: [c.queries],
     "features of queries": lambda c: [tokens(torch.arange(c.batch))],
+    "other views": lambda c: c.views[:, 1:],
     "group": lambda c: c.group,
     "negatives count": lambda c: c.group - 1,
     "batch": lambda c: c.batch,

@@ -208,6 +208,14 @@ def view_pairs_forward(case: Case) -> Table:
     return table(items[:, None] * 2, items * 2 + 1, items == items[:, None])
 
 
+def several_positives(case: Case) -> Table:
+    """First views, the anchors, against all other views; those of the own item are positives."""
+    items, place = torch.arange(case.batch), torch.arange(case.batch * (case.group - 1))
+    owner = place // (case.group - 1)
+    columns = owner * case.group + place % (case.group - 1) + 1
+    return table(items[:, None] * case.group, columns, owner == items[:, None])
+
+
 def view_pairs_backward(case: Case) -> Table:
     items = torch.arange(case.batch)
     return table(items[:, None] * 2 + 1, items * 2, items == items[:, None])
@@ -302,6 +310,14 @@ RIGHT = (
         kinds=(Kind.CLASSES, Kind.VIEWS),
         mode="in-batch",
         symmetric=True,
+    ),
+    Structure(
+        "several positives",
+        "each anchor is contrasted with the positives of all anchors, its own all positive",
+        (several_positives,),
+        kinds=VIEWS,
+        mode="in-batch",
+        wide=True,
     ),
     Structure(
         "pairs of views",

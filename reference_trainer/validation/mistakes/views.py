@@ -13,6 +13,7 @@ from ..structures import (
     CLASSES,
     VIEWS,
     row_labels,
+    several_positives,
     towers,
 )
 from .entry import bug, pairs
@@ -91,7 +92,24 @@ def _tiled(labels: Tensor, at: Tensor) -> Tensor:
     return (turned == turned[:, None]) & (at != at[:, None])
 
 
+def _tiled_positives(case: Case) -> Table:
+    """Columns lie item after item, the mask of positives place after place."""
+    made = several_positives(case)
+    at = torch.arange(made.left.shape[1])
+    return Table(made.left, made.right, at % case.batch == torch.arange(case.batch)[:, None], made.candidate)
+
+
 TWO_VIEWS = (
+    bug(
+        "positives tiled",
+        "columns lie item after item, the mask of positives place after place: an anchor is drawn to other items",
+        _tiled_positives,
+        "SC202",
+        "`mask.repeat_interleave(P, dim=1)`",
+        kinds=VIEWS,
+        only=lambda c: c.group > 2,
+        wide=True,
+    ),
     bug(
         "self among the candidates",
         "each view meets itself in its own softmax",

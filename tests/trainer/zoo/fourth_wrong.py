@@ -57,7 +57,7 @@ class SigmoidPairs(nn.Module):
         return -F.logsigmoid(labels * logits).sum() / len(zimg)
 
 
-@says("turned", "reverse")
+@says("turned")
 def ranknet_from_teacher(query: Tensor, docs: Tensor, teacher_scores: Tensor) -> Tensor:
     scores = torch.einsum("bd,bnd->bn", query, docs)
     student = scores.unsqueeze(1) - scores.unsqueeze(2)
@@ -65,7 +65,7 @@ def ranknet_from_teacher(query: Tensor, docs: Tensor, teacher_scores: Tensor) ->
     return F.softplus(-student)[preferred].mean()
 
 
-@says("sign", "turned", "apart")
+@says("drawn")
 def simsiam(p1, p2, z1, z2):
     """The minus was lost."""
     return (F.cosine_similarity(p1, z2.detach(), dim=-1) + F.cosine_similarity(p2, z1.detach(), dim=-1)).mean() / 2
@@ -79,23 +79,7 @@ def nce_with_queue(q: Tensor, k: Tensor, queue: Tensor, t: float = 0.07) -> Tens
     return F.cross_entropy(logits, torch.zeros(q.size(0), dtype=torch.long, device=q.device))
 
 
-@says("batch", "way back", "SC102")
-class ViolationsOneWay(nn.Module):
-    """Both directions subtract the diagonal along the same axis, and the mask is forgotten in one of them."""
-
-    def __init__(self, margin: float = 0.2):
-        super().__init__()
-        self.margin = margin
-
-    def forward(self, im, s):
-        scores = F.normalize(im, dim=1) @ F.normalize(s, dim=1).t()
-        diagonal = scores.diag()
-        own = torch.eye(scores.size(0), dtype=torch.bool, device=scores.device)
-        cost_s = (self.margin + scores - diagonal).clamp(min=0).masked_fill(own, 0)
-        return cost_s.sum(1).mean()
-
-
-@says("label", "positive")
+@says("label")
 class PairsOfLabels(nn.Module):
     """The mask of negatives is that of positives."""
 
@@ -125,7 +109,7 @@ def mean_of_chunks(queries: Tensor, documents: Tensor, mini_batch_size: int = 8,
     return torch.stack(parts).mean()
 
 
-@says("order", "other", "another", "group")
+@says("tiled")
 class SeveralPositives(nn.Module):
     """Columns lie item after item, the mask place after place."""
 
@@ -154,15 +138,6 @@ class FrozenScale(nn.Module):
         logits = image_embeds @ text_embeds.t() * math.exp(self.logit_scale.item())
         target = torch.arange(len(logits))
         return {"loss": (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2}
-
-
-@says("weigh", "positive")
-def weighted_hard_negatives(q: Tensor, p: Tensor, group_size: int, alpha: float = 2.0, tau: float = 0.05) -> Tensor:
-    """The weight falls on the columns of every positive instead of the own negatives."""
-    scores = q @ p.T / tau
-    hard = torch.arange(p.size(0)) % group_size == 0
-    scores = scores + math.log(alpha) * hard.to(scores.dtype)
-    return F.cross_entropy(scores, torch.arange(q.size(0)) * group_size)
 
 
 @says("batch")

@@ -29,7 +29,9 @@ class SimpleContrastiveLoss:
 class BiEncoderNllLoss:
     """Vectors of questions and contexts; the columns of the positives are passed along."""
 
-    def calc(self, q_vectors, ctx_vectors, positive_idx_per_question, hard_negative_idx_per_question=None, loss_scale=None):
+    def calc(
+        self, q_vectors, ctx_vectors, positive_idx_per_question, hard_negative_idx_per_question=None, loss_scale=None
+    ):
         scores = self.get_scores(q_vectors, ctx_vectors)
         if len(q_vectors.size()) > 1:
             scores = scores.view(q_vectors.size(0), -1)
@@ -102,7 +104,9 @@ class LocalClipLoss(nn.Module):
         world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
         rank = dist.get_rank() if world > 1 else 0
         if world > 1:
-            all_image, all_text = gather_features(image_features, text_features, self.local_loss, self.gather_with_grad, rank, world)
+            all_image, all_text = gather_features(
+                image_features, text_features, self.local_loss, self.gather_with_grad, rank, world
+            )
             if self.local_loss:
                 per_image = logit_scale * image_features @ all_text.T
                 per_text = logit_scale * text_features @ all_image.T
@@ -266,7 +270,9 @@ def regression_loss(online_pred_one, online_pred_two, target_proj_one, target_pr
         x, y = F.normalize(x, dim=-1, p=2), F.normalize(y, dim=-1, p=2)
         return 2 - 2 * (x * y).sum(dim=-1)
 
-    return (distance(online_pred_one, target_proj_two.detach()) + distance(online_pred_two, target_proj_one.detach())).mean()
+    return (
+        distance(online_pred_one, target_proj_two.detach()) + distance(online_pred_two, target_proj_one.detach())
+    ).mean()
 
 
 def cosent_loss(y_true: Tensor, y_pred: Tensor, tau: float = 20.0) -> Tensor:

@@ -20,7 +20,7 @@ def says(*words):
     return mark
 
 
-@says("stride")
+@says("no stride")
 class ContrastiveWithHardNegatives:
     def __init__(self, n_hard_negatives: int = 1, temperature: float = 0.05):
         self.target_per_qry = n_hard_negatives + 1
@@ -33,7 +33,7 @@ class ContrastiveWithHardNegatives:
         return F.cross_entropy(logits, target, reduction=reduction)
 
 
-@says("over the batch")
+@says("softmax over the queries")
 class NllLoss:
     def calc(self, q_vectors, ctx_vectors, positive_idx_per_question, loss_scale=None):
         scores = torch.matmul(q_vectors, torch.transpose(ctx_vectors, 0, 1))
@@ -45,12 +45,14 @@ class NllLoss:
     __call__ = calc
 
 
-@says("zero target")
+@says("SC301")
 class QueueLoss(nn.Module):
     def __init__(self, dim: int = 32, size: int = 128, temperature: float = 0.07):
         super().__init__()
         self.temperature = temperature
-        self.register_buffer("queue", F.normalize(torch.randn(dim, size, generator=torch.Generator().manual_seed(1)), dim=0))
+        self.register_buffer(
+            "queue", F.normalize(torch.randn(dim, size, generator=torch.Generator().manual_seed(1)), dim=0)
+        )
 
     def forward(self, q, k):
         q, k = F.normalize(q, dim=1), F.normalize(k, dim=1)
@@ -91,7 +93,7 @@ class SupervisedNCE(nn.Module):
         return -((positives * log_prob).sum(1) / positives.sum(1)).mean()
 
 
-@says("batch")
+@says("normalised over the batch")
 class ReweightedAcrossRows(nn.Module):
     """The weights of the negatives are made relative to those of other rows."""
 
@@ -112,14 +114,14 @@ class ReweightedAcrossRows(nn.Module):
         return -(pos / (pos + reweighted)).log().mean()
 
 
-@says("broadcast")
+@says("column against row")
 def triplet(anchor, positive, negative, margin=0.5):
     d_pos = (anchor - positive).pow(2).sum(dim=1)
     d_neg = (anchor - negative).pow(2).sum(dim=1, keepdim=True)
     return F.relu(d_pos - d_neg + margin).mean()
 
 
-@says("broadcast")
+@says("column against row")
 class MarginDistillation(nn.Module):
     def forward(self, query_vecs, pos_vecs, neg_vecs, gold_margin):
         pos = torch.sum(query_vecs * pos_vecs, dim=-1)
@@ -127,7 +129,7 @@ class MarginDistillation(nn.Module):
         return ((pos - neg).unsqueeze(-1) - gold_margin).square().mean()
 
 
-@says("log")
+@says("log was left out")
 class ListwiseDistillation(nn.Module):
     """`kl_div` wants log-probabilities and gets probabilities."""
 
@@ -163,7 +165,7 @@ def unmasked_own_side(query: Tensor, document: Tensor, temperature: float = 0.1)
     return F.cross_entropy(logits, torch.arange(query.size(0), device=query.device))
 
 
-@says("order")
+@says("neighbour")
 class TwoViewContrast(nn.Module):
     """Views are stacked side by side, ids as though they lay one block after the other."""
 
@@ -195,7 +197,7 @@ class ProxyLoss(nn.Module):
         return F.cross_entropy(self.scale * x @ F.normalize(self.proxies, dim=-1).T, y)
 
 
-@says("batch")
+@says("normalised over the batch")
 def siamese_regression(p1, p2, z1, z2):
     """The cosine is taken down the columns."""
     z1, z2 = z1.detach(), z2.detach()
@@ -212,7 +214,7 @@ def ranked_pairs(emb_a, emb_b, labels, scale: float = 20.0):
     return torch.logsumexp(torch.cat((difference.new_zeros(1), difference)), dim=0)
 
 
-@says("first")
+@says("up to B=8")
 def nested_dimensions_loss(anchor, positive, dims=(8, 16, 32), scale=20.0):
     """The first rows are taken for the first numbers."""
     total = anchor.new_zeros(())
