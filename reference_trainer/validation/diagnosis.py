@@ -98,7 +98,7 @@ def of_checks(checks: list[Check]) -> Diagnosis | None:
         if check.name == "reduction":
             name = "mean over all cells" if "cells" in check.sentence else "divided twice"
             return Diagnosis(name, check.sentence, "", "sum over the candidates, then the mean over the queries")
-        if "drawn to its own positive" in check.sentence or "drawn to each other" in check.sentence:
+        if "drawn to its own positive" in check.sentence or check.name == "drawn together":
             fix = "positives must lower the loss as they come nearer: look at the sign and at the mask of positives"
             return Diagnosis("positives are not drawn", check.sentence, "", fix, exact=False)
         if "order is turned" in check.sentence:

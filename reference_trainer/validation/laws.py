@@ -69,9 +69,7 @@ def order(
         turns = [straight.flip(0)]
         if how.role_of("other views"):
             turns = [torch.cat([straight[:1], straight[1:].flip(0)])]
-        elif (
-            how.role_of("view 0") and case.group == 4
-        ):  # two views of two networks: the views are exchanged, and the networks are not
+        elif how.role_of("view 0"):  # two views of two networks: views are exchanged, and networks are not
             turns = [torch.tensor([1, 0, 3, 2]), torch.tensor([2, 3, 0, 1])]
         asked = [
             _reordered(
@@ -240,6 +238,9 @@ def training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> 
     if graded and score < min(before, -0.3):
         what = "end the further apart the more alike they are marked: the labels' order is turned; " + what
     improves = score >= wanted or (case.kind is Kind.CLASSES and score >= before + 0.1)
+    if drawn is not None and not drawn.any():
+        yield _check("drawn together", False, "no two of the views of an item are drawn to each other")
+        return
     yield _check(
         "training free embeddings",
         improves,
@@ -294,8 +295,6 @@ def _quality(case: Case, drawn: Tensor | None = None) -> tuple[float, float, str
     same = (labels == labels[:, None]) & ~torch.eye(len(labels), dtype=torch.bool)
     if drawn is not None:
         same &= drawn.repeat(case.batch, case.batch)
-        if not bool((same & (labels == labels[:, None])).any()):
-            return 0.0, 0.85, "have views of one item together: no two of them are drawn to each other"
     other = labels != labels[:, None]
     gaps = near.unsqueeze(2) - near.unsqueeze(1)
     valid = same.unsqueeze(2) & other.unsqueeze(1)

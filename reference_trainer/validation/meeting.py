@@ -15,6 +15,7 @@ from torch import Tensor
 from .binding import Binding
 from .case import Case, Kind
 from .finding import Check, Grade
+from .structures import row_labels
 from .subject import Outcome, Subject
 from .target import CannotCall
 
@@ -59,7 +60,8 @@ def ask(
     subject: Subject, how: Binding, cases: Sequence[Case], outcomes: Sequence[Outcome], dtype: torch.dtype
 ) -> Iterator[Check]:
     """The laws of meeting; none where differences can't be trusted, or rows have no roles."""
-    if how.kind is Kind.CLASSES and not how.alone and dtype == torch.float64:
+    labelled = how.kind in (Kind.CLASSES, Kind.VIEWS) and any("labels" in role for _, role in how.roles)
+    if labelled and dtype == torch.float64:
         yield from _of_labels(cases, outcomes)
     if how.kind is not Kind.GROUPS or dtype != torch.float64:
         return
@@ -81,7 +83,8 @@ def _of_labels(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Iterator[C
         if left > 1e-6:
             return
         solved = solved / solved.abs().max().clamp_min(1e-30)
-        same = case.labels == case.labels[:, None]
+        labels = row_labels(case)
+        same = labels == labels[:, None]
         mine = solved[same & ~torch.eye(len(same), dtype=torch.bool)]
         drawn += float(mine.clamp(max=0).abs().sum())
         pushed += float(mine.clamp(min=0).sum())
