@@ -188,8 +188,10 @@ def mutants(file: Path) -> Iterator[tuple[str, str, int, str]]:
     for place, top in enumerate(tree.body):
         if not isinstance(top, (ast.FunctionDef, ast.ClassDef)) or top.name not in names:
             continue
-        for number in range(sum(1 for _ in ast.walk(top))):
+        for number, node in enumerate(_inside(top)):
             for change in KINDS:
+                if change(copy.deepcopy(node)) is None:
+                    continue
                 transformer = _At(number, change)
                 changed = transformer.visit(copy.deepcopy(top))
                 if ast.dump(changed) == ast.dump(top):
@@ -197,6 +199,13 @@ def mutants(file: Path) -> Iterator[tuple[str, str, int, str]]:
                 body = [*tree.body[:place], changed, *tree.body[place + 1 :]]
                 text = ast.unparse(ast.fix_missing_locations(ast.Module(body, [])))
                 yield top.name, change.__name__, transformer.line, text
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    """The node and all below it, in the order in which a transformer comes to them."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _inside(child)
 
 
 def _all(file: Path) -> list[str]:

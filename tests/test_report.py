@@ -151,7 +151,7 @@ def test_json() -> None:
     first, second = json.loads(render(REPORT, Format.JSON))
     assert list(second) == [
         "code", "name", "severity", "message", "condition", "help", "filename", "location", "end_location", "labels",
-        "notes", "fix", "url",
+        "notes", "fix", "proof", "url",
     ]  # fmt: skip
     assert (first["code"], first["name"], first["severity"]) == ("SC101", "batch-crossed-similarity", "error")
     assert (first["filename"], first["location"]) == (PATH, {"row": 4, "column": 9})
@@ -174,7 +174,8 @@ def test_json() -> None:
         ],
     }
     assert first["url"].endswith("#sc101")
-    assert (second["fix"], second["notes"]) == (None, [])
+    assert first["proof"].startswith(f"reference-trainer validate {PATH}:NAME")
+    assert (second["fix"], second["notes"], second["proof"]) == (None, [], "")
 
 
 def test_github() -> None:

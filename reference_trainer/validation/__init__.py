@@ -25,11 +25,14 @@ def assert_valid_loss(
     """
     from .choice import Claims
     from .judge import judge
+    from .modes import of_mode
     from .report_text import lines
     from .subject import subject_of
     from .target import find_target, of_object
 
     target = find_target(loss) if isinstance(loss, str) else of_object(loss)
-    judgement = judge(subject_of(target, init or {}), arguments or {}, Claims(mode=mode, temperature=temperature))
+    judgement = judge(
+        subject_of(target, init or {}), arguments or {}, Claims(mode=of_mode(mode), temperature=temperature)
+    )
     if not judgement.right:
         raise AssertionError("\n".join(lines(judgement)))

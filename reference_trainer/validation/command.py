@@ -23,7 +23,7 @@ def validate(
     arguments: Annotated[
         str, typer.Option("--map", help="What arguments are, where it isn't found: q=queries,p=passages.")
     ] = "",
-    mode: Annotated[str | None, typer.Option(help="Assert the mode: in-batch or preset.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Assert the mode: in-batch or in-group.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Assert what scores are divided by.")] = None,
     layout: Annotated[str | None, typer.Option(help="Assert the layout: flat, grouped, pairs, stacked...")] = None,
     normalizes: Annotated[
@@ -51,6 +51,7 @@ def validate(
     No option is needed. Exit status: 0 when it is right (of two: when the second is), 1 when it is wrong, 2 when it
     could not be found, built or called, which says nothing about whether it is right.
     """
+    from .modes import of_mode
     from .target import CannotCall
 
     try:
@@ -60,8 +61,7 @@ def validate(
             raise CannotCall(f"--output-format must be one of {', '.join(FORMATS)}, not {output_format}")
         if len(losses) > 2:
             raise CannotCall("name one loss, or two: before and after the fix")
-        if mode not in (None, "in-batch", "preset"):
-            raise CannotCall(f"--mode must be in-batch or preset, not {mode}")
+        mode = of_mode(mode)
     except CannotCall as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None

@@ -183,7 +183,7 @@ def _right(
     name: str, says: str, formula: Formula, kinds: tuple[Kind, ...], grid: str = "scale"
 ) -> tuple[Structure, NamedHead, Formula]:
     return (
-        Structure(name, says, (), kinds=kinds, mode="preset" if kinds == GROUPS else ""),
+        Structure(name, says, (), kinds=kinds, mode="in-group" if kinds == GROUPS else ""),
         NamedHead(name, no_head, grid),
         formula,
     )

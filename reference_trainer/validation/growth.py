@@ -16,7 +16,7 @@ from .subject import Subject
 from .target import CannotCall
 
 BATCHES, GROUPS = (32, 64, 128, 256), (2, 4, 8, 16)
-LAWS = {"in-batch": (2, 1), "preset": (1, 1)}  # powers of B and of G in the number of scores
+LAWS = {"in-batch": (2, 1), "in-group": (1, 1)}  # powers of B and of G in the number of scores
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def _meant(working: Working, fit: Fit | None) -> tuple[Candidate | None, float]:
     words = (
         "crossed",
         "own group",
-        "preset",
+        "in-group",
         "group-major",
         "tiled",
         "softmax over the batch",
@@ -80,7 +80,7 @@ def _meant(working: Working, fit: Fit | None) -> tuple[Candidate | None, float]:
         "place",
     )
     wanted = (
-        "preset"
+        "in-group"
         if working.how.kind is Kind.GROUPS and working.how.group != 1 and any(w in name for w in words)
         else "in-batch"
     )

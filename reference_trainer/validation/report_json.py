@@ -17,6 +17,7 @@ def plain(judgement: Judgement) -> dict[str, Any]:
         "line": judgement.line,
         "right": judgement.right,
         "verdict": judgement.verdict,
+        "proof": judgement.proof if judgement.right else "",
         "diagnosis": dataclasses.asdict(diagnosis) if diagnosis is not None else None,
         "call": judgement.call,
         "found": {**dataclasses.asdict(judgement.found), "sentence": judgement.found.sentence},

@@ -228,11 +228,11 @@ RIGHT = (
         "in-batch", "each query is contrasted with every passage of the batch", (all_pairs,), mode="in-batch", wide=True
     ),
     Structure(
-        "preset",
+        "in-group",
         "each query is contrasted with its own group alone",
         (own_group,),
         only=_negatives,
-        mode="preset",
+        mode="in-group",
         wide=True,
     ),
     Structure(

@@ -94,7 +94,7 @@ def _one(
 ) -> tuple[tuple[tuple[int, float], ...], tuple[float, ...]]:
     settings = from_plain(
         {
-            "loss": {"mode": "preset"},
+            "loss": {"mode": "in-group"},
             "data": {"group": GROUP},
             "model": {"name": "static"},
             "train": {

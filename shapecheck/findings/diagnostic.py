@@ -84,6 +84,12 @@ class TextFix:
         return "safe" if self.safe else "unsafe"
 
 
+# Rules whose bug `reference-trainer validate` names too: it runs the loss before and after the fix.
+PROVABLE = frozenset(
+    {"SC101", "SC102", "SC202", "SC301", "SC302", "SC303", "SC306", "SC401", "SC402", "SC501", "SC503"}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     code: str
@@ -116,6 +122,13 @@ class Diagnostic:
     @property
     def url(self) -> str:
         return rule_url(self.code)
+
+    @property
+    def proof(self) -> str:
+        """The command that says by running it whether the loss is right; "" where it does not name this bug."""
+        if self.code not in PROVABLE:
+            return ""
+        return f"reference-trainer validate {self.filename}:NAME, the loss's own name, says whether it is right"
 
     @property
     def sentence(self) -> str:

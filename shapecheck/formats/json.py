@@ -44,6 +44,7 @@ def plain(d: Diagnostic, report: Report) -> dict[str, Any]:
             for note in d.notes
         ],
         "fix": _fix(d, report),
+        "proof": d.proof,
         "url": d.url,
     }
 
@@ -65,6 +66,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "labels": [],
         "notes": [],
         "fix": None,
+        "proof": "",
         "url": problem.url,
     }
 

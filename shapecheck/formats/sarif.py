@@ -95,7 +95,7 @@ def _notification(problem: Problem, report: Report) -> dict[str, Any]:
 
 
 def _result(d: Diagnostic, report: Report) -> dict[str, Any]:
-    told = [d.sentence, *(f"help: {text}" for text in [d.help] if text)]
+    told = [d.sentence, *(f"{label}: {text}" for label, text in (("help", d.help), ("proof", d.proof)) if text)]
     related = [(label.span, label.text) for label in d.labels]
     related += [(note.span, note.message) for note in d.notes if note.span]
     result: dict[str, Any] = {

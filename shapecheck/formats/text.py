@@ -14,10 +14,6 @@ from shapecheck.formats import Report
 Piece = tuple[str, str]  # text and its style, "" for none
 COLORS = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
 TAB = "    "
-# Rules whose bug `reference-trainer validate` names too: it runs the loss before and after the fix.
-PROVABLE = frozenset(
-    {"SC101", "SC102", "SC202", "SC301", "SC302", "SC303", "SC306", "SC401", "SC402", "SC501", "SC503"}
-)
 
 
 def render(report: Report) -> str:
@@ -43,9 +39,8 @@ def explain(diagnostic: Diagnostic, report: Report) -> Iterator[Piece]:
     if d.fix:
         flag = "--fix" if d.fix.safe else "--fix --unsafe-fixes"
         yield from ((f"{margin} = ", "blue"), ("fix: ", "bold green"), (f"{d.fix.message} ({flag})\n", ""))
-    if d.code in PROVABLE:
-        told = f"reference-trainer validate {d.filename}:NAME, the loss's own name, says whether it is right\n"
-        yield from ((f"{margin} = ", "blue"), ("proof: ", "bold green"), (told, ""))
+    if d.proof:
+        yield from ((f"{margin} = ", "blue"), ("proof: ", "bold green"), (f"{d.proof}\n", ""))
 
 
 def _hang(text: str, margin: str) -> str:

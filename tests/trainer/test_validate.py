@@ -97,11 +97,17 @@ def test_what_is_found_is_said():
 
 
 def test_options_only_assert_what_is_found():
-    assert judged(right.preset, claims=Claims(mode="preset", temperature=0.05, normalizes=False)).right
+    assert judged(right.preset, claims=Claims(mode="in-group", temperature=0.05, normalizes=False)).right
     for claims in (Claims(mode="in-batch"), Claims(temperature=0.1), Claims(normalizes=True), Claims(reduction="sum")):
         judgement = judged(right.preset, claims=claims)
         assert not judgement.right
         assert "was said" in judgement.verdict
+
+
+def test_preset_is_another_name_of_in_group():
+    assert_valid_loss(right.preset, mode="preset")
+    with pytest.raises(CannotCall, match="in-batch or in-group"):
+        assert_valid_loss(right.preset, mode="other")
 
 
 def test_two_readings_are_both_said():
@@ -187,7 +193,7 @@ def files(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "code", "said"), [
     (["old.py:Loss"], 1, "behaves exactly like SC101, crossed batch: each query is scored against all groups"),
-    (["new.py:Loss"], 0, "preset: each query is contrasted with its own group alone"),
+    (["new.py:Loss"], 0, "in-group: each query is contrasted with its own group alone"),
     (["old.py:Loss", "new.py:Loss"], 0, "SC101"),
     (["new.py:Loss", "old.py:Loss"], 1, "SC101"),
     (["new.py:Loss", "--init", '{"temperature": 0.1}'], 0, "divides by 0.1"),
@@ -224,7 +230,7 @@ def test_json_and_html(files):
     before, after = json.loads(result.stdout)["losses"]
     assert (before["right"], after["right"]) == (False, True)
     assert before["diagnosis"]["code"] == "SC101"
-    assert after["found"]["mode"] == "preset"
+    assert after["found"]["mode"] == "in-group"
     page = (files / "page.html").read_text(encoding="utf-8")
     for title in ("before", "after", "as it must be"):
         assert f"<text class='t' x='0' y='12'>{title}</text>" in page

@@ -83,7 +83,7 @@ def _last_place(case: Case) -> Tensor:
 
 CANDIDATES = (
     bug(
-        "positive among its negatives (preset)",
+        "positive among its negatives (in-group)",
         "the positive is also one of the negatives",
         _with_extra(own_group, positives),
         "",
@@ -192,7 +192,7 @@ CANDIDATES = (
         "leave the positive unmasked",
     ),
     bug(
-        "positive scored 0 (preset)",
+        "positive scored 0 (in-group)",
         "the positive's own score is masked with 0",
         _zeroed_positive(own_group),
         "SC501",

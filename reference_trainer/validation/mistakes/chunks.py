@@ -124,7 +124,7 @@ def _chunked(size: int) -> Iterator[Structure]:
         only=several,
         fix="contrast every chunk of queries with the passages of the whole batch",
     )
-    for mode, build in (("in-batch", all_pairs), ("preset", own_group)):
+    for mode, build in (("in-batch", all_pairs), ("in-group", own_group)):
         yield Structure(
             f"{name}: the last short one weighs too much ({mode})",
             "the mean of the chunks' means counts rows of the short last chunk more",
