@@ -226,6 +226,7 @@ def test_sarif() -> None:
     first = run["results"][0]
     assert rules[first["ruleIndex"]]["id"] == first["ruleId"] == "SC101"
     assert first["level"] == "error"
+    assert "proof: reference-trainer validate" in first["message"]["text"]
     assert first["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "file:///p/train.py"},
         "region": {"startLine": 4, "startColumn": 9, "endLine": 4, "endColumn": 52},

@@ -105,8 +105,11 @@ def queries_too(case: Case) -> Table:
 BLOCKS = (("qq",), ("pp",), ("pq",), ("qq", "pp"), ("qq", "pq"), ("pp", "pq"), ("qq", "pp", "pq"))
 
 
-def united(blocks: tuple[str, ...], own: bool = False, turned: bool = False) -> Build:
-    """One softmax a query over query-passage pairs and these blocks; `own`: self counts; `turned`: from positives."""
+def united(blocks: tuple[str, ...], own: str = "", turned: bool = False) -> Build:
+    """One softmax a query over query-passage pairs and these blocks, without self; `turned`: from positives.
+
+    `own` makes a mistake of it: self "counts", "zero" scores 0 and counts, or self "alone" counts of its side.
+    """
 
     def build(case: Case) -> Table:
         b, rows = case.batch, queries(case)
@@ -122,7 +125,7 @@ def united(blocks: tuple[str, ...], own: bool = False, turned: bool = False) -> 
             apart = rows != rows[:, None]
             sides = {"qp": (rows, passages, None), "qq": (rows, rows, apart), "pp": (mine, passages, ~same)}
             sides["pq"] = (mine, rows, None)
-        left, right, positive, candidate = [], [], [], []
+        left, right, positive, candidate, zero = [], [], [], [], []
         for name in ("qp", *blocks):
             start, columns, kept = sides[name]
             left.append(start[:, None].expand(b, len(columns)))
@@ -130,8 +133,16 @@ def united(blocks: tuple[str, ...], own: bool = False, turned: bool = False) -> 
             hit = columns == mine[:, None] if name == "qp" else torch.zeros(b, len(columns), dtype=torch.bool)
             positive.append(hit)
             free = torch.ones(b, len(columns), dtype=torch.bool)
-            candidate.append(free if own or kept is None else kept)
-        return Table(torch.cat(left, 1), torch.cat(right, 1), torch.cat(positive, 1), torch.cat(candidate, 1))
+            apart_here = free if kept is None else kept
+            candidate.append({"": apart_here, "alone": free if kept is None else ~kept}.get(own, free))
+            zero.append(~apart_here)
+        return Table(
+            torch.cat(left, 1),
+            torch.cat(right, 1),
+            torch.cat(positive, 1),
+            torch.cat(candidate, 1),
+            torch.cat(zero, 1) if own == "zero" else None,
+        )
 
     return build
 
