@@ -27,6 +27,7 @@ class Binding:
     binary: bool = False
     width: int = WIDTH
     balanced: bool = False  # as many rows of each label
+    named: bool = True  # False: names were of no help, and arguments were given by their order
 
     def arguments(self, case: Case, made: Callable[[str, Case], Any]) -> tuple[list[Any], dict[str, Any]]:
         positional, named = [], {}

@@ -64,7 +64,7 @@ def calls(subject: Subject, mapping: Mapping[str, str]) -> list[Working]:
         _try(subject, how, found, refusals)
     if not found and not mapping:  # names may mislead: y is labels to one author and embeddings to another
         for how in attempts(parameters, subject.embeds, subject.sentence, by_name=False):
-            _try(subject, how, found, refusals)
+            _try(subject, replace(how, named=False), found, refusals)
     for how in ways if not found else ():  # labels of which there must be equally many; embeddings of another width
         if how.kind is Kind.CLASSES:
             _try(subject, replace(how, balanced=True), found, refusals)

@@ -185,7 +185,8 @@ def _kept(subject: Subject, working: Working) -> list[Check]:
     """Every law, at the base size and at larger ones. CannotCall where a broken one may be due to the call."""
     checks = laws(subject, working) + trained(subject, working)
     wrong = [check for check in checks if check.grade is Grade.WRONG]
-    doubtful = unclear([name for name, _ in working.how.roles])
+    names = [name for name, _ in working.how.roles]
+    doubtful = unclear(names) if working.how.named else names
     if doubtful and wrong and all(check.name.startswith(_BY_ROLE) for check in wrong):
         raise CannotCall(
             f"{said(subject, working.how)} was tried, and it is like no loss known here; what is "

@@ -160,18 +160,53 @@ def _attraction(subject: Subject, how: Binding, case: Case, before: Outcome) -> 
 def _features(
     subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype, loose: float
 ) -> Iterator[Check]:
-    """Scaling one feature of all rows must matter, unless features are standardised (then shifting is free too)."""
+    """Scaling one feature of all rows, or of one side's, must matter, unless features are standardised."""
     scale = torch.linspace(0.5, 2.0, case.rows.shape[1], dtype=torch.float64)
-    scaled = subject.run(case.with_rows(case.rows * scale), how, dtype).value
-    if not near(scaled, before.value, loose):
+    parts = [(slice(0, None), "all rows")]
+    if case.kind in (Kind.GROUPS, Kind.GRADED):
+        parts += [(slice(0, case.batch), "all queries"), (slice(case.batch, None), "all passages")]
+    for part, whose in parts:
+        rows = case.rows.clone()
+        rows[part] = rows[part] * scale
+        if not near(subject.run(case.with_rows(rows), how, dtype).value, before.value, loose):
+            continue
+        if float(before.gradient[part].norm()) == 0 and how.role_of("teacher embeddings"):
+            continue
+        rows = case.rows.clone()
+        rows[part] = rows[part] + scale  # shifting is free too where features are standardised
+        if near(subject.run(case.with_rows(rows), how, dtype).value, before.value, loose):
+            return
+        if _of_features(subject, how, case, before, dtype, loose):
+            says = "each feature is normalised over the batch, as it is where features are compared with each other"
+            yield Check("scale of a feature", Grade.NOTE, says)
+            return
+        yield _check(
+            "scale of a feature",
+            False,
+            f"scaling a feature of {whose} changes nothing: something is normalised over the batch, not over the "
+            "embedding's own axis (SC402)",
+        )
         return
-    shifted = subject.run(case.with_rows(case.rows + scale), how, dtype).value
-    yield _check(
-        "scale of a feature",
-        near(shifted, before.value, loose),
-        "scaling a feature of all rows changes nothing: something is normalised over the batch, not over the "
-        "embedding's own axis (SC402)",
-    )
+    yield Check("scale of a feature", Grade.OK)
+
+
+def _of_features(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype, loose: float) -> bool:
+    """Is it a loss of the features' covariance: items may be mixed by a rotation, and features act on each other?"""
+    if case.kind not in (Kind.GROUPS, Kind.VIEWS):
+        return False
+    b = case.batch
+    columns = case.rows.view(b, case.group, -1) if case.kind is Kind.VIEWS else case.passages
+    generator = torch.Generator().manual_seed(4)
+    turn, _ = torch.linalg.qr(torch.randn(b, b, dtype=case.rows.dtype, generator=generator))
+    mixed = torch.einsum("ij,jgd->igd", turn, columns).flatten(0, 1)
+    rows = mixed if case.kind is Kind.VIEWS else torch.cat([turn @ case.queries, mixed])
+    if not near(subject.run(case.with_rows(rows), how, dtype).value, before.value, loose):
+        return False
+    moved = case.rows.clone()
+    moved[:, 0] = moved[:, 0].flip(0)
+    after = subject.run(case.with_rows(moved), how, dtype).gradient[:, 1:]
+    start = before.gradient[:, 1:]
+    return float((after - start).norm()) > 1e-3 * float(start.norm())
 
 
 def _slope(subject: Subject, how: Binding, case: Case, before: Outcome, dtype: torch.dtype) -> Iterator[Check]:

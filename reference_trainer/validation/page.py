@@ -108,6 +108,10 @@ def _facts(judgement: Judgement) -> str:
     return f"<table>{body}</table>"
 
 
+def _count(checks: int) -> str:
+    return "1 check" if checks == 1 else f"{checks} checks"
+
+
 def _checks(judgement: Judgement) -> str:
     colours = {Grade.OK: "#2ca02c", Grade.NOTE: "#666", Grade.WRONG: "#d62728"}
     rows = "".join(
@@ -117,7 +121,7 @@ def _checks(judgement: Judgement) -> str:
     )
     wrong = any(check.grade is Grade.WRONG for check in judgement.checks)
     return (
-        f"<details{' open' if wrong else ''}><summary>{len(judgement.checks)} checks</summary>"
+        f"<details{' open' if wrong else ''}><summary>{_count(len(judgement.checks))}</summary>"
         f"<table>{rows}</table></details>"
     )
 
