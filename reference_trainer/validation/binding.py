@@ -26,7 +26,7 @@ class Binding:
     group: int | None = None
     binary: bool = False
     width: int = WIDTH
-    balanced: bool = False  # as many rows of each label
+    balanced: bool = False  # as many rows of each label, label after label
     named: bool = True  # False: names were of no help, and arguments were given by their order
 
     def arguments(self, case: Case, made: Callable[[str, Case], Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -44,6 +44,11 @@ class Binding:
     def draw(self, batch: int, group: int, seed: int = 0, spread: float = 1.0, positive: float = 0.5) -> Case:
         """A batch of the kind and width that these arguments have; with labels 0 and 1 where they must be such."""
         return draw(self.kind, batch, group, seed, spread, -1.0 if self.binary else positive, self.width, self.balanced)
+
+    @property
+    def taught(self) -> bool:
+        """Is a teacher's score of each passage given?"""
+        return any(role.startswith("teacher") and role != "teacher embeddings" for _, role in self.roles)
 
     @property
     def alone(self) -> bool:

@@ -78,8 +78,9 @@ def draw(
     centre = torch.randn(width, dtype=torch.float64, generator=generator)
     labels = torch.arange(batch)
     if kind is Kind.CLASSES:
-        labels = torch.arange(batch) % (_divisor(batch) if balanced else max(1, min(3, batch // 2)))
+        labels = torch.arange(batch) % max(1, min(3, batch // 2))
         labels = labels[torch.randperm(batch, generator=generator)]
+        labels = torch.arange(batch) // (batch // _divisor(batch)) if balanced else labels
         own = torch.randn(int(labels.max()) + 1, width, dtype=torch.float64, generator=generator)
         noise = noise + positive * own[labels]
     elif kind is Kind.VIEWS:

@@ -119,7 +119,7 @@ def of_checks(checks: list[Check]) -> Diagnosis | None:
 def of_pulls(working: Working) -> Diagnosis | None:
     """No known mistake gives these numbers: to which passage is each query drawn most, in every batch?"""
     how, sample = working.how, working.sample
-    if how.kind is not Kind.GROUPS or any(role.startswith("teacher") for _, role in how.roles):
+    if how.kind is not Kind.GROUPS or how.taught:
         return None
     nearest = []
     for case, outcome in zip(sample.cases, sample.outcomes, strict=True):

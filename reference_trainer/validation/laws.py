@@ -91,6 +91,9 @@ def order(
 
 def _shuffled(case: Case, generator: torch.Generator) -> Tensor:
     """Rows of different labels change places, those of one label keep their order: some losses take pairs in order."""
+    count = int(case.labels.max()) + 1
+    if bool((case.labels.diff() >= 0).all()) and case.batch % count == 0:  # label after label: the blocks change places
+        return torch.arange(case.batch).view(count, -1).flip(0).flatten()
     labels = case.labels[torch.randperm(case.batch, generator=generator)]
     items = torch.empty(case.batch, dtype=torch.long)
     for label in sorted(set(labels.tolist())):
@@ -260,7 +263,7 @@ def training(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> 
         return
     two_networks = how.role_of("view 0") and not how.role_of("other views")
     drawn = _drawn(subject, how, start, dtype) if two_networks else None
-    if any(role.startswith("teacher") for _, role in how.roles):
+    if how.taught:
         quality = _taught
     else:
 
@@ -290,7 +293,7 @@ def _drawn(subject: Subject, how: Binding, case: Case, dtype: torch.dtype) -> Te
     solved, _ = meeting.coefficients(case.rows, outcome.gradient)
     b, v = case.batch, case.group
     own = solved.view(b, v, b, v)[torch.arange(b), :, torch.arange(b)].mean(0)
-    return torch.minimum(own, own.T) < -1e-6 * solved.abs().max()
+    return (torch.minimum(own, own.T) < -1e-6 * solved.abs().max()) & ~torch.eye(v, dtype=torch.bool)
 
 
 _AS_TAUGHT = "have similarities that follow the teacher's scores within the group (correlation)"

@@ -196,8 +196,7 @@ def pulls(case: Case, outcome: Outcome) -> Tensor | None:
 
 def _drawn(how: Binding, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Iterator[Check]:
     """The own negatives are not drawn nearer, and each place of the group is used."""
-    taught = any(role.startswith("teacher") for _, role in how.roles)
-    if taught or cases[0].group < 2:
+    if how.taught or cases[0].group < 2:
         return
     net, size, places = 0.0, 0.0, torch.zeros(cases[0].group, dtype=torch.float64)
     for case, outcome in zip(cases, outcomes, strict=True):
