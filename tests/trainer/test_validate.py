@@ -55,6 +55,8 @@ def test_a_wrong_loss_is_refused_and_named(zoo, name):
     ("TripletLoss", "hinge"),
     ("CoSENTLoss", "no definition"),
     ("BatchHardTripletLoss", "no definition"),
+    ("GISTEmbedLoss", "no definition"),
+    ("MSELoss", "no definition"),
 ])  # fmt: skip
 def test_losses_of_sentence_transformers_pass_as_they_are(name, reading):
     judgement = judged(f"{SENTENCE}:{name}")
@@ -70,11 +72,48 @@ def test_losses_of_sentence_transformers_pass_as_they_are(name, reading):
     ("ContrastiveLoss", "no definition"),
     ("NPairsLoss", "no definition"),
     ("ArcFaceLoss", "no definition"),
+    ("IntraPairVarianceLoss", "no definition"),
 ])  # fmt: skip
 def test_losses_of_pytorch_metric_learning_pass_as_they_are(name, reading):
     judgement = judged(f"pytorch_metric_learning.losses:{name}")
     assert judgement.right, judgement.verdict
     assert reading in judgement.found.reading
+
+
+@pytest.mark.parametrize(("source", "says"), [
+    ("model2 = torch.nn.Embedding(9, 24)", "two encoders embed the same text"),
+    ("pass", "no loss and there are no scores"),
+])  # fmt: skip
+def test_what_stand_ins_cannot_tell_is_not_called_wrong(tmp_path, source, says):
+    (tmp_path / "towers.py").write_text(f"""
+import torch, torch.nn.functional as F
+
+class Towers(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one = torch.nn.Embedding(9, 24)
+        {source.replace("model2", "self.two")}
+
+    def forward(self, query, passage):
+        a = self.one(query["input_ids"]).last_hidden_state[:, 0]
+        if not hasattr(self, "two"):
+            return None
+        b = self.two(query["input_ids"]).last_hidden_state[:, 0]
+        return F.cross_entropy(a @ b.T, torch.arange(len(a)))
+""")
+    with pytest.raises(CannotCall, match=says):
+        judged(f"{tmp_path}/towers.py:Towers")
+
+
+def test_a_regulariser_is_judged_as_one():
+    def spread(x):
+        x = torch.nn.functional.normalize(x, dim=-1)
+        near = (x @ x.T).fill_diagonal_(-1).argmax(1)
+        return -(x - x[near]).norm(dim=1).log().mean()
+
+    judgement = judged(spread)
+    assert judgement.right, judgement.verdict
+    assert "regulariser" in judgement.found.reading
 
 
 @pytest.mark.skipif(importlib.util.find_spec("open_clip") is None, reason="open_clip is not installed")
