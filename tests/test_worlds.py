@@ -132,3 +132,32 @@ def test_what_a_name_tells(name: str, about: str, letters: tuple[str, ...] | Non
 )
 def test_whose_shapes_are_one(one: str, other: str, alike: bool) -> None:
     assert customs.are_alike(one, other) is alike
+
+
+OPTIONAL = '''
+class Supervised(nn.Module):
+    def forward(self, features, labels=None, mask=None):
+        """
+        Args:
+            features: hidden vectors of shape [bsz, n_views, dim].
+            labels: ground truth of shape [bsz].
+            mask: contrastive mask of shape [bsz, bsz].
+        """
+        bsz = features.shape[0]
+        if labels is not None and mask is not None:
+            raise ValueError("both")
+        elif labels is None and mask is None:
+            mask = torch.eye(bsz)
+        elif labels is not None:
+            labels = labels.contiguous().view(-1, 1)
+            mask = torch.eq(labels, labels.T).float()
+        rows = torch.cat(torch.unbind(features, dim=1), dim=0)
+        logits = rows @ rows.T
+        best = logits.max(dim=1, keepdim=True).values
+        return (logits - best).sum()
+'''
+
+
+def test_what_is_written_of_an_optional_argument_does_not_say_that_it_is_given() -> None:
+    assert found(OPTIONAL) == []
+    assert [d.code for d in found(OPTIONAL.replace(", keepdim=True", ""))] == ["SC103"]

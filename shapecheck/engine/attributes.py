@@ -96,7 +96,7 @@ def known_tensor(m: Machine, owner: Expr) -> Value:
 
 
 def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
-    value = m.resolve(value)
+    value = m.used(m.resolve(value))
     match value:
         case Tensor():
             return _of_tensor(m, value, name, node)

@@ -194,6 +194,8 @@ def _decide_comparison(m: Machine, op: str, a: Value, b: Value, outcome: bool) -
     if op == "is" and b == Lit(None) and isinstance(a, Unknown) and a.key is not None:
         if outcome:
             m.state.narrowed[a.key] = Lit(None)
+        else:
+            m.used(a)
         return
     if op == "==" and outcome:
         _equal(m, a, b)

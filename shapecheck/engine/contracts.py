@@ -38,7 +38,7 @@ from shapecheck.intent import (
     from_docstring,
     from_phrases,
 )
-from shapecheck.source.program import Assert, Attr, Bind, Expr, Function, Name, Return, Seq, Stmt, walk
+from shapecheck.source.program import Assert, Attr, Bind, Const, Expr, Function, Name, Return, Seq, Stmt, walk
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Machine
@@ -195,7 +195,6 @@ def _held_true(m: Machine, tensor: Tensor, sizes: Sequence[Size | None]) -> Tens
 
 def _text(expr: Expr) -> str:
     from shapecheck.engine.statements import text_of
-    from shapecheck.source.program import Const
 
     if isinstance(expr, Const):
         return repr(expr.value)
@@ -222,12 +221,19 @@ def on_enter(m: Machine, function: Function, frame: int, *, as_entry: bool) -> N
 def _read_head(m: Machine, function: Function, frame: int) -> None:
     scope = m.state.scope(frame)  # nothing below makes another state
     claim = bool(m.stack)
+    may_be_none: dict[str, Value] = {}
     for p in function.params:
         value = m.resolve(scope[p.name]) if p.name in scope else None
         if value is None or p.kind in ("*", "**"):
             continue
+        open_ = isinstance(value, Unknown) and value.hint == "" and value.key is not None
+        if open_ and isinstance(p.default, Const) and p.default.value is None:
+            may_be_none[p.name] = value
+            value = scope[p.name] = m.unknown()
         if p.annotation is not None:
-            value = on_annotation(m, p.annotation, p.name, value, Site(m.here.path, p))
+            said = from_annotation(p.annotation, aliases(m, m.here.path))
+            said = said.items[0] if p.name in may_be_none and said.kind == "optional" and said.items else said
+            value = _annotated(m, said, p.name, value, Site(m.here.path, p))
         if p.comment:
             for written in _comment(p.comment, (p.name,), False):
                 if written.subject in (None, p.name):
@@ -243,6 +249,11 @@ def _read_head(m: Machine, function: Function, frame: int) -> None:
             if name != RETURN:
                 site = Site(m.here.path, first)
                 scope[name] = declare(m, written, m.resolve(scope[name]), name, "comment", site, claim=claim)
+    for name, given in may_be_none.items():
+        told = m.resolve(scope[name])
+        if isinstance(told, Tensor) and isinstance(given, Unknown) and given.key is not None:
+            m.promised[given.key] = told
+        scope[name] = given
 
 
 def _state_signature(m: Machine, function: Function) -> None:

@@ -210,6 +210,7 @@ class Machine:
         self.entry_steps = 0
         self.idle_steps = 0  # of those of the entry, spent in calls that met no tensor
         self.optional: set[str] = set()  # keys of parameters that may be None, and are no tensors if they are not
+        self.promised: dict[str, Tensor] = {}  # key of a parameter that may be None -> what it is if it is not
         self.of_init = False  # is the entry an `__init__`, most of which meets none
         self.entry_limit = STEPS_PER_ENTRY
         self.ops_run = 0  # calls of torch, and of unknown things, that were stated
@@ -391,6 +392,12 @@ class Machine:
 
     def resolve(self, value: Value) -> Value:
         return self.state.value(value)
+
+    def used(self, value: Value) -> Value:
+        """The value, now that something is done with it that None would not bear."""
+        if isinstance(value, Unknown) and value.key in self.promised and value.key not in self.state.narrowed:
+            self.state.narrowed[value.key] = self.promised[value.key]
+        return self.resolve(value)
 
     def size(self, size: Size) -> Size:
         return self.state.size(size)

@@ -81,6 +81,8 @@ def _run(
 ) -> Value:
     if LOOSE in kwargs or "*" in kwargs:
         return m.unknown()
+    if m.promised:
+        args, kwargs = [m.used(a) for a in args], {name: m.used(a) for name, a in kwargs.items()}
     bound = bind(spec.parameters, args, kwargs)
     if bound is None:
         return m.unknown()
