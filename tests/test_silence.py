@@ -165,6 +165,24 @@ RIGHT = {
             gate = gate.mean(1)
             return y, z, v, w, s, gate
         """,
+    "a callee's way is chosen by a number that it computed: where nothing is hidden, x has all rows": """
+        def restore(x, mask):
+            hidden = int(mask.sum(dim=1)[0].item())
+            if hidden == 0:
+                return x + torch.zeros(mask.shape[0], mask.shape[1], 8)
+            return torch.cat([x, torch.zeros(mask.shape[0], hidden, 8)], dim=1)
+
+        def test_restore():
+            restore(torch.randn(2, 4, 8), torch.zeros(2, 16))
+        """,
+    "as many elements as there are allow the unknown first axis to be 1 alone": """
+        def interpolated(table):
+            count, width = table.shape[1], table.shape[-1]
+            side = int(count**0.5)
+            if side * side != count:
+                raise ValueError("not square")
+            return table.reshape(1, side, side, width).permute(0, 3, 1, 2)
+        """,
 }
 
 

@@ -49,6 +49,7 @@ def proven(fact: Demanded, facts: Facts) -> bool:
         or _may_be_squeezed(fact)
         or any(_rank_only_told(c) for c in facts.of(Demanded) if c.site.node is fact.site.node)
         or other_ways(fact, facts)
+        or _chosen_by_data(fact, facts)
         or expected(fact, facts)
         or _told_wrong(fact, facts)
         or _by_annotated_int(fact)
@@ -82,6 +83,21 @@ def other_ways(fact: Demanded, facts: Facts) -> bool:
         past = any((c.path, c.activation) not in crashed for c in facts.of(Called) if same(c))
         return past or _another_layer_fits(fact, facts, same)
     return any(not refused for _, refused in _runs(facts, same))
+
+
+_OF_DATA = re.compile(r"(?:value |not )*\?\d+(?: |$)")
+
+
+def _chosen_by_data(fact: Demanded, facts: Facts) -> bool:
+    """Did a called function come here only by the one outcome of a test of a number that it computed, where the sizes
+    are its caller's? Such a number may well go with the sizes: `if n_masked == 0` holds where nothing is left out."""
+    if not fact.stack:
+        return False
+    taken = [choice for choice in fact.path if _OF_DATA.match(choice[0])]
+    if not taken:
+        return False
+    paths = [c.path for c in facts.of(Demanded) if c.site.node is fact.site.node and c.verdict.never]
+    return any(all((test, not outcome) not in path for path in paths) for test, outcome in taken)
 
 
 def _runs(facts: Facts, same: Callable[[Called | Demanded], bool]) -> Iterator[tuple[Called, bool]]:
