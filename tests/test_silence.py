@@ -177,7 +177,7 @@ RIGHT = {
         """,
     "as many elements as there are allow the unknown first axis to be 1 alone": """
         def interpolated(table):
-            count, width = table.shape[1], table.shape[-1]
+            count, width = table.shape[1], table.shape[2]
             side = int(count**0.5)
             if side * side != count:
                 raise ValueError("not square")
