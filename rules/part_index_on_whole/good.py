@@ -48,6 +48,13 @@ def replaced(queue, keys):
     return queue
 
 
+def own_rows(gathered, rank: int, alone: bool):
+    """gathered [W * B, D]"""
+    count = gathered.size(0) // 2
+    rows = torch.arange(count) if alone else torch.arange(rank * count, (rank + 1) * count)
+    return gathered[rows] @ gathered.t()
+
+
 def compact(x, mask):
     """x [N, D], mask [N]: the rows that are kept go to the front"""
     kept = x[mask.bool()]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapecheck.analysis.axes import place
-from shapecheck.analysis.origin import identity, operands
+from shapecheck.analysis.origin import ancestors, identity, operands
 from shapecheck.dims import Size, as_symbol, compare
 from shapecheck.engine.facts import Called, Facts, Stored
 from shapecheck.engine.values import Items, Lit, Made, Num, Site, SliceVal, Tensor, Unknown
@@ -119,14 +119,18 @@ def _picked(fact: Called) -> Iterator[tuple[str, Part]]:
     if fact.key == "masked_select" and len(x.axes) == 1:
         yield from _named(fact.result.axes[0].size, Part(x.axes[0].size, _chosen(fact.args.get("mask")), fact.site))
     for at, index in places(fact):
-        if isinstance(index, Tensor) and index.rank == 1 and at < len(x.axes) and domain_of_mask(index):
+        if isinstance(index, Tensor) and index.rank == 1 and at < len(x.axes) and _picks(index):
             size = fact.result.axes[at].size if at < len(fact.result.axes) else 1
             yield from _named(size, Part(x.axes[at].size, _chosen(index), fact.site))
 
 
-def domain_of_mask(index: Tensor) -> bool:
-    """Does it pick as many as it happens to: a mask, or the numbers of an index that came from elsewhere?"""
-    return index.dtype == "bool" or domain(index) is None
+def _picks(index: Tensor) -> bool:
+    """Does it pick some: a mask, or the numbers of an index that came from elsewhere? A run of numbers does not: who
+    counts from an offset knows where it is."""
+    if index.dtype == "bool":
+        return True
+    counted = any(t.made is not None and t.made.kind & COUNTS for t in ancestors(index, 20))
+    return domain(index) is None and not counted
 
 
 def _chosen(index: object) -> object:
