@@ -35,6 +35,13 @@ CASES = [
     ("unpacked sizes name axes", "def f(x):\n  b, n, d = x.shape\n  y = x.view(b * n, d)\n", "y", "[b*n, d]"),
     ("size() then view", "def f(x):\n  b, d = x.size()\n  y = x.view(b, -1, 4)\n", "y", "[b, m, 4]"),
     ("a sum drops an axis", "def f(x):\n  b, n, d = x.shape\n  y = x.sum(dim=1)\n", "y", "[b, d]"),
+    (
+        "all that is joined has one rank",
+        "def f(net, x, z):\n  a, b = net(x), net(z)\n  s = torch.mm(torch.cat([a, b]), torch.randn(5, 3))\n"
+        "  y = (a * b).sum(-1)\n",
+        "y",
+        "[K]",
+    ),
     ("keepdim", "def f(x):\n  b, n, d = x.shape\n  y = x.mean(-1, keepdim=True)\n", "y", "[b, n, 1]"),
     ("None adds an axis", "def f(x):\n  b, d = x.shape\n  y = x[:, None] * x[None]\n", "y", "[b, b, d]"),
     ("matmul all pairs", "def f(q, p):\n  b, d = q.shape\n  n, d2 = p.shape\n  y = q @ p.T\n", "y", "[b, n]"),

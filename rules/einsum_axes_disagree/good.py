@@ -88,3 +88,26 @@ def inverted(mask, heads, width):
     rows, length = mask.shape
     turned = 1.0 - mask[:, None, None, :].expand(rows, 1, length, length)
     return turned.masked_fill(turned.bool(), -1e9)
+
+
+def lengths_of_both(x, y):
+    alike = x @ y.t()
+    return alike / (x.norm(dim=1, keepdim=True) * y.norm(dim=1, keepdim=True).t())
+
+
+def distances(x, y):
+    return x.pow(2).sum(1, keepdim=True) + y.pow(2).sum(1).view(1, -1) - 2 * torch.mm(x, y.t())
+
+
+def of_itself(x):
+    return (x @ x.t()) / x.norm(dim=1)
+
+
+def of_a_vector(x, y):
+    """Of one vector the length is one number."""
+    return (x @ y.t()) / x.norm(dim=-1)
+
+
+def batched(x, y):
+    """x [B, N, D], y [B, M, D]"""
+    return (x @ y.transpose(1, 2)) / x.norm(dim=-1).unsqueeze(-1)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from shapecheck.analysis.letters import Equation, equation, letters_of
 from shapecheck.analysis.origin import ancestors
 from shapecheck.analysis.pairs import exchanged, names_of, pairs_of
+from shapecheck.analysis.per_row import crosswise
 from shapecheck.analysis.roles import name_of
 from shapecheck.dims import as_symbol
 from shapecheck.engine.facts import Assigned, Broadcasted, Called, Demanded, Facts
@@ -42,6 +43,28 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
         ),
         condition="both sides hold the same rows, so that the matrix is symmetric",
         help="exchange `[:, None]` and `[None, :]` of the two operands, or transpose one of the matrices",
+    )
+
+
+@META.on(Called)
+def check_per_row(fact: Called, facts: Facts) -> Iterator[Finding]:
+    """`(x @ y.t()) / y.norm(dim=1, keepdim=True)`: a column has one number for each row of x, not of y."""
+    found = crosswise(fact) if fact.site.path == facts.path else None
+    if found is None:
+        return
+    names = facts.names()
+    numbers, scores = found.numbers, found.product
+    side, lies = ("rows", "row") if found.of_rows else ("columns", "column")
+    yield META.finding(
+        fact.site,
+        f"the {numbers.made.op} {names.shape(numbers.shown)} has one number for each of the {side} of the "
+        f"{scores.spec.name} that it meets, but lies in a {lies}: each number meets the scores of another one",
+        notes=(
+            Note("the pairs are made here", scores.site),
+            Note(f"{numbers.made.op} is taken here", numbers.made.site),
+        ),
+        condition="both sides hold the same rows",
+        help="turn the numbers: those of the rows stand in a column, `[:, None]`, those of the columns in a row",
     )
 
 

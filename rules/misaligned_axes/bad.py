@@ -48,3 +48,15 @@ def against_the_best(scores, best):
 def of_a_group(scores, kept):
     b, _g, _s = scores.shape
     return (scores / kept.view(b)).sum(-1)  # expect: SC106
+
+
+def optional(net, left, right, reduce: bool):
+    a, b = net(left), net(right)
+    n = a.size(0)
+    both = torch.cat([a, b], dim=0)
+    alike = torch.exp(torch.mm(both, both.t()))
+    negatives = alike.masked_select(~torch.eye(n, dtype=torch.bool).repeat(2, 2)).view(2 * n, -1)
+    positive = torch.exp(torch.sum(a * b, dim=-1))
+    positive = torch.cat([positive, positive], dim=0)
+    rest = negatives.sum(dim=-1) if reduce else negatives
+    return -torch.log(positive / (positive + rest)).mean()  # expect: SC106

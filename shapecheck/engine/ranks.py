@@ -14,12 +14,14 @@ from shapecheck.ops.axes import is_number
 from shapecheck.ops.kinds import (
     ALL_PAIRS,
     BINARY,
+    JOINS,
     MASKS,
     RANK_DOWN,
     RANK_KEPT,
     RANK_UP,
     REDUCTION,
     ROW_BY_ROW,
+    STACKS,
     SUBSCRIPT,
 )
 
@@ -33,6 +35,7 @@ def operands_learn(made: Made, rank: int, known: Rank) -> Iterator[tuple[Tensor,
         operand, more = along
         if rank - more >= 0:
             yield operand, rank - more
+            yield from ((other, rank - more) for other in _beside(made))
         return
     pair = _pair(made)
     if pair is None:
@@ -138,6 +141,14 @@ def _first(made: Made) -> Tensor | None:
         case (first, *_):
             value = first
     return value if isinstance(value, Tensor) else None
+
+
+def _beside(made: Made) -> list[Tensor]:
+    """The others of the tensors that are joined: all of one rank."""
+    match made.arg("input"):
+        case Items(items=(_, *rest)) | (_, *rest) if made.kind & (JOINS | STACKS):
+            return [t for t in rest if isinstance(t, Tensor)]
+    return []
 
 
 def _pair(made: Made) -> tuple[Tensor, Tensor] | None:
