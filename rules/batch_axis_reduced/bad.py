@@ -244,3 +244,33 @@ def row_cosines(a, b):
     """a, b (B, D)"""
     d = F.normalize(b, p=2, dim=1)  # [B, D]
     return 1 - (F.normalize(a, dim=1) * d).sum(0).mean()  # expect: SC402
+
+
+class Clusters(nn.Module):
+    def __init__(self, encoder, width: int, count: int):
+        super().__init__()
+        self.encoder = encoder
+        self.middle = nn.Parameter(torch.zeros(count, width))
+        self.head = nn.Linear(width, count, bias=False)
+
+    def forward(self, x):
+        z = self.encoder(x)
+        far = (z.unsqueeze(1) - self.middle.unsqueeze(0)).pow(2).sum(-1)
+        return F.softmax(-far, dim=0)  # expect: SC402
+
+    def entropy(self, x):
+        shares = F.softmax(self.head(self.encoder(x)) / 0.1, dim=0)  # expect: SC402
+        return -(shares * torch.log(shares + 1e-8)).sum(dim=1).mean()
+
+
+def fit(encoder, proxies, loader):
+    """proxies: (K, D)"""
+    for x, _y in loader:
+        scores = F.normalize(encoder(x), dim=1) @ F.normalize(proxies, dim=1).T
+        yield (scores.softmax(0) * scores).mean()  # expect: SC402
+
+
+def sharpened(model, x, unlabelled, y):
+    known, open_ = torch.split(model(torch.cat([x, unlabelled])), [len(x), len(unlabelled)])
+    shares = torch.softmax(open_, dim=0)  # expect: SC402
+    return F.cross_entropy(known, y), shares**2 / (shares**2).sum(1, keepdim=True)

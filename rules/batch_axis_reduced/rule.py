@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shapecheck.analysis.axes import STILL, back, is_implicit, normal_dim, place
 from shapecheck.analysis.candidates import examples_first, weighs_rows
-from shapecheck.analysis.classes import beside_shares, elsewhere
+from shapecheck.analysis.classes import beside_shares, elsewhere, logarithm_of
 from shapecheck.analysis.origin import base, operands, same
 from shapecheck.analysis.roles import counts_with, is_batch, is_features
 from shapecheck.analysis.summed import summed, summed_over, unit, used_otherwise
@@ -180,9 +180,11 @@ def check_cross_entropy(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     if product.made is None or product.made.key != "mul":
         return
-    for scores in operands(product.made):
+    given = operands(product.made)
+    for scores in given:
         made = scores.made
-        if made is None or not made.kind & LOGARITHMIC or made.site.path != facts.path:
+        entropy = made is not None and any(logarithm_of(t, scores) for t in given)
+        if made is None or not (made.kind & LOGARITHMIC or entropy) or made.site.path != facts.path:
             continue
         dim = made.dim()
         least = scores.shape.min_rank if isinstance(scores.shape, Partial) else len(scores.shape)
@@ -194,8 +196,8 @@ def check_cross_entropy(fact: Called, facts: Facts) -> Iterator[Finding]:
             names = facts.names()
             yield META.finding(
                 made.site,
-                f"this log_softmax of {names.shape(scores)} runs over axis {dim}, but the sum that makes a "
-                f"cross-entropy of it runs over axis {over}",
+                f"this {made.op} of {names.shape(scores)} runs over axis {dim}, but the sum that makes "
+                f"{'an entropy' if entropy else 'a cross-entropy'} of it runs over axis {over}",
                 notes=(Note("summed here", fact.site),),
                 help=f"use `dim={over}`",
             )

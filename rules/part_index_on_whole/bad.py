@@ -58,3 +58,10 @@ def pseudo_labels(net, images, labels, bar: float):
     scores = net(images[at]).view(at.size(0), -1).max(dim=1).values
     sure = (scores > bar).nonzero().flatten()
     return images[sure]  # expect: SC307
+
+
+def in_step(x, y, keep):
+    """x [N, D], y [N]"""
+    part = x[keep]
+    order = torch.randperm(part.size(0))
+    return part[order], y[order]  # expect: SC307

@@ -130,9 +130,9 @@ def _measured(fact: Called) -> Tensor | None:
     if len(pairs) != 2 or pairs[0][0] is None or pairs[1][0] is None:
         return None
     matrix = pairs[0][0]
-    if matrix.made is not pairs[1][0].made or matrix.rank != 2 or (pairs[0][1], pairs[1][1]) != (0, 1):
+    if matrix.made is not pairs[1][0].made or (pairs[0][1], pairs[1][1]) != (0, 1):
         return None
-    axes = matrix.axes
+    axes = matrix.axes if matrix.rank == 2 else None
     gathered = axes is not None and _gathered(axes[1]) and not _gathered(axes[0])
     return matrix if gathered or own_column(matrix) is not None else None
 

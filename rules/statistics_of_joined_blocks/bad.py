@@ -63,3 +63,12 @@ def only_centred(image, text):
     rows = rows - rows.mean(dim=0, keepdim=True)  # expect: SC405
     a, b = rows.split(image.size(0))
     return torch.matmul(a.transpose(0, 1), b)
+
+
+# run: one_mean(x=[N, D], y=[N, D]); differ: N=5, D=3
+def one_mean(x, y):
+    n, width = x.shape
+    rows = torch.cat([x, y.view(n, width)])
+    middle, spread = rows.mean(dim=0), rows.std(dim=0)  # expect: SC405
+    a, b = (x - middle) / spread, (y - middle) / spread
+    return a.t() @ b / n

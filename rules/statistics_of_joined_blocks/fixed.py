@@ -57,3 +57,10 @@ def only_centred(image, text):
     """image, text: [batch, width]"""
     a, b = image - image.mean(dim=0, keepdim=True), text - text.mean(dim=0, keepdim=True)
     return torch.matmul(a.transpose(0, 1), b)
+
+
+def one_mean(x, y):
+    n, width = x.shape
+    y = y.view(n, width)
+    a, b = (x - x.mean(dim=0)) / x.std(dim=0), (y - y.mean(dim=0)) / y.std(dim=0)
+    return a.t() @ b / n

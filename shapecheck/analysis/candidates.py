@@ -7,12 +7,14 @@ either side is not known, nothing is said.
 
 from __future__ import annotations
 
+import re
+
 from shapecheck.analysis.batch import uses
 from shapecheck.analysis.letters import equation
 from shapecheck.analysis.origin import operands
 from shapecheck.dims import symbols
 from shapecheck.engine.facts import Applied, Called, Facts
-from shapecheck.engine.values import Made, Partial, Tensor, Unknown
+from shapecheck.engine.values import Items, Lit, Made, Partial, SliceVal, Tensor, Unknown
 from shapecheck.ops.axes import as_tensor
 from shapecheck.ops.kinds import (
     ARITHMETIC,
@@ -23,12 +25,15 @@ from shapecheck.ops.kinds import (
     CREATES,
     DISTANCE,
     DROPS,
+    LENGTH,
     LINEAR,
     MASKS,
     MATMUL,
     REDUCTION,
     SCALES,
+    SHIFTS,
     STANDARDISES,
+    SUBSCRIPT,
     SUMS,
     SWAPS,
     UNARY,
@@ -47,7 +52,7 @@ def examples_first(scores: Tensor, facts: Facts) -> bool:
             return False
         pair = _sides(made)
         if pair is not None:
-            return rows_of_batch(pair[0], facts) and _kept(pair[1])
+            return rows_of_batch(pair[0], facts) and (_kept(pair[1]) or _beside_loop(*pair, facts))
         inner = [t for t in operands(made) if t.rank != 0]
         if not made.kind & _SCORES or len(inner) != 1:
             return False
@@ -68,9 +73,43 @@ def _sides(made: Made) -> tuple[Tensor, Tensor] | None:
         first = given[0] if given else made.args.get("input")
         if len(given) == 2 and isinstance(first, Tensor):
             return given[0], given[1]
+    if made.kind & (SUMS | LENGTH) and given:
+        return _apart(given[0])
     if made.kind & LINEAR and isinstance(weight := made.args.get("weight"), Tensor) and isinstance(given[0], Tensor):
         return given[0], weight
     return None
+
+
+def _apart(x: Tensor) -> tuple[Tensor, Tensor] | None:
+    """`x.unsqueeze(1) - c.unsqueeze(0)`, of which functions of each number were added up."""
+    for _ in range(6):
+        made = x.made
+        inner = [t for t in operands(made) if t.rank != 0] if made is not None else []
+        if made is None or not inner:
+            return None
+        if made.kind & SHIFTS and len(inner) == 2:
+            left, right = (_axis_added(t) for t in inner)
+            if left is None or right is None or left[1] == right[1]:
+                return None
+            return (left[0], right[0]) if left[1] else (right[0], left[0])
+        if not made.kind & (UNARY | CAST | ARITHMETIC):
+            return None
+        x = inner[0]
+    return None
+
+
+def _axis_added(x: Tensor) -> tuple[Tensor, bool] | None:
+    """A matrix that got an axis: in the middle, so that its rows stay in front (True), or in front of them."""
+    made = x.made
+    if made is None:
+        return None
+    if made.key == "unsqueeze" and made.dim() in (0, 1, -2):
+        return as_tensor(made.arg("input")), made.dim() != 0
+    index = made.args.get("index") if made.kind & SUBSCRIPT else None
+    items = index.items if isinstance(index, Items) else () if index is None else (index,)
+    if sum(i == Lit(None) for i in items) != 1 or not all(isinstance(i, SliceVal) or i == Lit(None) for i in items):
+        return None
+    return as_tensor(made.arg("input")), items.index(Lit(None)) == 1
 
 
 def rows_of_batch(rows: Tensor, facts: Facts) -> bool:
@@ -113,6 +152,39 @@ def _kept(x: Tensor) -> bool:
             return False
         x = inner[0]
     return False
+
+
+def _beside_loop(rows: Tensor, kept: Tensor, facts: Facts) -> bool:
+    """An argument of the function, against rows that a network gives for the items of a loop."""
+    given, inputs = leaf(kept), leaf(rows)
+    if given is None or given.startswith(("?", "forward.")):
+        return False
+    return any(
+        isinstance(f.result, Unknown) and f.result.key == inputs and _ITEM.match(_key_of(f.args[0])) is not None
+        for f in facts.of(Applied)
+        if f.args
+    )
+
+
+_ITEM = re.compile(r"\?\d+\[\d+\]")
+
+
+def _key_of(value: object) -> str:
+    key = value.key if isinstance(value, Unknown) else None
+    if isinstance(value, Tensor) and isinstance(value.shape, Partial):
+        key = value.shape.key
+    return key or ""
+
+
+def leaf(x: Tensor) -> str | None:
+    """The unknown thing behind casts, norms and turns."""
+    for _ in range(20):
+        if x.made is None:
+            return _key_of(x) or ("argument" if x.axes else None)
+        if not x.made.kind & (CAST | SWAPS | UNIT | UNARY):
+            return None
+        x = as_tensor(x.made.arg("input"))
+    return None
 
 
 def weighs_rows(shares: Tensor, facts: Facts) -> bool:

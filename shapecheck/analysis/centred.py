@@ -19,7 +19,19 @@ from shapecheck.analysis.roles import is_batch, is_features
 from shapecheck.dims import symbols
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Made, Num, Partial, Tensor
-from shapecheck.ops.kinds import ADDS_AXIS, AVERAGES, CAST, MATMUL, REDUCTION, SCALES, SHIFTS, STRETCHES, SWAPS, UNARY
+from shapecheck.ops.kinds import (
+    ADDS_AXIS,
+    AVERAGES,
+    CAST,
+    DEVIATION,
+    LENGTH,
+    MATMUL,
+    SCALES,
+    SHIFTS,
+    STRETCHES,
+    SWAPS,
+    UNARY,
+)
 
 _CARRIES = CAST | ADDS_AXIS | STRETCHES
 
@@ -87,16 +99,13 @@ def _spread(t: Tensor) -> bool:
         made = t.made
         if made is None:
             return False
-        if made.kind & REDUCTION and made.key in _DEVIATIONS:
+        if made.kind & (DEVIATION | LENGTH):
             return True
         inner = [i for i in operands(made) if i.rank != 0]
         if not made.kind & (CAST | UNARY | SHIFTS | ADDS_AXIS | STRETCHES) or not inner:
             return False
         t = inner[0]
     return False
-
-
-_DEVIATIONS = ("std", "var", "std_mean", "norm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +202,14 @@ def uneven(fact: Called) -> Uneven | None:
         return None
     found, length = centred(given[0]), given[1]
     for _ in range(6):
-        if length.made is None or length.made.key in _DEVIATIONS:
+        if length.made is None or length.made.kind & DEVIATION:
             break
         inner = [t for t in operands(length.made) if t.rank != 0]
         if not length.made.kind & (CAST | UNARY | SHIFTS | ADDS_AXIS | STRETCHES) or len(inner) != 1:
             return None
         length = inner[0]
     made = length.made
-    if made is None or made.key not in ("std", "var") or len(found) != 1:
+    if made is None or not made.kind & DEVIATION or len(found) != 1:
         return None
     source, dim = made.tensor("input"), made.dim()
     if source is None or dim is None or not (same(source, found[0].x, CAST) or same(source, given[0], CAST)):

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from shapecheck.analysis.origin import base, identity, operands
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Items, Num, Site, SliceVal, Tensor, Unknown
+from shapecheck.ops.axes import as_tensor
 from shapecheck.ops.kinds import (
     ARITHMETIC,
+    BOUNDS,
     CAST,
     CHAINS,
     CLASS_LOSS,
@@ -24,14 +26,17 @@ from shapecheck.ops.kinds import (
     DROPS,
     EXTREMES,
     LEARNED,
+    LOGARITHM,
     LOGARITHMIC,
     LOOKS_UP,
     MASKS,
     PICKS,
     PRODUCT,
+    SHIFTS,
     SOFTMAX,
     SPLITS,
     SUBSCRIPT,
+    UNARY,
 )
 
 _STAYS = CAST | DROPS | MASKS | ARITHMETIC
@@ -70,6 +75,10 @@ def place_of(x: object, dim: int | None) -> Place | None:
         if made is None or not made.kind & (_STAYS | SUBSCRIPT | SPLITS | SOFTMAX):
             break
         inner = [t for t in operands(made) if t.rank != 0]
+        if made.kind & SPLITS:
+            if (made.dim() or 0) != 0 and at >= 0:
+                return None
+            inner = [as_tensor(made.arg("input"))]
         if made.kind & SUBSCRIPT:
             inner = inner[:1]
             dropped = _dropped(made.args.get("index"))
@@ -181,4 +190,22 @@ def beside_shares(fact: Called, facts: Facts) -> tuple[Tensor, Tensor, int, int]
     return given[first], given[second], one, other
 
 
-__all__ = ["Classes", "Place", "beside_shares", "classes", "elsewhere", "place_of"]
+def logarithm_of(x: Tensor, shares: Tensor) -> bool:
+    """`p.log()`, `torch.log(p + eps)` of these shares: what an entropy multiplies them with."""
+    if shares.made is None or not shares.made.kind & SOFTMAX or shares.made.kind & LOGARITHMIC:
+        return False
+    inside = False
+    for _ in range(6):
+        if x.made is None:
+            return False
+        if x.made is shares.made:
+            return inside
+        inside = inside or bool(x.made.kind & LOGARITHM)
+        inner = [t for t in operands(x.made) if t.rank != 0]
+        if not x.made.kind & (CAST | UNARY | SHIFTS | BOUNDS) or len(inner) != 1:
+            return False
+        x = inner[0]
+    return False
+
+
+__all__ = ["Classes", "Place", "beside_shares", "classes", "elsewhere", "logarithm_of", "place_of"]

@@ -47,6 +47,7 @@ class Domain:
 
     size: Size
     site: Site
+    of: Tensor | None = None  # the tensor that was asked for the size
 
 
 def domain(index: Tensor) -> Domain | None:
@@ -57,12 +58,18 @@ def domain(index: Tensor) -> Domain | None:
             return None
         size = _counted(made, index)
         if size is not None:
-            return Domain(size, made.site)
+            return Domain(size, made.site, _asked(made))
         inner = operands(made)
         if not made.kind & (_SAME_PLACES | SUBSCRIPT) or not inner:
             return None
         index = inner[0]
     return None
+
+
+def _asked(made: Made) -> Tensor | None:
+    """The tensor whose first axis `randperm(x.size(0))` counts."""
+    until = made.args.get("n", made.args.get("end", made.args.get("start")))
+    return until.of if isinstance(until, Num) and until.at == 0 else None
 
 
 def _counted(made: Made, index: Tensor) -> Size | None:
@@ -77,19 +84,16 @@ def _counted(made: Made, index: Tensor) -> Size | None:
         x = made.args.get("condition") if made.key == "where" else None
     if not isinstance(x, Tensor) or x.axes is None or not x.axes or index.dtype != "int":
         return None
-    if made.key in _WHERE:
-        return x.axes[0].size if len(x.axes) == 1 else None
     if made.key == "multinomial":
         return x.axes[-1].size
+    if made.key == "where" or made.key == "nonzero":
+        return x.axes[0].size if len(x.axes) == 1 else None
     dim = made.dim()
     if made.kind & (PICKS | SORTS) or (made.key in ("max", "min")):
         at = place(-1 if dim is None and made.kind & SORTS else dim, len(x.axes)) if dim is not None else None
         at = len(x.axes) - 1 if at is None and (made.kind & SORTS or len(x.axes) == 1) else at
         return x.axes[at].size if at is not None and 0 <= at < len(x.axes) else None
     return None
-
-
-_WHERE = ("nonzero", "where")
 
 
 def parts(facts: Facts) -> dict[str, Part]:
@@ -107,7 +111,7 @@ def _parts(facts: Facts) -> dict[str, Part]:
 
 def _picked(fact: Called) -> Iterator[tuple[str, Part]]:
     x = fact.tensor("input")
-    if fact.key in _WHERE:
+    if fact.key == "where" or fact.key == "nonzero":
         x = x if fact.key == "nonzero" else fact.tensor("condition")
         results = fact.result.items if isinstance(fact.result, Items) else (fact.result,)
         first = results[0] if results else None
@@ -187,6 +191,8 @@ def astray(fact: Called | Stored, facts: Facts) -> Astray | None:
         found = domain(index) if isinstance(index, Tensor) and index.dtype != "bool" else None
         name = as_symbol(found.size) if found is not None else None
         part = parts(facts).get(name) if name is not None else None
+        if part is None and found is not None:
+            part = _part_of(found.of)
         if found is None or part is None:
             continue
         if x.axes is not None:
@@ -196,6 +202,19 @@ def astray(fact: Called | Stored, facts: Facts) -> Astray | None:
         if whole:
             return Astray(at, found, part)
     return None
+
+
+def _part_of(x: Tensor | None) -> Part | None:
+    """Of rows that something unknown picked, an index or a mask, the axis of what it picked them from."""
+    made = x.made if x is not None else None
+    whole = made.tensor("input") if made is not None and made.kind & SUBSCRIPT else None
+    if x is None or made is None or whole is None or not whole.axes or isinstance(whole.axes[0].size, int):
+        return None
+    index = made.args.get("index")
+    item = index.items[0] if isinstance(index, Items) and index.items else index
+    if not isinstance(item, Unknown) or item.hint or item.key is None:
+        return None
+    return Part(whole.axes[0].size, item.key, made.site)
 
 
 def _cut_likewise(x: Tensor, part: Part, facts: Facts) -> bool:

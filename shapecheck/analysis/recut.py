@@ -243,7 +243,7 @@ def innermost(fact: Called, given: Tensor, before: tuple[Axis, ...], after: tupl
         return None
     sure = as_many((Axis(heads), Axis(part)), (Axis(last),))
     opaque = as_symbol(last) is not None and as_symbol(part) is not None and not symbols(heads) & symbols(last)
-    if sure and kept:  # found by its strides
+    if sure and kept and as_many(before, after):  # found by its strides
         return None
     if sure or (opaque and len(before) == 3 and _layered(given) and not isinstance(heads, int)):
         return Inner(rows, heads, last, sure or kept)

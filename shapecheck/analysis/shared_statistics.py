@@ -47,7 +47,9 @@ def correlated(fact: Called, facts: Facts) -> Shared | None:
     pair = _along_rows(fact)
     if pair is None:
         return None
-    left, right = (_statistics(t, facts) for t in pair)
+    left, right = (_joint_mean(t, facts) for t in pair)
+    if left is None or right is None:
+        left, right = (_statistics(t, facts) for t in pair)
     if left is None or right is None or left.made is not right.made:
         return None
     return left if identity(pair[0]) != identity(pair[1]) else None
@@ -111,6 +113,22 @@ def _standardised(made: Made, facts: Facts) -> tuple[Tensor, str] | None:
         both = [as_int(d) for d in dims.items] == [0, 1] and x.rank == 3
         return (x, "axes 0 and 1") if both and x.axes and x.axes[0].role == "block" else None
     return (x, _joined(x, facts)) if as_int(dims) == 0 and _joined(x, facts) else None
+
+
+def _joint_mean(block: Tensor, facts: Facts) -> Shared | None:
+    """The mean of joined rows that was taken away from this block alone: `(a - z.mean(0)) / z.std(0)`."""
+    for _ in range(6):
+        made = block.made
+        given = operands(made) if made is not None else []
+        if made is None or not made.kind & (CAST | SCALES | SHIFTS) or not given:
+            return None
+        if made.kind & SHIFTS and len(given) == 2:
+            mean = given[1].made
+            x = mean.tensor("input") if mean is not None and mean.kind & AVERAGES and mean.dim() == 0 else None
+            over = _joined(x, facts) if x is not None and identity(x) != identity(given[0]) else ""
+            return Shared(mean, x, over) if mean is not None and x is not None and over else None
+        block = given[0]
+    return None
 
 
 def _joined(x: Tensor, facts: Facts) -> str:

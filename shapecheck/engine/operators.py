@@ -216,8 +216,9 @@ def _perhaps_a_size(m: Machine, op: str, sizes: list[Size]) -> Unknown:
     """Of `a * b` nothing is known, not even that it is a number; but where a size is needed, it is this one."""
     made = m.unknown()
     try:
-        size = _compute(op, sizes) if op in ("+", "-", "*") else None
-    except TooComplex:
+        whole = op == "//" and nonnegative(sizes[0]) and positive(sizes[1])
+        size = _compute(op, sizes) if whole or op in ("+", "-", "*") else None
+    except (TooComplex, ZeroDivisionError):
         size = None
     if size is not None and made.key is not None:
         m.computed[made.key] = size

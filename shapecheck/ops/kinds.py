@@ -41,6 +41,9 @@ UNIT = 1 << 27  # vectors of length 1
 STANDARDISES = 1 << 28  # layer_norm, batch_norm
 WINDOWS = 1 << 29  # convolutions, pooling, padding
 
+LOGARITHM = 1 << 84  # of each number
+DEVIATION = 1 << 85  # how far numbers lie from their mean
+
 # ------------------------------------------------------------------ axes
 SWAPS = 1 << 30  # two axes change places: t, T, mT, transpose
 MOVES_AXES = 1 << 31  # the same numbers, other order of axes (all that SWAPS, and permute)
@@ -120,6 +123,7 @@ _TABLE: tuple[tuple[int, str], ...] = (
         prelu relu relu6 rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold"""),
     (UNARY | DROPS, """
         alpha_dropout dropout dropout1d dropout2d dropout3d feature_alpha_dropout"""),
+    (LOGARITHM, "log log2 log10 log1p"),
     (POSITIVE, "relu clamp softplus logsigmoid maximum"),
     (BINARY, """
         add sub mul div pow remainder fmod floor_divide float_power atan2 copysign hypot nextafter logaddexp logaddexp2
@@ -144,6 +148,7 @@ _TABLE: tuple[tuple[int, str], ...] = (
     (EXTREMES, "max min amax amin median nanmedian mode kthvalue"),
     (PICKS, "argmax argmin topk"),
     (LENGTH, "norm"),
+    (DEVIATION, "std var std_mean"),
     (TRUTHS, "any all"),
     (SCAN, "cumsum cumprod cummax cummin logcumsumexp diff"),
     (SORTS, "sort argsort topk"),
