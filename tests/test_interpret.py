@@ -36,6 +36,12 @@ CASES = [
     ("size() then view", "def f(x):\n  b, d = x.size()\n  y = x.view(b, -1, 4)\n", "y", "[b, m, 4]"),
     ("a sum drops an axis", "def f(x):\n  b, n, d = x.shape\n  y = x.sum(dim=1)\n", "y", "[b, d]"),
     (
+        "a floor quotient of two settings, where a size is needed",
+        "def f(x, d, h):\n  w = d // h\n  y = x.view(7, h, w)\n",
+        "y",
+        "[7, h, d//h]",
+    ),
+    (
         "all that is joined has one rank",
         "def f(net, x, z):\n  a, b = net(x), net(z)\n  s = torch.mm(torch.cat([a, b]), torch.randn(5, 3))\n"
         "  y = (a * b).sum(-1)\n",

@@ -69,6 +69,11 @@ def source(tensor: Tensor) -> Source | None:
     return None if key is None else Source(tensor, key, turned)
 
 
+def rows_of(source: Source) -> object:
+    """What tells the rows: an argument is known by its axes, of which the others may be learned anew."""
+    return source.key[0] if isinstance(source.key, tuple) else source.key
+
+
 def _smaller(part: Tensor, whole: Tensor) -> bool:
     """Does the operand only stretch, as `x.norm(dim=1, keepdim=True)` does beside x?"""
     if part.axes is None:
@@ -133,4 +138,4 @@ def _least(tensor: Tensor) -> int:
     return tensor.shape.min_rank if isinstance(tensor.shape, Partial) else len(tensor.shape)
 
 
-__all__ = ["Source", "Square", "source", "square_demand"]
+__all__ = ["Source", "Square", "rows_of", "source", "square_demand"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapecheck.analysis.facing import source
+from shapecheck.analysis.facing import rows_of, source
 from shapecheck.analysis.letters import equation
 from shapecheck.analysis.origin import operands
 from shapecheck.engine.facts import Called
@@ -84,7 +84,7 @@ def _pairs(scores: Tensor) -> tuple[Made, object, object] | None:
         sides = _sides(made)
         if sides is not None:
             left, right = source(sides[0]), source(sides[1])
-            return (made, _rows(left.key), _rows(right.key)) if left and right and not left.turned else None
+            return (made, rows_of(left), rows_of(right)) if left and right and not left.turned else None
         inner = [t for t in operands(made) if t.rank != 0]
         if not made.kind & (_NUMBERWISE | SCALES) or len(inner) != 1:
             return None
@@ -187,12 +187,7 @@ def _of_one(x: Tensor) -> object:
             break
         x = inner[0]
     own = source(x)
-    return None if own is None or own.turned else _rows(own.key)
-
-
-def _rows(key: object) -> object:
-    """An argument is known by its axes, of which the first are its rows: the others may be learned anew."""
-    return key[0] if isinstance(key, tuple) else key
+    return None if own is None or own.turned else rows_of(own)
 
 
 def _sides_of(made: Made) -> list[object]:
