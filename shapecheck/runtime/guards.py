@@ -328,7 +328,7 @@ class Guards(TensorLines):
             return f"({value} is None or {test})" if len(rest) < len(contract.classes) else test
         if contract.classes is not None:
             return f"isinstance({value}, {self.const(contract.classes.__name__, contract.classes)})"
-        compiling = self.const("compiling", torch.compiler.is_compiling)
+        compiling = self.const("compiling", torch.compiler.is_dynamo_compiling)
         return f"({compiling}() or {self.const('test', contract.test)}({value}))"  # beartype is not for tracing
 
 

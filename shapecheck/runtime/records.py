@@ -90,7 +90,7 @@ def enforce_fields(cls: Any, fields: Record) -> None:
     """
     if ENFORCED in vars(cls):
         return
-    verify, alone, compiling = _verifier(fields), _by_field(fields), torch.compiler.is_compiling
+    verify, alone, compiling = _verifier(fields), _by_field(fields), torch.compiler.is_dynamo_compiling
     own, assign = "__setattr__" in vars(cls), cls.__setattr__
 
     @functools.wraps(assign)
@@ -122,7 +122,7 @@ def enforce_fields(cls: Any, fields: Record) -> None:
 
 
 def _constructor(cls: Any, fields: Record, verify: Callable[[Any], None]) -> Callable[..., None]:
-    init, compiling = cls.__init__, torch.compiler.is_compiling
+    init, compiling = cls.__init__, torch.compiler.is_dynamo_compiling
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -205,7 +205,7 @@ def _straight_constructor(
     ]
     constants = {"_sc_fail": fail, "_sc_slow": slow, "_sc_cls": cls, "_sc_Accepted": _Accepted}
     function: Any = _written(
-        ", ".join(parameters), guards, {**constants, "_sc_compiling": torch.compiler.is_compiling}, body
+        ", ".join(parameters), guards, {**constants, "_sc_compiling": torch.compiler.is_dynamo_compiling}, body
     )
     function.__defaults__ = init.__defaults__
     function.__kwdefaults__ = init.__kwdefaults__

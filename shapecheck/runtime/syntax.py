@@ -131,11 +131,16 @@ def hidden_yield(statement: ast.stmt) -> bool:
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for part in parts for node in own_parts(part))
 
 
-def own_parts(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    if not isinstance(node, ast.Lambda | ast.GeneratorExp):
-        for child in ast.iter_child_nodes(node):
-            yield from own_parts(child)
+def own_parts(node: ast.AST) -> list[ast.AST]:
+    """A node and all within it that runs when it does, not later in a lambda; most of a decoration's walks are this."""
+    found: list[ast.AST] = []
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        found.append(part)
+        if not isinstance(part, ast.Lambda | ast.GeneratorExp):
+            stack += reversed(list(ast.iter_child_nodes(part)))
+    return found
 
 
 def stored_names(node: FunctionNode) -> set[str]:
