@@ -32,6 +32,7 @@ from shapecheck.engine.overriding import overridden
 from shapecheck.engine.relevance import meets_tensors
 from shapecheck.engine.results import blank, copied, instance_of, put
 from shapecheck.engine.state import State
+from shapecheck.engine.told import evidence_of, file_of
 from shapecheck.engine.values import (
     NONE,
     Bound,
@@ -48,7 +49,6 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
-from shapecheck.engine.witness import evidence_of, file_of
 from shapecheck.engine.worlds import run_customary, tensorish
 from shapecheck.source.imports import Project
 from shapecheck.source.program import (

@@ -1,6 +1,6 @@
 """What was seen of values while a program ran: the interpreter asks it where the text alone does not tell.
 
-Plain data and no opinion; `shapecheck.recording` collects it, `engine/witness.py` makes values of it. Of a tensor its
+Plain data and no opinion; `shapecheck.recording` collects it, `engine/told.py` makes values of it. Of a tensor its
 sizes and dtype are kept, of a number that it was one; never what stood in a tensor.
 """
 

@@ -21,9 +21,10 @@ from shapecheck.dims import (
     symbol,
     symbols,
 )
-from shapecheck.engine import witness
+from shapecheck.engine import refused
 from shapecheck.engine.facts import Broadcasted, Demanded, Learned, Squared
 from shapecheck.engine.ranks import follows, operands_learn
+from shapecheck.engine.told import as_it_was, stretches_neither
 from shapecheck.engine.values import (
     Assumption,
     Axis,
@@ -96,8 +97,8 @@ class Learner:
             return ALWAYS
         verdict = self._compared(a, b)
         if self.m.here.ran is not None:
-            witness.needs(self.m, a, b)
-        if not verdict.sometimes or (self.m.observed and witness.differ(self.m, a, b)):
+            refused.needs(self.m, a, b)
+        if not verdict.sometimes or (self.m.observed and refused.differ(self.m, a, b)):
             return verdict
         settled = self.m.facts.settled
         bare = as_symbol(a) is not None and as_symbol(b) is not None
@@ -182,7 +183,7 @@ class Learner:
 
     def integer(self, value: Any) -> int | None:
         if isinstance(value, Unknown):
-            return None if value.key is None or not self.m.observed else witness.as_it_was(self.m, value.key)
+            return None if value.key is None or not self.m.observed else as_it_was(self.m, value.key)
         size = self.size(value)
         return size if isinstance(size, int) else None
 
@@ -315,7 +316,7 @@ class Learner:
             if a.size == 1:
                 continue
             free_a, free_b = self._may_be_one(a.size), self._may_be_one(best.size)
-            if free_a and free_b and self.m.observed and witness.stretches_neither(self.m, a.size, best.size):
+            if free_a and free_b and self.m.observed and stretches_neither(self.m, a.size, best.size):
                 self.agree(a.size, best.size)
             elif free_a and free_b:
                 best = Axis(self.fresh(""))
@@ -366,7 +367,7 @@ class Learner:
         argument: str = "",
     ) -> None:
         if self.m.here.ran is not None:
-            witness.refuses(self.m, left, right, detail)
+            refused.refuses(self.m, left, right, detail)
         self.m.state_fact(
             Demanded(
                 site=self.m.site,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import TooComplex
-from shapecheck.engine import witness
+from shapecheck.engine import refused
 from shapecheck.engine.attributes import as_tensor
 from shapecheck.engine.facts import Called, Met
 from shapecheck.engine.machine import OutOfBudget, PathEnds
@@ -110,7 +110,7 @@ def _run(
         if layer is not None:
             values["self"] = layer
         if m.refused:
-            witness.explain(m, spec, values)
+            refused.explain(m, spec, values)
         given = frozenset(kwargs) | frozenset(p.name for p, _ in zip(spec.parameters, args))
         result = with_history(m, result, spec, values)
         if spec.kind & CLASS_LOSS:  # class indices tell the rank of their scores: shown as known after the call

@@ -1,66 +1,37 @@
-"""What was seen while the program ran, put to what the interpreter makes of the same places.
-
-Where the interpreter knows nothing, it takes what was seen: so many axes, each of a size of its own that stays a
-symbol; a size of 1 is 1. Where it knows a shape, the seen one checks it. Where both differ the interpreter is wrong:
-that is noted as its fault, and what was seen stands.
+"""What was seen while the program ran, put to what the interpreter makes of the same places: bodies that are entered,
+expressions, names, tests. `told.py` says what becomes of a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shapecheck.dims import Size, TooComplex, as_symbol, evaluate, symbol
+from shapecheck.dims import Size, as_symbol
 from shapecheck.engine.evidence import (
-    Evidence,
-    OfFile,
-    Place,
     Ran,
     Seen,
     SeenConst,
-    SeenFloat,
     SeenInt,
-    SeenItems,
-    SeenMapping,
     SeenObject,
     SeenTensor,
     joined,
 )
+from shapecheck.engine.told import evidence_of, file_of, made_of, number, tensors_of, told
 from shapecheck.engine.values import (
     UNKNOWN,
     Axis,
-    Items,
     Lit,
-    Many,
-    Mapping,
     Num,
-    Origin,
     Partial,
     Ref,
     Tensor,
     Unknown,
     Value,
 )
-from shapecheck.source.program import Attr, Call, Expr, Function, Index, Lambda, Name, Node, Op, Stmt
+from shapecheck.source.program import Attr, Call, Expr, Function, Index, Lambda, Name, Op, Stmt
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Activation, Machine
-    from shapecheck.ops.kit import OpSpec
-
-
-def evidence_of(m: Machine) -> Evidence | None:
-    found = m.project.evidence
-    return found if isinstance(found, Evidence) else None
-
-
-def file_of(m: Machine, path: str) -> OfFile | None:
-    """What was seen of that file."""
-    evidence = evidence_of(m)
-    if evidence is None or path not in evidence.files:
-        return None
-    program = m.facts.program if path == m.path else None
-    return evidence.of(path, program or m.project.program(path))
 
 
 # ------------------------------------------------------------------ activations
@@ -145,7 +116,7 @@ def together(m: Machine, given: dict[str, Value]) -> None:
     """Of what comes together, tensors that had as many rows are taken to have as many: that is an assumption."""
     by_rows: dict[int, list[tuple[str, Size]]] = {}
     for name, value in given.items():
-        for inner, tensor in _tensors(name, m.resolve(value)):
+        for inner, tensor in tensors_of(name, m.resolve(value)):
             count = number(m, tensor.axes[0].size) if tensor.axes else None
             if tensor.axes and count is not None and count > 1 and m.kit.is_free(tensor.axes[0].size):
                 by_rows.setdefault(count, []).append((inner, tensor.axes[0].size))
@@ -170,18 +141,6 @@ def _assumed_one(m: Machine, text: str, a: Axis, b: Axis) -> bool:
     if kept is not None:
         m.facts.supposed[kept] = assumption
     return True
-
-
-def _tensors(name: str, value: Value) -> Iterator[tuple[str, Tensor]]:
-    match value:
-        case Tensor():
-            yield name, value
-        case Items(items=items):
-            for i, item in enumerate(items):
-                yield from _tensors(f"{name}[{i}]", item)
-        case Mapping(items=pairs):
-            for key, item in pairs:
-                yield from _tensors(f"{name}[{key!r}]", item)
 
 
 def _batch_of_one(ran: Ran) -> bool:
@@ -313,271 +272,3 @@ def went(m: Machine, test: Expr, body: tuple[Stmt, ...]) -> bool | None:
         return of_file.went(here.ran, test, body)
     except KeyError:
         return None
-
-
-# ------------------------------------------------------------------------ values
-
-
-def told(m: Machine, value: Value, seen: list[Seen], node: Node | None = None, *, first: bool = False) -> Value:
-    """The value as seen. `first`: a first axis of size 1 is a size like others."""
-    value = m.resolve(value)
-    match value:
-        case Tensor():
-            tensors = [s for s in seen if isinstance(s, SeenTensor)]
-            return _tensor(m, value, tensors, node, first) if len(tensors) == len(seen) else value
-        case Unknown(hint="" | "int" | "float" | "bool" | "array" | "other"):
-            made = made_of(m, seen, value, first)
-            if made is None:
-                return value
-            if value.key is not None and not (isinstance(made, Unknown) and made.key == value.key):
-                m.state.narrowed[value.key] = made
-            return made
-        case Items(items=items) if all(isinstance(s, SeenItems) and len(s.items) == len(items) for s in seen):
-            return _members(m, value, [s for s in seen if isinstance(s, SeenItems)], node)
-        case Many(item=item):
-            return _many(m, value, item, [s for s in seen if isinstance(s, SeenItems)], node)
-        case Mapping(items=pairs):
-            maps = [dict(s.items) for s in seen if isinstance(s, SeenMapping)]
-            found = [
-                (k, told(m, v, [mapping[k] for mapping in maps]) if maps and all(k in x for x in maps) else v)
-                for k, v in pairs
-            ]
-            known = {k for k, _ in pairs}
-            more = dict.fromkeys(k for mapping in maps for k in mapping if k not in known and all(k in x for x in maps))
-            for k in more:
-                extra = made_of(m, [mapping[k] for mapping in maps], UNKNOWN, first)
-                if extra is not None:
-                    found.append((k, extra))
-            return replace(value, items=tuple(found))
-        case Num(size=size):
-            _note_number(m, size, seen)
-            return value
-        case _:
-            return value
-
-
-def _members(m: Machine, value: Items, seen: list[SeenItems], node: Node | None) -> Value:
-    items = [told(m, item, [s.items[i] for s in seen], node) for i, item in enumerate(value.items)]
-    return replace(value, items=tuple(items))
-
-
-def _many(m: Machine, value: Many, item: Value, seen: list[SeenItems], node: Node | None) -> Value:
-    """One member stands for all: only what all of them have is told of it."""
-    members = [i for s in seen for i in s.items]
-    if not members or not all(isinstance(i, SeenTensor) for i in members):
-        return value
-    tensors = [i for i in members if isinstance(i, SeenTensor)]
-    if len({len(t.sizes) for t in tensors}) != 1:
-        return value
-    return replace(value, item=told(m, item, list(tensors), node))
-
-
-def made_of(m: Machine, seen: list[Seen], unknown: Unknown, first: bool = False) -> Value | None:
-    """A value made of what was seen of something unknown; None where that tells nothing."""
-    kinds = {type(s) for s in seen}
-    if kinds == {SeenTensor}:
-        tensors = [s for s in seen if isinstance(s, SeenTensor)]
-        return _tensor(m, Tensor(Partial(key=unknown.key)), tensors, None, first)
-    if kinds == {SeenInt}:
-        numbers = {s.value for s in seen if isinstance(s, SeenInt)}
-        return _number(m, numbers, unknown)
-    if kinds == {SeenFloat}:
-        return Unknown("float", unknown.key)
-    if len(set(seen)) != 1:
-        return None
-    match seen[0]:
-        case SeenConst(value=value):
-            return Lit(value)
-        case SeenItems(kind=kind, items=items, length=length):
-            made = [made_of(m, [i], UNKNOWN, first) or m.unknown() for i in items]
-            if length == len(items):
-                return Items(kind, tuple(made))
-            return Many(made[0], None, "list" if kind == "size" else kind)
-        case SeenMapping(kind=kind, items=pairs):
-            return Mapping(tuple((k, made_of(m, [v], UNKNOWN, first) or m.unknown()) for k, v in pairs), UNKNOWN, kind)
-        case _:
-            return None
-
-
-def _number(m: Machine, numbers: set[int | None], unknown: Unknown) -> Value:
-    """A number of which a size may be made stays a symbol; 0, 1 and what is below are what they are."""
-    value = Unknown("int", unknown.key or m.fresh())
-    if len(numbers) != 1:
-        return value
-    (n,) = numbers
-    if n is None:
-        return value
-    if n > 1:
-        m.observed["$" + str(value.key)] = n
-        return value
-    return Num(n, Origin("as it was when the program ran", m.site))
-
-
-def _note_number(m: Machine, size: Size, seen: list[Seen]) -> None:
-    numbers = {s.value for s in seen if isinstance(s, SeenInt)}
-    name = as_symbol(m.size(size))
-    number_then = numbers.pop() if len(numbers) == 1 else None
-    if name is not None and number_then is not None and name not in m.observed and name[0] in "?$":
-        m.observed[name] = number_then
-
-
-def _tensor(m: Machine, value: Tensor, seen: list[SeenTensor], node: Node | None, first: bool) -> Tensor:
-    ranks = {len(s.sizes) for s in seen}
-    value = m.state.tensor(value)
-    if len(ranks) != 1:
-        return value
-    (rank,) = ranks
-    dtypes = {s.dtype for s in seen}
-    if value.dtype is None and len(dtypes) == 1:
-        value = value.with_(dtype=dtypes.pop())
-    sizes = [{s.sizes[i] for s in seen} for i in range(rank)]
-    axes = value.axes
-    if axes is None:
-        shape = value.shape
-        assert isinstance(shape, Partial)
-        if shape.min_rank > rank:
-            _disagree(m, node, value, seen)
-            return value.with_(shape=_fresh(m, sizes, first))
-        middle = _fresh(m, sizes, first)
-        tail = rank - len(shape.tail)
-        known = (*shape.head, *middle[len(shape.head) : tail], *shape.tail)
-        if shape.key is not None and len(set(map(frozenset, sizes))) < rank:  # a square, or by chance
-            m.apart.of.setdefault(shape.key, [])
-        refined = m.kit.refine(value, tuple(_checked(m, a, s) or f for a, s, f in zip(known, sizes, middle)))
-        return refined
-    if len(axes) != rank:
-        _disagree(m, node, value, seen)
-        return value.with_(shape=_fresh(m, sizes, first))
-    checked = [_checked(m, a, s) for a, s in zip(axes, sizes)]
-    if all(c is not None for c in checked):
-        return value
-    _disagree(m, node, value, seen)
-    fresh = _fresh(m, sizes, first)
-    return value.with_(shape=tuple(c or f for c, f in zip(checked, fresh)))
-
-
-def _fresh(m: Machine, sizes: list[set[int]], first: bool) -> tuple[Axis, ...]:
-    """An axis for each size, or sizes, that were seen there."""
-    axes: list[Axis] = []
-    for i, seen in enumerate(sizes):
-        role = "batch" if i == 0 and len(sizes) > 1 else ""
-        if seen == {1} and not (first and i == 0):
-            axes.append(Axis(1, role=role))
-            continue
-        name = m.fresh()
-        if len(seen) == 1:
-            m.observed[name] = next(iter(seen))
-        axes.append(Axis(symbol(name), role=role))
-    return tuple(axes)
-
-
-def _checked(m: Machine, axis: Axis, seen: set[int]) -> Axis | None:
-    """The axis, if it may have had the size that was seen."""
-    size = m.size(axis.size)
-    known = number(m, size)
-    if known is not None:
-        return axis if known in seen or len(seen) > 1 else None
-    name = as_symbol(size)
-    if name is not None and len(seen) == 1:
-        m.observed[name] = next(iter(seen))
-    return axis
-
-
-def differ(m: Machine, a: Size, b: Size) -> bool:
-    """Were the two sizes different when the program ran, and torch had nothing against it? Then no op learns that they
-    are one."""
-    x, y = number(m, a), number(m, b)
-    return x is not None and y is not None and x != y and not refused_here(m)
-
-
-def needs(m: Machine, a: Size, b: Size) -> None:
-    """An op needs two sizes to be one: where it was refused, and they were not, that is why."""
-    x, y = number(m, a), number(m, b)
-    if x is not None and y is not None and x != y and refused_here(m):
-        names = m.facts.names()
-        m.refused.append(f"{names.size(a)} is {x} and {names.size(b)} is {y}, but they have to be one")
-
-
-def refuses(m: Machine, left: Size | None, right: Size | None, detail: str) -> None:
-    """An op cannot be done: where it was refused, that is why."""
-    if not refused_here(m):
-        return
-    names = m.facts.names()
-    sizes = [f"{names.size(s)} is {x}" for s in (left, right) if s is not None and (x := number(m, s)) is not None]
-    m.refused.append(detail or " and ".join(dict.fromkeys(sizes)) or "its operands do not fit")
-
-
-def explain(m: Machine, spec: OpSpec, args: dict[str, Any]) -> None:
-    """Say once why the op that has just been looked at was refused."""
-    why, m.refused = m.refused, []
-    evidence, of_file = evidence_of(m), file_of(m, m.here.path)
-    if evidence is None or of_file is None:
-        return
-    try:
-        place = of_file.place(m.site.node)
-    except KeyError:
-        return
-    names = m.facts.names()
-    given = [
-        f"{role} {names.shape(tensor)} = {[number(m, a.size) for a in tensor.axes]}"
-        for name, value in args.items()
-        if isinstance(value, (Tensor, Items))
-        for role, tensor in _tensors(name, m.resolve(value))
-        if tensor.axes is not None
-    ]
-    text = f"{spec.name} of {', '.join(given)}: {why[0]}"
-    evidence.refusals.setdefault((m.here.path, place), text.replace("None", "?"))
-
-
-def refused_here(m: Machine) -> bool:
-    """Was something raised at the place where the run stands?"""
-    for activation in reversed(m.activations):
-        of_file = None if activation.ran is None or not activation.ran.raised else file_of(m, activation.path)
-        if of_file is None or activation.ran is None:
-            continue
-        try:
-            return of_file.place(m.site.node) in activation.ran.raised
-        except KeyError:
-            continue
-    return False
-
-
-def as_it_was(m: Machine, key: str) -> int | None:
-    """The number that an unknown one was, for ops that need a plain one: an axis, a position."""
-    return m.observed.get("$" + key)
-
-
-def stretches_neither(m: Machine, a: Size, b: Size) -> bool:
-    """Had the two axes one size, more than 1, so that neither was stretched to the other?"""
-    x = number(m, a)
-    return x is not None and x > 1 and x == number(m, b)
-
-
-def number(m: Machine, size: Size) -> int | None:
-    """The number that a size was when the program ran, as far as that is known."""
-    size = m.size(size)
-    if isinstance(size, int):
-        return size
-    if not m.observed:
-        return None
-    try:
-        return evaluate(size, m.observed)
-    except (KeyError, ZeroDivisionError, TooComplex):
-        return None
-
-
-def _disagree(m: Machine, node: Node | None, value: Tensor, seen: list[SeenTensor]) -> None:
-    """The interpreter computes another shape than torch did: its fault, not the program's."""
-    evidence = evidence_of(m)
-    of_file = file_of(m, m.here.path)
-    if evidence is None or of_file is None or not m.here.sure:
-        return
-    place: Place = (0, 0, 0, 0)
-    if node is not None:
-        place = of_file.place(node)
-    made = "" if value.made is None else f" by {value.made.op}"
-    had = " or ".join(str(list(s.sizes)) for s in seen)
-    names = m.facts.names()
-    numbers = [number(m, a.size) for a in value.axes or ()]
-    text = f"{names.shape(value)}{made}, {numbers} at these sizes; torch computed {had}"
-    evidence.disagreements.setdefault((m.here.path, place), text)
