@@ -240,3 +240,24 @@ def test_what_the_program_raises_comes_through(tmp_path: Path) -> None:
     frames = [entry.path for entry in caught.traceback]
     assert not [frame for frame in map(str, frames) if "shapecheck/recording" in frame]
     assert sys.gettrace() is None or "shapecheck" not in str(sys.gettrace())
+
+
+def test_a_number_that_was_one_is_a_number_like_others(tmp_path: Path) -> None:
+    module = program(
+        tmp_path,
+        """
+        import torch
+
+        class Centers(torch.nn.Module):
+            def __init__(self, classes, per_class):
+                super().__init__()
+                self.classes, self.per_class = classes, per_class
+
+            def forward(self, scores):
+                grouped = scores.view(-1, self.classes, self.per_class)
+                return (torch.softmax(grouped, dim=2) * grouped).sum(dim=2)
+        """,
+    )
+    with watch(tmp_path) as seen:
+        module.Centers(5, 1)(torch.randn(4, 5))
+    assert codes(seen) == []

@@ -139,14 +139,14 @@ def made_of(m: Machine, seen: list[Seen], unknown: Unknown, first: bool = False)
 
 
 def _number(m: Machine, numbers: set[int | None], unknown: Unknown) -> Value:
-    """A number of which a size may be made stays a symbol; 0, 1 and what is below are what they are."""
+    """A number of which a size may be made stays a symbol; 0 and what is below are what they are."""
     value = Unknown("int", unknown.key or m.fresh())
     if len(numbers) != 1:
         return value
     (n,) = numbers
     if n is None:
         return value
-    if n > 1:
+    if n >= 1:
         m.observed["$" + str(value.key)] = n
         return value
     return Num(n, Origin("as it was when the program ran", m.site))
