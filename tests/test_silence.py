@@ -183,6 +183,20 @@ RIGHT = {
                 raise ValueError("not square")
             return table.reshape(1, side, side, width).permute(0, 3, 1, 2)
         """,
+    "what a test calls ran when the test was written; a mock gives back nothing that a gather would": """
+        def pruned(layer, keep):
+            setattr(layer, "weight", nn.Parameter(torch.randn(keep, keep)))
+            return nn.Linear(8, 8)(torch.randn(2, keep))
+
+        def test_pruning():
+            pruned(nn.Linear(8, 8), 4)
+
+        def test_all_gather(Mock):
+            fabric = dist
+            fabric.strategy = Mock(root_device="cpu")
+            fabric.all_gather_object([None], torch.tensor(1))
+            torch.distributed.nn.all_reduce(torch.tensor(1))
+        """,
 }
 
 

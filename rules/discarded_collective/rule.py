@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.analysis.enclosing import function_of
+from shapecheck.analysis.expected import proves_nothing
 from shapecheck.analysis.gradients import flow, wants_none
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Site, Tensor
@@ -24,7 +25,7 @@ META = Rule(
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if not fact.kind & COLLECTIVE or fact.spec.inplace or fact.site.path != facts.path:
         return
-    if not isinstance(fact.site.node, Call) or not _is_statement(fact, facts):
+    if not isinstance(fact.site.node, Call) or not _is_statement(fact, facts) or proves_nothing(fact, facts):
         return
     short = fact.name.rpartition(".")[2]
     given = _first(fact.site.node)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from shapecheck.analysis.expected import expected
+from shapecheck.analysis.expected import by_a_test, expected
 from shapecheck.analysis.labels import operand_labels
 from shapecheck.analysis.origin import ancestors, base, blame
 from shapecheck.dims import Dim, Size, as_symbol, has_compound, symbols
@@ -50,6 +50,7 @@ def proven(fact: Demanded, facts: Facts) -> bool:
         or any(_rank_only_told(c) for c in facts.of(Demanded) if c.site.node is fact.site.node)
         or other_ways(fact, facts)
         or _chosen_by_data(fact, facts)
+        or by_a_test(fact, facts)
         or expected(fact, facts)
         or _told_wrong(fact, facts)
         or _by_annotated_int(fact)

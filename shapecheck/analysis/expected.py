@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shapecheck.analysis.enclosing import function_of
 from shapecheck.engine.facts import Fact, Facts
 from shapecheck.source.program import Attr, Call, Function, Name, Node, Try, With, walk
 
@@ -46,7 +47,17 @@ def _provoking(facts: Facts) -> list[tuple[Node, ...]]:
                 name in handed or any(map(_patches, decorators)) or any(p.name in PATCHERS for p in params)
             ):
                 found.append(body)
+            case Function(body=body) if any(isinstance(n, Call) and _says(n, "mock") for n in walk(node)):
+                found.append(body)
     return found
+
+
+def by_a_test(fact: Fact, facts: Facts) -> bool:
+    """Did a test function call what the fact speaks of? A test that crashes says so itself, at its first run."""
+    if not fact.stack or fact.stack[0].site.path != facts.path:
+        return False
+    function = function_of(fact.stack[0].site.node, facts)
+    return function is not None and function.name.lower().startswith("test")
 
 
 PATCHERS = ("monkeypatch", "mocker")  # fixtures of pytest
