@@ -195,6 +195,11 @@ def test_configuration(shapecheck: Shapecheck) -> None:
         (["--time-limit", "0"], "shapecheck: --time-limit is a number of seconds from 0.1 to 1e+06, not '0'\n"),
         (["--time-limit", "inf"], "not 'inf'"),
         (["--time-limit", "nan"], "not 'nan'"),
+        (["--output-file", ""], "shapecheck: --output-file names no file\n"),
+        (["--cache-dir", ""], "shapecheck: --cache-dir names no file\n"),
+        (["--baseline", ""], "shapecheck: --baseline names no file\n"),
+        (["--config", ""], "shapecheck: --config names no file\n"),
+        ([""], "an empty path was given"),
         (["--colour"], "No such option"),
     ],
 )
@@ -466,6 +471,13 @@ def test_a_cached_run_imports_neither_libcst_nor_rules(site: Path, tmp_path: Pat
 
 
 # ------------------------------------------------------------------- fixes
+
+
+def test_a_patch_is_no_report(shapecheck: Shapecheck) -> None:
+    write("a.py", BAD)
+    ran = shapecheck("lint", "--diff", "--output-format", "json")
+    assert [row["code"] for row in json.loads(ran.out)] == ["SC000"]
+    assert (ran.status, ran.err) == (2, "shapecheck: --diff prints a patch, and no json\n")
 
 
 def test_fix_and_diff(shapecheck: Shapecheck) -> None:

@@ -220,6 +220,8 @@ def test_a_patch_of_diff_makes_what_fix_makes(here: Path) -> None:
         (here / name).write_bytes(data)
     command = [sys.executable, "-m", "shapecheck", "lint", "--diff"]
     patch = subprocess.run(command, capture_output=True, check=False).stdout
+    assert subprocess.run([*command, "--output-file", "patch"], capture_output=True, check=False).stdout == b""
+    assert (here / "patch").read_bytes() == patch
     subprocess.run(["git", "apply", "-p0", "--unsafe-paths"], input=patch, check=True, capture_output=True)
     patched = {name: (here / name).read_bytes() for name in texts}
     assert lint().out == ""

@@ -114,11 +114,11 @@ def on_terminal(stream: TextIO) -> bool:
     return _is_open(stream) and stream.isatty()
 
 
-def write_whole(file: Path, text: str) -> None:
+def write_whole(file: Path, text: str | bytes) -> None:
     """Write a file at once, so that nobody reads half of it; into a pipe or a device as it comes. Raises Unwritable."""
     import tempfile
 
-    data = text.encode("utf-8", "surrogateescape")
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
     try:
         if file.exists() and not file.is_file():
             file.write_bytes(data)

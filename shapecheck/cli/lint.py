@@ -108,7 +108,7 @@ def lint(
     Exit status: 0 when nothing is found, 1 with findings, 2 when a file could not be checked or the command line or
     configuration is wrong.
     """
-    with faults(), _refusals(_format(output_format, statistics), path(output_file)) as form:
+    with faults(), _refusals(_format(output_format, statistics), path("--output-file", output_file)) as form:
         from shapecheck.service import interrupt
         from shapecheck.service.baseline import read as read_baseline
         from shapecheck.service.project import STDIN, discover, repository
@@ -124,6 +124,8 @@ def lint(
             raise Wrong(
                 "--write-baseline needs --baseline FILE, and goes with neither --fix nor --diff nor --add-ignores"
             )
+        if diff and not form.for_people:
+            raise Wrong(f"--diff prints a patch, and no {form.value}")
         if add_ignores and (fix or unsafe_fixes):
             raise Wrong("--add-ignores goes without fixes: fix first, then silence what is left")
 
@@ -135,12 +137,13 @@ def lint(
                 fail_on=failing_from,
             )
 
-        scope = _scope(change, path(config), isolated, tuple(exclude or ()), unused_ignores, limit, strict)
-        known = None if baseline is None else read_baseline(Path(baseline), required=not write_baseline)
+        scope = _scope(change, path("--config", config), isolated, tuple(exclude or ()), unused_ignores, limit, strict)
+        known_file = path("--baseline", baseline)
+        known = None if known_file is None else read_baseline(known_file, required=not write_baseline)
         names = [stdin_filename] if STDIN in paths else []
         found = discover([name for name in paths if name != STDIN], scope.settings, given=names)
         given = {name: read_stdin() for name in found.given}
-        cache_folder = path(cache_dir) or default_folder()
+        cache_folder = path("--cache-dir", cache_dir) or default_folder()
         record = record_of(recorded)
         with interrupt.listening():
             outcome = run(
@@ -163,7 +166,7 @@ def lint(
         if known is not None:
             shown, notes = _without_known(known, shown, outcome, scope, write_baseline)
         if diff:
-            _write_diff(repairs)
+            _write_diff(repairs, path("--output-file", output_file))
         else:
             report = Report(
                 shown,
@@ -174,7 +177,7 @@ def lint(
                 _rules(form),
                 outcome.interrupted,
             )
-            _write_report(report, form, path(output_file))
+            _write_report(report, form, path("--output-file", output_file))
         complain(map(str, outcome.problems))
         if outcome.cache_fault:
             complain(
@@ -354,18 +357,23 @@ def _write(one: Repair) -> Problem | None:
     return None
 
 
-def _write_diff(repairs: Sequence[Repair]) -> None:
+def _write_diff(repairs: Sequence[Repair], file: Path | None) -> None:
     """A patch, in the files' own bytes."""
     import difflib
     import re
 
     from shapecheck.findings.diagnostic import shown
 
+    patch: list[bytes] = []
     for one in repairs:
         before, after = (re.findall(rb"[^\n]*\n|[^\n]+", data) for data in (one.before, one.after))  # as patch has it
         name = os.fsencode(shown(one.path))
         for line in difflib.diff_bytes(difflib.unified_diff, before, after, name, name):
-            say_bytes(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n")
+            patch.append(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n")
+    if file is None:
+        say_bytes(b"".join(patch))
+    else:
+        write_whole(file, b"".join(patch))
 
 
 # -------------------------------------------------------------------------- reports

@@ -43,5 +43,8 @@ def seconds(option: str, text: str, least: float, most: float) -> float:
     return number
 
 
-def path(text: str | None) -> Path | None:
+def path(option: str, text: str | None) -> Path | None:
+    """Raises Wrong for an empty text, which a script's unset variable leaves: it would be the working directory."""
+    if text == "":
+        raise Wrong(f"{option} names no file")
     return None if text is None else Path(text)

@@ -43,7 +43,9 @@ def discover(paths: Sequence[str], settings: Settings, given: Sequence[str] = ()
         walk.given(os.path.abspath(name))
     for named in paths:
         path = os.path.abspath(named)
-        if os.path.isdir(path):
+        if not named:
+            walk.nowhere(path)
+        elif os.path.isdir(path):
             walk.folder(path)
         else:
             walk.file(path)
@@ -126,6 +128,10 @@ class _Walk:
                 self._take(path, True)
                 self.found.named.add(path)
                 self.found.named.add(self.files[os.path.realpath(path)])
+
+    def nowhere(self, here: str) -> None:
+        """An empty path, which a script's unset variable leaves: it would be the working directory."""
+        self._problem(here, "an empty path was given, and the folder not looked at for it")
 
     def given(self, path: str) -> None:
         """The name of a text that comes from elsewhere."""
