@@ -379,8 +379,8 @@ def _imported(item: ImportName, path: str) -> Imported:
     return Imported(item.module, item.attr, item.level, path)
 
 
-def resolve_import(m: Machine, value: Any) -> Value:
-    """Follow an import to what it means; a plain value comes back as it is."""
+def resolve_import(m: Machine, value: Any, seen: frozenset[tuple[str, str]] = frozenset()) -> Value:
+    """Follow an import to what it means; a plain value comes back as it is. `seen`: globals on the way to it."""
     if not isinstance(value, Imported):
         return value  # type: ignore[no-any-return]
     if value.level == 0 and value.module.split(".")[0] in _WELL_KNOWN:
@@ -393,7 +393,7 @@ def resolve_import(m: Machine, value: Any) -> Value:
     m.project.looked(value.importer, target)
     if value.attr is None:
         return ModuleVal(target, value.module)
-    found = module_attr(m, target, value.attr)
+    found = module_attr(m, target, value.attr, seen)
     if f"{_dotted(target)}.{value.attr}" in TABLES:
         return Extern(f"{_dotted(target)}.{value.attr}")
     return found if found is not None else Unknown(key=f"{target}:{value.attr}")
@@ -429,7 +429,8 @@ def module_attr(
                 if found is not None:
                     bring(m, found)
                     return found
-            return resolve_import(k, value) if (target, value.attr) != (path, name) else None
+            seen |= {(path, name)}
+            return resolve_import(k, value, seen) if (target, value.attr) not in seen else None
         bring(m, value)
         return value  # type: ignore[no-any-return]
     if env is not None and (found := _starred(k, env, name, seen | {(path, name)})) is not None:
