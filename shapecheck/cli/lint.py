@@ -27,7 +27,7 @@ from shapecheck.cli.console import (
     write_whole,
 )
 from shapecheck.cli.summary import hidden, notes_of, summary
-from shapecheck.cli.values import one_of, path, seconds, whole
+from shapecheck.cli.values import one_of, path_of, seconds, whole
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Format, Report
 from shapecheck.service.cache import default_folder
@@ -108,7 +108,7 @@ def lint(
     Exit status: 0 when nothing is found, 1 with findings, 2 when a file could not be checked or the command line or
     configuration is wrong.
     """
-    with faults(), _refusals(_format(output_format, statistics), path("--output-file", output_file)) as form:
+    with faults(), _refusals(_format(output_format, statistics), path_of("--output-file", output_file)) as form:
         from shapecheck.service import interrupt
         from shapecheck.service.baseline import read as read_baseline
         from shapecheck.service.project import STDIN, discover, repository
@@ -137,13 +137,15 @@ def lint(
                 fail_on=failing_from,
             )
 
-        scope = _scope(change, path("--config", config), isolated, tuple(exclude or ()), unused_ignores, limit, strict)
-        known_file = path("--baseline", baseline)
+        scope = _scope(
+            change, path_of("--config", config), isolated, tuple(exclude or ()), unused_ignores, limit, strict
+        )
+        known_file = path_of("--baseline", baseline)
         known = None if known_file is None else read_baseline(known_file, required=not write_baseline)
         names = [stdin_filename] if STDIN in paths else []
         found = discover([name for name in paths if name != STDIN], scope.settings, given=names)
         given = {name: read_stdin() for name in found.given}
-        cache_folder = path("--cache-dir", cache_dir) or default_folder()
+        cache_folder = path_of("--cache-dir", cache_dir) or default_folder()
         record = record_of(recorded)
         with interrupt.listening():
             outcome = run(
@@ -166,7 +168,7 @@ def lint(
         if known is not None:
             shown, notes = _without_known(known, shown, outcome, scope, write_baseline)
         if diff:
-            _write_diff(repairs, path("--output-file", output_file))
+            _write_diff(repairs, path_of("--output-file", output_file))
         else:
             report = Report(
                 shown,
@@ -177,7 +179,7 @@ def lint(
                 _rules(form),
                 outcome.interrupted,
             )
-            _write_report(report, form, path("--output-file", output_file))
+            _write_report(report, form, path_of("--output-file", output_file))
         complain(map(str, outcome.problems))
         if outcome.cache_fault:
             complain(
@@ -272,7 +274,7 @@ def record_of(file: str | None) -> Recorded | None:
     from shapecheck.service.recorded import NoRecord, recorded
 
     try:
-        return recorded(path(file))
+        return recorded(path_of("--recorded", file))
     except NoRecord as error:
         raise Wrong(str(error)) from error
 

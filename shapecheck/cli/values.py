@@ -43,8 +43,12 @@ def seconds(option: str, text: str, least: float, most: float) -> float:
     return number
 
 
-def path(option: str, text: str | None) -> Path | None:
+def path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def path_of(option: str, text: str | None) -> Path | None:
     """Raises Wrong for an empty text, which a script's unset variable leaves: it would be the working directory."""
     if text == "":
         raise Wrong(f"{option} names no file")
-    return None if text is None else Path(text)
+    return path(text)
