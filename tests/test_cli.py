@@ -247,6 +247,16 @@ def test_unreadable_files_are_named_and_the_others_linted(
     assert "Traceback" not in ran.err
 
 
+def test_the_summary_counts_functions_that_the_step_limit_breaks_off(
+    shapecheck: Shapecheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shapecheck.engine.entry.STEPS_PER_ENTRY", 40)
+    write("long.py", b"import torch\ndef f(x):\n" + 40 * b"    x = torch.relu(x)\n" + b"def g(x):\n    return x.T\n")
+    for _ in ("fresh", "from the cache"):
+        told = "no findings, 1 file checked, 1 function not run to the end\n"
+        assert shapecheck("lint", "long.py") == Ran(0, "", told)
+
+
 def test_an_empty_file_is_clean(shapecheck: Shapecheck) -> None:
     write("empty.py", b"")
     write("bom.py", b"\xef\xbb\xbf")

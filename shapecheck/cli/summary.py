@@ -45,6 +45,8 @@ def summary(
         checked += f", {unchecked} not"
     if outcome.interrupted:
         checked += " until interrupted"
+    if unfinished := sum(answer.unfinished for answer in outcome.answers.values()):
+        checked += f", {count(unfinished, 'function')} not run to the end"
     if not shown:
         lines.append(f"no findings{' left' * bool(repairs)}, {checked}")
         return lines

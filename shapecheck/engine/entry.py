@@ -102,7 +102,8 @@ def run(program: Program, project: Project, *, supposing: bool = True, tried: Tr
     own = entries(program.body, program.path)
     for function, cls, way in _in_turn(m, [*own, *inherited(m, own)]):
         if m.spent:
-            break
+            m.facts.unfinished.append(function.name)
+            continue
         m.way = way
         run_entry(m, function, cls)
         if function.name == "__init__" and cls is not None:
@@ -192,7 +193,9 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
     told: Told = {}
     runs = RUNS
     while runs:
+        m.cut = False
         ended = _attempt(m, function, cls, told)
+        cut = m.cut and not ended and m.entry_limit != STEPS_AT_A_GLANCE
         if m.facts.assumed and m.supposing.refute(refuted(m.facts.items[mark:], m.facts)):
             m.state, told = base, {}
             m.own.results.clear()
@@ -206,6 +209,8 @@ def run_entry(m: Machine, function: Function, cls: ClassVal | None) -> None:
             break
         m.facts.forget(mark)
         told |= learned
+    if cut:
+        m.facts.unfinished.append(function.name)
     m.facts.items += m.of_calls
     m.of_calls.clear()
     run_customary(m, function, cls, told, _attempt)

@@ -255,6 +255,7 @@ class Facts:
     # what was found of an entry in the world that its names suggest, and what was taken for granted there
     worlds: list[tuple[list[Fact], dict[Assumption, None]]] = field(default_factory=list)
     program: Program | None = None
+    unfinished: list[str] = field(default_factory=list)  # functions that have more to them than the step limit allows
     faults: dict[tuple[str, str, str], Fault] = field(default_factory=dict)  # bugs of ours, each once
     _answers: dict[Any, Any] = field(default_factory=dict)  # of `once`, while there are as many facts as now
     _counted: int = 0

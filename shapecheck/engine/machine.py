@@ -65,6 +65,10 @@ class OutOfBudget(Exception):
     """This run has looked at enough; what it found so far stands."""
 
 
+class MeetsNone(OutOfBudget):
+    """No tensor in so many steps: there is none in this run, and nothing is missed."""
+
+
 @dataclass(slots=True)
 class Oracle:
     """Decisions inside one statement: replays the given prefix, then takes the first way each time."""
@@ -213,6 +217,7 @@ class Machine:
         self.promised: dict[str, Tensor] = {}  # key of a parameter that may be None -> what it is if it is not
         self.of_init = False  # is the entry an `__init__`, most of which meets none
         self.entry_limit = STEPS_PER_ENTRY
+        self.cut = False  # did the step limit break off the last run that came to no end
         self.ops_run = 0  # calls of torch, and of unknown things, that were stated
         self.entry = Entry()
         self.entry_about: str | None = None  # in a customary world: what the entry is for (`ops.customs.about`)
@@ -312,7 +317,7 @@ class Machine:
         if self.steps > STEPS_PER_FILE or self.entry_steps > self.entry_limit:
             raise OutOfBudget
         if self.entry_steps > STEPS_WITHOUT_TENSORS and len(self.facts.items) == self.entry_facts and not self.quiet:
-            raise OutOfBudget
+            raise MeetsNone
 
     def knowing(self, path: str) -> Machine:
         """The machine that knows the globals of that module: this one those of its own file, the reader all others."""
@@ -383,6 +388,7 @@ class Machine:
 
     def broken_off(self, error: Exception, doing: str) -> None:
         """A run came to no end: out of budget, all ways raise, or by a bug of ours."""
+        self.cut = isinstance(error, OutOfBudget) and not isinstance(error, MeetsNone)
         if not isinstance(error, (OutOfBudget, PathEnds, TooComplex)):
             self.fault(error, doing)
 

@@ -29,6 +29,7 @@ class Answer:
     diagnostics: tuple[Diagnostic, ...]
     used: tuple[tuple[str, int, int], ...] = ()
     rests_on: tuple[str, ...] = ()
+    unfinished: int = 0  # functions that the step limit broke off
 
 
 def digest(*parts: bytes) -> str:
@@ -79,7 +80,7 @@ class Cache:
                 return None
             diagnostics = tuple(diagnostic_from(plain) for plain in entry["diagnostics"])
             used = tuple((str(at), int(row), int(column)) for at, row, column in entry["used"])
-            return Answer(diagnostics, used, (*entry["reads"], *entry["absent"]))
+            return Answer(diagnostics, used, (*entry["reads"], *entry["absent"]), int(entry["unfinished"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, LookupError, RecursionError):
             return None  # absent or corrupt
 
@@ -90,6 +91,7 @@ class Cache:
             "reads": {other: known for other, known in digests.items() if known is not None},
             "diagnostics": [to_plain(d) for d in answer.diagnostics],
             "used": answer.used,
+            "unfinished": answer.unfinished,
         }
         file = self._file(path, source, setting)
         import tempfile

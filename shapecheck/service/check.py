@@ -78,6 +78,7 @@ class Result:
     problems: tuple[Problem, ...] = ()
     rests_on: tuple[str, ...] = ()
     used: tuple[tuple[str, int, int], ...] = ()
+    unfinished: int = 0  # functions that the step limit broke off
 
 
 def may_concern(source: bytes) -> bool:
@@ -144,7 +145,9 @@ class Check:
             kept += places.vain(ran, self._known)
         kept.sort(key=lambda d: d.order)
         rests_on = tuple(self._project.read_for(path))
-        return Result(path, tuple(kept), tuple(dict.fromkeys(problems)), rests_on, places.used_elsewhere)
+        return Result(
+            path, tuple(kept), tuple(dict.fromkeys(problems)), rests_on, places.used_elsewhere, len(facts.unfinished)
+        )
 
     def _settled(self, program: Program, facts: Facts, found: list[tuple[Finding, Fact]]) -> list[Finding]:
         """What was found, with what has to be assumed for it: whatever a second run that supposes nothing lacks."""

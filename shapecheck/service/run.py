@@ -28,11 +28,8 @@ if TYPE_CHECKING:
     from shapecheck.service.check import Check, Options, Result
     from shapecheck.service.recorded import Recorded
 
-GC_THRESHOLD = (
-    1_000_000,
-    20,
-    100,
-)  # trees and facts are many and live long: looking at them took a quarter of the time
+# trees and facts are many and live long: looking at them took a quarter of the time
+GC_THRESHOLD = (1_000_000, 20, 100)
 ALONE_BYTES = 200_000  # below this much source, starting workers costs more than it brings
 
 
@@ -110,7 +107,8 @@ def run(
                 flaws = packs.flaws(found)
             outcome.problems += [Problem(path, f"this rule is left out: {why}", partly=True) for path, why in flaws]
             for task, result in _results(tasks, checks, jobs or os.cpu_count() or 1, tick, recorded):
-                answers[task.path] = answer = Answer(result.diagnostics, result.used, result.rests_on)
+                answer = Answer(result.diagnostics, result.used, result.rests_on, result.unfinished)
+                answers[task.path] = answer
                 outcome.sources[task.path] = task.source
                 outcome.problems += result.problems
                 if all(problem.partly for problem in result.problems):
