@@ -197,6 +197,19 @@ RIGHT = {
             fabric.all_gather_object([None], torch.tensor(1))
             torch.distributed.nn.all_reduce(torch.tensor(1))
         """,
+    "what a test asserts of a result held when it ran": """
+        class Resize:
+            def __call__(self, sample, size=4):
+                put(sample, "x", torch.randn(2, size))
+                return sample
+
+        def put(where, name, value):
+            where[name] = value
+
+        def test_resize():
+            result = Resize()({"x": torch.randn(2, 8)})
+            assert result["x"].shape == (2, 4)
+        """,
 }
 
 

@@ -54,9 +54,12 @@ def _provoking(facts: Facts) -> list[tuple[Node, ...]]:
 
 def by_a_test(fact: Fact, facts: Facts) -> bool:
     """Did a test function call what the fact speaks of? A test that crashes says so itself, at its first run."""
-    if not fact.stack or fact.stack[0].site.path != facts.path:
-        return False
-    function = function_of(fact.stack[0].site.node, facts)
+    return bool(fact.stack) and fact.stack[0].site.path == facts.path and in_a_test(fact.stack[0].site.node, facts)
+
+
+def in_a_test(node: Node, facts: Facts) -> bool:
+    """Does the place stand in a test function?"""
+    function = function_of(node, facts)
     return function is not None and function.name.lower().startswith("test")
 
 
