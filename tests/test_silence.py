@@ -210,6 +210,19 @@ RIGHT = {
             result = Resize()({"x": torch.randn(2, 8)})
             assert result["x"].shape == (2, 4)
         """,
+    "a helper writes into the dictionary that it was handed": """
+        class Resize:
+            def __call__(self, sample, size=4):
+                put(sample, "x", torch.randn(2, size))
+                return sample
+
+        def put(where, name, value):
+            where[name] = value
+
+        def embed():
+            sample = {"x": torch.randn(2, 8)}
+            return Resize()(sample)["x"] @ torch.randn(4, 3) + sample["x"] @ torch.randn(4, 3)
+        """,
 }
 
 

@@ -191,11 +191,23 @@ def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False, told:
                 _demand_of_store(m, target, owner, keys, value)
             changed = with_item(m, owner, keys, value)
             if changed is not owner:
+                _forget_elsewhere(m, owner)
                 assign(m, owner_expr, changed, quiet=True)
         case Seq(items=targets):
             _unpack(m, targets, value, quiet=quiet)
         case Star(value=inner):
             assign(m, inner, value, quiet=quiet)
+
+
+def _forget_elsewhere(m: Machine, owner: Value) -> None:
+    """A called function writes into what it was handed: whoever handed it in has it too, changed."""
+    if not m.stack or not isinstance(owner, (Mapping, Items, Many)):
+        return
+    for frame, scope in m.state.frames.items():
+        if frame != m.here.frame:
+            for name, value in scope.items():
+                if value is owner:
+                    m.state.scope(frame)[name] = m.unknown()
 
 
 def _demand_of_store(m: Machine, target: Expr, owner: Tensor, keys: list[Value], value: Value) -> None:
