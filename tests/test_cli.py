@@ -430,7 +430,7 @@ def test_a_second_run_checks_nothing_and_says_the_same(
 ) -> None:
     write("a.py", BAD)
     first = shapecheck("lint")
-    monkeypatch.setattr("shapecheck.service.run.make_checks", lambda options: pytest.fail("something was checked"))
+    monkeypatch.setattr("shapecheck.service.run.make_checks", lambda *_: pytest.fail("something was checked"))
     assert shapecheck("lint") == first
     with pytest.raises(pytest.fail.Exception):
         app(["lint", "--no-cache"])

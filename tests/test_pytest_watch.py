@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,9 @@ TESTS = """
 def test_what_ran_is_told_of_at_the_end(tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "loss.py").write_text(textwrap.dedent(LOSS))
     (tmp_path / "test_loss.py").write_text(textwrap.dedent(TESTS))
-    plugins = ["-p", "shapecheck.cli.pytest_watch", "-p", "no:cacheprovider", "-W", "ignore"]
+    installed = "shapecheck-watch" in {found.name for found in entry_points(group="pytest11")}
+    ours = [] if installed else ["-p", "shapecheck.cli.pytest_watch"]
+    plugins = [*ours, "-p", "no:cacheprovider", "-W", "ignore"]
     command = [sys.executable, "-m", "pytest", *plugins, *workers, "--shapecheck-watch", "loss.py"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 1, ran.stdout + ran.stderr

@@ -22,6 +22,7 @@ from shapecheck.service.watched import watch
 # what one run at these sizes cannot show
 UNSEEN = {
     ("bare_squeeze", "late_interaction"): "its batch of one is no size like others",
+    ("unmasked_sum_over_count", "reconstruction"): "that it is a mask is told by the argument's name alone",
     **{
         ("unbound_axis", name): "the checker refuses the annotation before the function runs"
         for name in ("flat_first", "in_batch", "Pairs", "picked", "offset")

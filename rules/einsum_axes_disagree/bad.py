@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 
 
-# run: distances(feat_one=[N, D], feat_two=[N, D], pos_one=[N], pos_two=[N]); differ: N=4, D=3; equal: N=1, D=3
-def distances(feat_one, feat_two, pos_one, pos_two):
+# run: nearby_matches(feat_one=[N, D], feat_two=[N, D], pos_one=[N], pos_two=[N]); differ: N=4, D=3; equal: N=1, D=3
+def nearby_matches(feat_one, feat_two, pos_one, pos_two):
     n, d = feat_one.shape
     feats_one, feats_two = feat_one.view(n, d), feat_two.view(n, d)
     xs_one, xs_two = pos_one.view(n), pos_two.view(n)

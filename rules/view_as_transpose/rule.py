@@ -110,7 +110,7 @@ def _of_open_rank(
     fact: Called, given: Tensor, shape: Partial, after: tuple[Axis, ...], facts: Facts
 ) -> Iterator[Finding]:
     """The rank is not known, but the code asked for sizes of this tensor and puts them in another order."""
-    if after[0].size == 1 and shape.head and not isinstance(shape.head[0].size, int):
+    if after and after[0].size == 1 and shape.head and not isinstance(shape.head[0].size, int):
         return  # as many elements as the one in front has: the tensor's own first axis is 1 too
     run = moved_run(shape.head, after, facts, alone=True)
     if run is not None:
