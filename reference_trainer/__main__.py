@@ -12,6 +12,14 @@ NEEDED = ("torch", "numpy", "transformers", "tokenizers", "safetensors", "filelo
 
 
 def main() -> None:
+    """The console script."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _run() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         print(
@@ -20,12 +28,9 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(2)
-    try:
-        from .cli import app
+    from .cli import app
 
-        app()
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    app()
 
 
 if __name__ == "__main__":

@@ -109,3 +109,15 @@ def test_preset_is_another_name_of_in_group():
     assert named[0] == named[1]
     assert named[0].digest() == named[1].digest()
     assert to_plain(named[1])["loss"]["mode"] == "in-group"
+
+
+def test_an_interrupt_while_the_command_starts_is_no_traceback(monkeypatch):
+    from reference_trainer import __main__ as command
+
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "find_spec", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 130
