@@ -223,6 +223,17 @@ RIGHT = {
             sample = {"x": torch.randn(2, 8)}
             return Resize()(sample)["x"] @ torch.randn(4, 3) + sample["x"] @ torch.randn(4, 3)
         """,
+    "the targets of both directions are made once, in the shape of one": """
+        def both(video, text):
+            b, frames, _ = video.shape
+            v = F.normalize(nn.Linear(8, 4)(video[:, 0, :]), dim=-1)
+            t = F.normalize(nn.Linear(8, 4)(text[:, 0, :]), dim=-1)
+            to_text, to_video = v @ t.t() / 0.1, t @ v.t() / 0.1
+            wanted = torch.zeros_like(to_text)
+            wanted[:, :b] = torch.eye(b)
+            one = -torch.sum(F.log_softmax(to_text, dim=1) * wanted, dim=1).mean()
+            return one - torch.sum(F.log_softmax(to_video, dim=1) * wanted, dim=1).mean()
+        """,
 }
 
 

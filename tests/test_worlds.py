@@ -80,7 +80,9 @@ def loss(q, k):
     scores = F.normalize(q, dim=1) @ F.normalize(k, dim=1).T
     return F.cross_entropy(scores, torch.arange(len(scores)) + len(scores) * torch.distributed.get_rank())
 """,
+        "def loss(z1, z2):\n    z2 = gather_rows(z2)\n    return F.cross_entropy(z1 @ z2, torch.arange(len(z1)))\n",
         # what is written beats what is customary
+        "def loss(self, batch):\n    features = self.net(batch)\n    pooled = features.mean(1)  # [B, 1, D]\n    return pooled\n",
         'def loss(z):\n    """z: (V, B, D)"""\n    return (z @ z.transpose(1, 2)).softmax(-1)\n',
         # attention: keys need not be as many as queries
         "def attention(query, key):\n    return (query @ key.transpose(-1, -2)).softmax(-1)\n",

@@ -11,6 +11,7 @@ from shapecheck.dims import compare
 from shapecheck.engine.facts import Broadcasted, Facts
 from shapecheck.engine.values import Axis, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.ops.kinds import CREATES
 
 META = Rule(
     "SC106",
@@ -28,7 +29,7 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     if len(small.axes or ()) > len(large.axes or ()):
         small, large = large, small
     found = _misaligned(small, large) or _misaligned(large, small)
-    if found is None or _of_one(small, large) or expected(fact, facts):
+    if found is None or _of_one(small, large) or _filled(small) or _filled(large) or expected(fact, facts):
         return
     own, met, meant = found
     names = facts.names()
@@ -64,6 +65,12 @@ def _misaligned(small: Tensor, large: Tensor) -> tuple[Axis, Axis, int] | None:
         if facing > len(left) or left[-facing].size == met.size:  # a 1 there was put on purpose
             return own, met, at
     return None
+
+
+def _filled(tensor: Tensor) -> bool:
+    """Zeros, ones or a diagonal: square targets of both directions are made once, in the shape of one of them."""
+    made = base(tensor).made
+    return made is not None and bool(made.kind & CREATES)
 
 
 def _of_one(small: Tensor, large: Tensor) -> bool:

@@ -6,6 +6,7 @@ said so. A world that torch would refuse is no world: its customs go one by one,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from shapecheck.engine.assumptions import behind
@@ -13,7 +14,7 @@ from shapecheck.engine.facts import Called, Contract, Demanded, Fact
 from shapecheck.engine.machine import Machine, Ranked, Told
 from shapecheck.engine.values import Assumption, Axis, ClassVal, Site, Tensor, Unknown, Value, only_told
 from shapecheck.ops import customs
-from shapecheck.ops.kinds import LOSS, UNIT
+from shapecheck.ops.kinds import COLLECTIVE, LOSS, UNIT
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.source.program import Attr, Bind, Const, Function, Index, Name, Node, Param, walk
 
@@ -31,7 +32,7 @@ def run_customary(m: Machine, function: Function, cls: ClassVal | None, told: To
     if not about and _takes_losses(function):
         about = "loss"
     names = [p.name for p in function.params if (p.name in m.entry.keys or p.name in told) and tensorish(p)]
-    if not _OF_PROCESSES.isdisjoint(_mentioned(function)):
+    if any(map(_OF_PROCESSES.search, _mentioned(function))):
         return  # any of them may hold what other processes gave
     if not any(customs.rank(name, about) is not None for name in (*names, *_bound(function))):
         return
@@ -47,7 +48,7 @@ def run_customary(m: Machine, function: Function, cls: ClassVal | None, told: To
             facts.forget(mark)
             lies = _refuted(m, found)
             if not m.supposing.refute(lies):
-                if m.supposing.taken:
+                if m.supposing.taken and not any(isinstance(f, Called) and f.kind & COLLECTIVE for f in found):
                     facts.worlds.append((found, m.supposing.taken))
                 break
     finally:
@@ -67,7 +68,7 @@ def _mentioned(function: Function) -> frozenset[str]:
     return frozenset(n.name if isinstance(n, Attr) else n.id for n in walk(function) if isinstance(n, (Attr, Name)))
 
 
-_OF_PROCESSES = frozenset(("get_rank", "rank", "local_rank", "get_world_size", "world_size"))
+_OF_PROCESSES = re.compile(r"all_gather|[Gg]ather_|_gather|Gather|get_rank|world_size|^(?:local_)?rank$")
 
 
 def tensorish(p: Param) -> bool:

@@ -164,15 +164,16 @@ class Check:
         return [*settled(found, proven, facts, strict=self._options.strict), *by_custom]
 
     def _by_custom(self, facts: Facts, found: Sequence[tuple[Finding, Fact]]) -> Iterator[Finding]:
-        """What is found only where names mean what they customarily do."""
+        """What is found only where names mean what they customarily do. What is written is not held against that."""
         from shapecheck.analysis.resting import settled
+        from shapecheck.engine.facts import Beside, Contract
 
         told = {(f.code, id(node)) for f, fact in found for node in (f.site.node, fact.site.node)}
         for world in facts.in_worlds():
             more: list[tuple[Finding, Fact]] = []
             for f, fact in _findings(world, self._rules, [], set()):
                 places = {(f.code, id(f.site.node)), (f.code, id(fact.site.node))}
-                if not told & places:
+                if not told & places and not isinstance(fact, (Beside, Contract)):
                     more.append((f, fact))
             told |= {(f.code, id(node)) for f, fact in more for node in (f.site.node, fact.site.node)}
             yield from settled(more, (), world, strict=False)
