@@ -136,3 +136,30 @@ def test_a_long_chain_of_modules_ends_in_no_fault(tmp_path: Path, link: str) -> 
     result = lint(tmp_path, body)
     assert result.problems == ()
     assert rows(result) == [(8, "SC901")]
+
+
+BASES = """
+import torch
+from torch import nn
+
+
+class Base(nn.Module):
+    def forward(self, x):
+        return self.head(x) @ x.T
+
+
+class Middle(Base):
+    def head(self, x):
+        return torch.cat([x, x], dim=1)
+
+
+class Last(Middle):
+    def pooled(self, x):
+        return self.forward(x).sum(dim=1)
+"""
+
+
+@pytest.mark.parametrize("steps", range(0, 240, 8))
+def test_a_file_whose_budget_is_spent_is_no_fault(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    monkeypatch.setattr("shapecheck.engine.machine.STEPS_PER_FILE", steps)
+    assert make_check(Options(Path.cwd()))("case.py", BASES.encode()).problems == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from shapecheck.dims import as_symbol
 from shapecheck.engine.assumptions import Tried, refuted
@@ -24,6 +25,7 @@ from shapecheck.engine.machine import (
     Entry,
     Machine,
     Oracle,
+    OutOfBudget,
     Ranked,
     Told,
 )
@@ -119,7 +121,11 @@ def _in_turn(
     evidence = evidence_of(m)
     inner: list[tuple[Function, ClassVal | None, Ran]] = []
     for function, cls in own:
-        for way in _ways(m, function, cls):
+        m.entry_steps = m.idle_steps = 0
+        ways: Sequence[Ran | None] = (None,)
+        with suppress(OutOfBudget):  # the file's: nothing more of it is run
+            ways = _ways(m, function, cls)
+        for way in ways:
             if way is None or way.outer or evidence is None or not evidence.only_ran:
                 yield function, cls, way
             else:
@@ -145,7 +151,9 @@ def inherited(m: Machine, own: list[tuple[Function, ClassVal | None]]) -> list[t
     found: list[tuple[Function, ClassVal | None]] = []
     for cls in classes.values():
         for name in ("forward", "__call__"):
-            member = find_member(m, cls, name)
+            member = None
+            with suppress(OutOfBudget):  # the file's: nothing more of it is run
+                member = find_member(m, cls, name)
             if member is not None and isinstance(member[1], Function) and member[0].path != cls.path:
                 found.append((member[1], cls))
                 break
