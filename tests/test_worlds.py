@@ -108,6 +108,8 @@ def loss(z):
         ("image_features", "", ("B", "D")),
         ("token_embeddings", "loss", None),
         ("inputs_embeds", "", None),
+        ("idx_k", "loss", None),
+        ("feat_q", "loss", ("B", "D")),
         ("labels", "loss", ("B",)),
         ("labels", "", None),
         ("temperature", "", ()),

@@ -82,7 +82,10 @@ def rank(name: str, about: str) -> tuple[str, ...] | None:
     if last in _EMBEDDINGS:
         return None if _OF_TOKENS.search(name) else EMBEDDED
     if about == "loss":
-        if len(words) <= 2 and (last in _PLAIN or (last in _NUMBERED and re.search(r"\d$|_[a-z]$", name))):
+        told = (
+            len(words) == 1 or len(last) > 1 or words[0] in _PLAIN | _EMBEDDINGS or last != words[-1]
+        )  # `feat_q`, not `idx_k`
+        if len(words) <= 2 and told and (last in _PLAIN or (last in _NUMBERED and re.search(r"\d$|_[a-z]$", name))):
             return EMBEDDED
         if last in _LABELS:
             return ("B",)
