@@ -68,7 +68,7 @@ def _mentioned(function: Function) -> frozenset[str]:
     return frozenset(n.name if isinstance(n, Attr) else n.id for n in walk(function) if isinstance(n, (Attr, Name)))
 
 
-_OF_PROCESSES = re.compile(r"all_gather|[Gg]ather_|_gather|Gather|get_rank|world_size|^(?:local_)?rank$")
+_OF_PROCESSES = re.compile(r"gather_|_gather|Gather|get_rank|world_size|^(?:local_)?rank$")
 
 
 def tensorish(p: Param) -> bool:

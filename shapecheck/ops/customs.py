@@ -77,7 +77,7 @@ def rank(name: str, about: str) -> tuple[str, ...] | None:
     last = words[-1]
     if len(words) > 1 and len(last) == 1 and last in "ijabtsvlr":  # z_i, embedding_a
         last = words[-2]
-    if last in _NUMBERS and words[-1] != "scales":
+    if last in _NUMBERS:
         return ()
     if last in _EMBEDDINGS:
         return None if _OF_TOKENS.search(name) else EMBEDDED
