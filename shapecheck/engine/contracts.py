@@ -231,7 +231,7 @@ def _read_head(m: Machine, function: Function, frame: int) -> None:
             may_be_none[p.name] = value
             value = scope[p.name] = m.unknown()
         if p.annotation is not None:
-            said = from_annotation(p.annotation, aliases(m, m.here.path))
+            said = _annotation(m, p.annotation)
             said = said.items[0] if p.name in may_be_none and said.kind == "optional" and said.items else said
             value = _annotated(m, said, p.name, value, Site(m.here.path, p))
         if p.comment:
@@ -277,7 +277,7 @@ def _signatures(m: Machine, annotation: Expr, subject: str, site: Site) -> Itera
         for item in ann.items:
             yield from read(item, certain and ann.kind == "tuple")
 
-    yield from read(from_annotation(annotation, aliases(m, m.here.path)), True)
+    yield from read(_annotation(m, annotation), True)
 
 
 def docstring_shapes(m: Machine, function: Function) -> dict[str, Written]:
@@ -327,7 +327,16 @@ def on_return(m: Machine, function: Function, value: Value) -> Value:
 
 
 def on_annotation(m: Machine, annotation: Expr, subject: str, value: Value, site: Site) -> Value:
-    return _annotated(m, from_annotation(annotation, aliases(m, m.here.path)), subject, value, site)
+    return _annotated(m, _annotation(m, annotation), subject, value, site)
+
+
+def _annotation(m: Machine, annotation: Expr) -> Ann:
+    """What an annotation of the file that is run says; each is read once."""
+    known = m.shared.texts.annotations
+    found = known.get(annotation)
+    if found is None:
+        found = known[annotation] = from_annotation(annotation, aliases(m, m.here.path))
+    return found
 
 
 def _annotated(m: Machine, ann: Ann, subject: str, value: Value, site: Site) -> Value:

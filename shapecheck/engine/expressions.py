@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import Size
 from shapecheck.engine import attributes, branching, subscripts
@@ -54,60 +55,62 @@ if TYPE_CHECKING:
 
 def evaluate(m: Machine, expr: Expr) -> Value:
     m.tick()
-    match expr:
-        case Name():
-            return picked(m, m.resolve(lookup(m, expr.id)))
-        case Const(value=value):
-            return constant(m, value)
-        case Attr():
-            owner = m.eval(expr.value)
-            value = attributes.attribute(m, owner, expr.name, expr)
-            return picked(m, value if m.here.ran is None else of_attribute(m, owner, expr.name, value))
-        case Call():
-            from shapecheck.engine.calls import call_expression
+    return _BY_KIND[type(expr)](m, expr)
 
-            return call_expression(m, expr)
-        case Index():
-            return subscripts.index(m, m.eval(expr.value), expr)
-        case Op():
-            return operator(m, expr)
-        case Seq(kind=kind, items=items):
-            return sequence(m, kind, items)
-        case DictLit():
-            return dictionary(m, expr)
-        case IfExp():
-            return conditional(m, expr)
-        case Lambda():
-            return Closure(expr, m.here.path, m.here.frame, m.here.self_value, m.here.owner)
-        case Comp():
-            return comprehension(m, expr)
-        case Walrus():
-            from shapecheck.engine.statements import assign
 
-            value = m.eval(expr.value)
-            assign(m, expr.target, value)
-            return value
-        case FString(parts=parts):
-            texts = [m.eval(p) for p in parts]
-            if all((isinstance(t, Lit) and isinstance(t.value, str)) or isinstance(t, Num) for t in texts):
-                return Lit("".join(str(t.value if isinstance(t, Lit) else t.size) for t in texts))  # type: ignore[union-attr]
-            return Unknown("str")
-        case Await():
-            return m.eval(expr.value)
-        case Yield():
-            value = m.eval(expr.value) if expr.value is not None else NONE
-            if expr.is_from and isinstance(value, Many):
-                value = value.item
-            m.here.yields.append(value)
-            return m.unknown()
-        case Star():
-            m.eval(expr.value)
-            return UNKNOWN
-        case Opaque(parts=parts):
-            for p in parts:
-                m.eval(p)
-            return m.unknown()
-    raise TypeError(f"not an expression: {expr!r}")  # the tree has no other nodes
+def _name(m: Machine, expr: Name) -> Value:
+    value = m.state.value(lookup(m, expr.id))
+    return picked(m, value) if type(value) is OneOf else value
+
+
+def _attribute(m: Machine, expr: Attr) -> Value:
+    owner = m.eval(expr.value)
+    value = attributes.attribute(m, owner, expr.name, expr)
+    return picked(m, value if m.here.ran is None else of_attribute(m, owner, expr.name, value))
+
+
+def _call(m: Machine, expr: Call) -> Value:
+    from shapecheck.engine.calls import call_expression
+
+    return call_expression(m, expr)
+
+
+def _lambda(m: Machine, expr: Lambda) -> Value:
+    return Closure(expr, m.here.path, m.here.frame, m.here.self_value, m.here.owner)
+
+
+def _walrus(m: Machine, expr: Walrus) -> Value:
+    from shapecheck.engine.statements import assign
+
+    value = m.eval(expr.value)
+    assign(m, expr.target, value)
+    return value
+
+
+def _text(m: Machine, expr: FString) -> Value:
+    texts = [m.eval(p) for p in expr.parts]
+    if all((isinstance(t, Lit) and isinstance(t.value, str)) or isinstance(t, Num) for t in texts):
+        return Lit("".join(str(t.value if isinstance(t, Lit) else t.size) for t in texts))  # type: ignore[union-attr]
+    return Unknown("str")
+
+
+def _yield(m: Machine, expr: Yield) -> Value:
+    value = m.eval(expr.value) if expr.value is not None else NONE
+    if expr.is_from and isinstance(value, Many):
+        value = value.item
+    m.here.yields.append(value)
+    return m.unknown()
+
+
+def _star(m: Machine, expr: Star) -> Value:
+    m.eval(expr.value)
+    return UNKNOWN
+
+
+def _opaque(m: Machine, expr: Opaque) -> Value:
+    for p in expr.parts:
+        m.eval(p)
+    return m.unknown()
 
 
 def picked(m: Machine, value: Value) -> Value:
@@ -256,3 +259,24 @@ def _range_length(source: Value) -> Size | None:
             return source.axes[0].size
         case _:
             return None
+
+
+_BY_KIND: dict[type, Callable[[Machine, Any], Value]] = {
+    Name: _name,
+    Const: lambda m, expr: constant(m, expr.value),
+    Attr: _attribute,
+    Call: _call,
+    Index: lambda m, expr: subscripts.index(m, m.eval(expr.value), expr),
+    Op: operator,
+    Seq: lambda m, expr: sequence(m, expr.kind, expr.items),
+    DictLit: dictionary,
+    IfExp: conditional,
+    Lambda: _lambda,
+    Comp: comprehension,
+    Walrus: _walrus,
+    FString: _text,
+    Await: lambda m, expr: m.eval(expr.value),
+    Yield: _yield,
+    Star: _star,
+    Opaque: _opaque,
+}

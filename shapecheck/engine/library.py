@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from shapecheck.engine.results import Making, Result
     from shapecheck.engine.state import Instance
     from shapecheck.engine.values import Assumption, ClassVal, Value
-    from shapecheck.source.program import Class, Expr, Function, Node, Stmt
+    from shapecheck.intent import Ann
+    from shapecheck.source.program import Class, Expr, Function, Loop, Node, Stmt
 
 # Texts of serial numbers sort as the numbers do: all have ten digits. Top levels count apart: what they make means the
 # same in every call, so no call's result renames it.
@@ -53,6 +54,8 @@ class Texts:
     outer: dict[Node, frozenset[str]] = field(default_factory=dict)  # names declared `global` or `nonlocal`
     words: dict[Function, frozenset[str]] = field(default_factory=dict)  # texts in a function's body
     relevant: dict[Function, bool] = field(default_factory=dict)  # may it meet a tensor
+    annotations: dict[Expr, Ann] = field(default_factory=dict)
+    carried: dict[Loop, frozenset[str] | None] = field(default_factory=dict)  # names that a turn hands to the next
     imported: dict[str, frozenset[str]] = field(default_factory=dict)  # file -> its names for parts of torch
 
 

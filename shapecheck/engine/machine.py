@@ -202,6 +202,7 @@ class Machine:
         self.stack: list[Frame] = []
         self.activations: list[Activation] = []
         self.around = 0  # what is run for itself is run as if under so many calls
+        self.for_result = False  # is only what a call gives asked for, and no fact
         self.bases_open = 0  # classes whose bases are being found
         self.computed = self.tables.computed
         self.spoken = self.tables.spoken
@@ -377,9 +378,11 @@ class Machine:
         if self.quiet:
             return
         self.ops_run += isinstance(fact, Called)
-        self.facts.items.append(
-            replace(fact, stack=tuple(self.stack), activation=self.here.id, path=tuple(self.state.path.items()))
-        )
+        put = object.__setattr__  # it was made for this, and nobody else has it yet
+        put(fact, "stack", tuple(self.stack))
+        put(fact, "activation", self.here.id)
+        put(fact, "path", tuple(self.state.path.items()))
+        self.facts.items.append(fact)
 
     def fault(self, error: Exception, doing: str) -> None:
         """A bug of ours: what was asked for is unknown, the rest goes on, and the report says so once."""
@@ -625,7 +628,7 @@ class Machine:
         if not meets_tensors(self, function, closure.path, closure.owner):
             self.entry_limit = STEPS_AT_A_GLANCE
         if self.quiet:
-            self.around = 2  # nobody looks at the ways through it: fewer are told apart
+            self.around, self.for_result = 3, True  # nobody looks at the ways through it: fewer are told apart
         if closure.self_value is not None:
             args = [closure.self_value, *args]
 

@@ -90,9 +90,10 @@ def _boolean(m: Machine, expr: Op) -> Value:
     """`a or b`, `a and b` as values: the first operand that settles it, else any of them."""
     last: Value = UNKNOWN
     possible: list[Value] = []
+    seen = branching.Seen()
     for operand in expr.operands:
-        truth = branching.truth(m, operand)
-        last = m.resolve(m.eval(operand))
+        truth = branching.truth(m, operand, seen)
+        last = seen.value(m, operand)
         if truth is None:
             possible.append(last)
         elif truth == (expr.op == "or"):

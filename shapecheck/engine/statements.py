@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shapecheck.dims import TooComplex, as_symbol
 from shapecheck.engine import branching
+from shapecheck.engine.carrying import brings_nothing, carried
 from shapecheck.engine.contracts import before, on_assert, on_assign
 from shapecheck.engine.facts import Assigned, Stored
 from shapecheck.engine.globals import bind_import
@@ -359,12 +360,26 @@ def _loop(m: Machine, stmt: Loop) -> list[Outcome]:
     if not once:
         return done + _after_loop(m, stmt, [start])
     merged = m.joined([_summed(start.copy(), once, m.here.frame), *once])
-    again = _iterate(m, stmt, [merged.copy()], _refreshed(m, member), done)
+    carries = _carried(m, stmt)
+    if carries is not None and (m.for_result or brings_nothing(start, merged, m.here.frame, carries)):
+        return done + _after_loop(m, stmt, [merged])
+    m.around += 1  # the first turn told the ways apart
+    try:
+        again = _iterate(m, stmt, [merged.copy()], _refreshed(m, member), done)
+    finally:
+        m.around -= 1
     if again:
         merged = join_state(merged, m.joined(again), m.fresh)
     if stmt.iter is not None:
         _count_appended(m, stmt, start, once, merged, source)
     return done + _after_loop(m, stmt, [merged])
+
+
+def _carried(m: Machine, stmt: Loop) -> frozenset[str] | None:
+    known = m.shared.texts.carried
+    if stmt not in known:
+        known[stmt] = carried(stmt)
+    return known[stmt]
 
 
 def _count_appended(m: Machine, stmt: Loop, start: State, once: list[State], after: State, source: Value) -> None:

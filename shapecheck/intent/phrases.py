@@ -65,6 +65,8 @@ def _told(text: str, names: Collection[str]) -> Iterator[tuple[list[str], Piece]
         subjects = re.findall(r"[A-Za-z_]\w*", re.sub(r"\band\b", ",", match["names"]))
         if not match["link"] and text[match.end()] == "[":  # `x[B, D]` may be an element of x
             continue
+        if not subjects or subjects[-1] not in names:  # most are of something else: the text before is not looked at
+            continue
         if _BEGINS.search(text[: match.start()]) is None:
             subjects = subjects[-1:]
         if not all(subject in names for subject in subjects):
