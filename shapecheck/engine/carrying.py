@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shapecheck.engine.state import State, alike
+from shapecheck.engine.values import Value
 from shapecheck.source.program import (
     Attr,
     Bind,
@@ -122,19 +123,19 @@ class _Reads:
 def brings_nothing(start: State, after: State, frame: int, names: frozenset[str]) -> bool:
     """Does the state behind the first turn tell nothing else of what a turn reads than the one before it?"""
     before, now = start.frames.get(frame, {}), after.frames.get(frame, {})
-    for name in names:
-        if name in before and before[name] is not now.get(name):
-            if name not in now or not alike(before[name], now[name]):
-                return False
+    if not _told_already({n: before[n] for n in names if n in before}, now):
+        return False
     for number, scope in start.frames.items():
-        if number != frame and (other := after.frames.get(number)) is not scope:
-            if other is None or not all(n in other and alike(v, other[n]) for n, v in scope.items()):
-                return False
+        if number != frame and not _told_already(scope, after.frames.get(number, {})):
+            return False
     for number, obj in start.heap.items():
         held = after.heap.get(number)
-        if held is not obj:
-            if held is None or held.changed != obj.changed:
-                return False
-            if not all(n in held.attrs and alike(v, held.attrs[n]) for n, v in obj.attrs.items()):
-                return False
+        if held is not obj and (
+            held is None or held.changed != obj.changed or not _told_already(obj.attrs, held.attrs)
+        ):
+            return False
     return True
+
+
+def _told_already(before: dict[str, Value], now: dict[str, Value]) -> bool:
+    return before is now or all(n in now and (v is now[n] or alike(v, now[n])) for n, v in before.items())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shapecheck.dims import Size, Verdict
+from shapecheck.dims.record import record
 from shapecheck.engine.faults import Fault
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Assumption, Axis, OfOp, Shape, Site, Tensor, Value
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from shapecheck.ops.kit import OpSpec
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Frame:
     """One call on the way: the call node, the activation it started, and the name of what was called."""
 
@@ -31,7 +32,7 @@ class Frame:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@record(eq=False, kw_only=True)
 class Fact:
     site: Site
     stack: tuple[Frame, ...] = ()
@@ -39,7 +40,7 @@ class Fact:
     path: tuple[tuple[str, bool], ...] = ()  # decisions taken on the way: ("self.training", True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Called(Fact, OfOp):
     """A known op ran. `spec` is the op, `name` its dotted or method name as found, `args` its bound arguments by
     torch's parameter names (defaults included), `given` the names that the code wrote itself."""
@@ -51,14 +52,14 @@ class Called(Fact, OfOp):
     given: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Met(Fact):
     """Two operands met in + - * or /, one of which at least has no known rank."""
 
     operands: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Broadcasted(Fact):
     """Operands of an elementwise op or of a product's batch axes met. `shapes` are as given, `result` as computed.
 
@@ -78,7 +79,7 @@ class Broadcasted(Fact):
         return kind_of(self.op)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Demanded(Fact):
     """torch demands something of this call that cannot hold (the verdict is NEVER), or holds only where the verdict's
     condition does: then it raises.
@@ -99,7 +100,7 @@ class Demanded(Fact):
     argument: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Applied(Fact):
     """Something whose code is not known was called: a model handed in, a function from elsewhere.
 
@@ -113,7 +114,7 @@ class Applied(Fact):
     member: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Overridden(Fact):
     """A parameter of `__init__` whose default is a function, where the base class has another default: `result` and
     `inherited` are what each gives for two tensors `[B, D]`. `owner` is the base class, `default` its function."""
@@ -125,7 +126,7 @@ class Overridden(Fact):
     default: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Stored(Fact):
     """`tensor[items] = value`. An item that counts a `range` is an `Unknown` whose key is in `Facts.counters`."""
 
@@ -134,7 +135,7 @@ class Stored(Fact):
     value: Value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Learned(Fact):
     """Until here nothing was known of the size `symbol`; `op` needs it to be `size`."""
 
@@ -143,7 +144,7 @@ class Learned(Fact):
     op: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Squared(Fact):
     """`op` needs two axes of one tensor, of the unknown shape `key`, to be of one size. They are not learned to be."""
 
@@ -152,7 +153,7 @@ class Squared(Fact):
     sizes: tuple[Size, Size]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Assigned(Fact):
     """A value got a name (or an attribute, an item, a loop variable): `name` as the code writes it."""
 
@@ -160,7 +161,7 @@ class Assigned(Fact):
     value: Value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Signed(Fact):
     """A function of the file that annotates tensors. `params` and `returns` are the axis strings as written, in the
     order in which a runtime checker reads them; a union or container gives several, `certain` is False for those."""
@@ -191,7 +192,7 @@ class Declared:
     variadic: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Contract(Fact):
     """Something declared was compared with what the code computes. `subject` names it ("scores", "return value")."""
 
@@ -213,7 +214,7 @@ class Contract(Fact):
         return shape.tail[self.axis] if self.axis < 0 else shape.head[self.axis]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Beside(Fact):
     """A comment on a line of its own tells a shape that the statement below it does not have. It may speak of a
     neighbour: `contract` holds only where no neighbour has that shape either."""
@@ -221,7 +222,7 @@ class Beside(Fact):
     contract: Contract
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Returned(Fact):
     """A project function returned to its caller (or the file's own entry run ended)."""
 

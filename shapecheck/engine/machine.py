@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from shapecheck.dims import Size, TooComplex, as_symbol, symbol
+from shapecheck.dims.record import record
 from shapecheck.engine.apart import Apart
 from shapecheck.engine.assumptions import Supposing, Tried
 from shapecheck.engine.evidence import Ran
@@ -93,7 +94,7 @@ class Oracle:
                 yield (*(c for c, _ in self.taken[:i]), other)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signal:
     """How control leaves a statement: "next", "return", "raise", "break" or "continue"."""
 
@@ -378,10 +379,10 @@ class Machine:
         if self.quiet:
             return
         self.ops_run += isinstance(fact, Called)
-        put = object.__setattr__  # it was made for this, and nobody else has it yet
-        put(fact, "stack", tuple(self.stack))
-        put(fact, "activation", self.here.id)
-        put(fact, "path", tuple(self.state.path.items()))
+        # it was made for this, and nobody else has it yet
+        fact.stack = tuple(self.stack)  # type: ignore[misc]
+        fact.activation = self.here.id  # type: ignore[misc]
+        fact.path = tuple(self.state.path.items())  # type: ignore[misc]
         self.facts.items.append(fact)
 
     def fault(self, error: Exception, doing: str) -> None:

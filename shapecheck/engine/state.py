@@ -11,6 +11,7 @@ from operator import is_
 from typing import TYPE_CHECKING
 
 from shapecheck.dims import Size, substitute, symbols
+from shapecheck.dims.record import record
 from shapecheck.engine.values import (
     UNKNOWN,
     Axis,
@@ -45,7 +46,7 @@ Fresh = Callable[[str], str]
 VARIES = "~"  # the hint for a symbol that stands for one size or another
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instance:
     """An object of a project class. `source`: the result of a plain call that made it (or that it is a part of), and
     by how much its serial number is above that in the result. `changed`: the attributes that were set since."""

@@ -6,10 +6,11 @@ interpreter's state, so that two paths through the code never see each other's c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shapecheck.dims import Size
+from shapecheck.dims.record import record
 
 if TYPE_CHECKING:
     from shapecheck.ops.kit import OpSpec
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # ------------------------------------------------------------------- evidence
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Site:
     """A place in the code that is being read: a node and the file it stands in."""
 
@@ -27,7 +28,7 @@ class Site:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assumption:
     """Something that nobody proved: `text` goes on after "assuming". `source` is the "comment" or "docstring" at `site`
     that says it; "" of a custom, assumed there."""
@@ -37,7 +38,7 @@ class Assumption:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """How a size was learned: a short phrase ("unpacked from x.shape", "nn.Linear out_features"), where, what has to be
     assumed for it, and what the op is that gave it (bits of `shapecheck.ops.kinds`; 0: no op did)."""
@@ -51,14 +52,14 @@ class Origin:
 # --------------------------------------------------------------------- shapes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Merged:
     """A flat axis made of several, row-major: the first factor is outermost. `B*G` rows of a view are (B, G)."""
 
     factors: tuple[Axis, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Joined:
     """An axis made by `cat`: one part after the other."""
 
@@ -68,7 +69,7 @@ class Joined:
 Layout: TypeAlias = Merged | Joined | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Axis:
     """One axis: its size; outside equality, its memory layout, where it came from, and a role.
 
@@ -82,7 +83,7 @@ class Axis:
     role: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Partial:
     """A shape of unknown rank: at least `len(head) + len(tail)` axes, the first ones `head`, the last ones `tail`.
 
@@ -105,7 +106,7 @@ UNKNOWN_SHAPE = Partial()
 # -------------------------------------------------------------------- content
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Affine:
     """The values of a 1-D integer tensor: element i is `offset + stride * i`. zeros are (0, 0), arange(B) is (0, 1)."""
 
@@ -166,7 +167,7 @@ class OfOp:
         return truth if isinstance(truth, bool) else False if truth is None else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Made(OfOp):
     """The call that produced a tensor: the op, its bound arguments (by torch's parameter names), the place, and the
     activation (one run of one function body) it happened in."""
@@ -177,7 +178,7 @@ class Made(OfOp):
     activation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tensor:
     """A tensor. Two are equal when their shapes and dtypes are; `made` (and so the dataflow behind it), `content`
     and `requires` are outside equality."""
@@ -204,7 +205,7 @@ class Tensor:
         return replace(self, **changes)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Num:
     """A Python int whose value is a size (known or symbolic). `of`: the tensor that has it as the size of its axis
     `at`; `ratio`: the two numbers whose floor quotient it is, and where."""
@@ -222,21 +223,21 @@ def as_int(value: object) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lit:
     """A Python constant that is not an int: None, True, "text", 0.5, Ellipsis, or a slice of literals."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SliceVal:
     lower: Value
     upper: Value
     step: Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unknown:
     """Nothing is known. `hint` may say what kind of thing ("float", "int", "bool", "str", "module") when that is."""
 
@@ -244,7 +245,7 @@ class Unknown:
     key: str | None = None  # a stable name of the unknown thing, so that tests on it correlate ("self.training")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Items:
     """A tuple or list (also torch.Size) whose members are all known."""
 
@@ -252,7 +253,7 @@ class Items:
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Many:
     """A list, tuple, generator or iterable of unknown or symbolic length, every member of which looks like `item`."""
 
@@ -261,7 +262,7 @@ class Many:
     kind: str = "list"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mapping:
     """A dict, ModelOutput or batch: known string keys, and what any other key gives (None: KeyError or unknown)."""
 
@@ -276,21 +277,21 @@ class Mapping:
         return self.rest
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShapeOf:
     """`x.shape` / `x.size()` of a tensor whose rank is not known (else it is an `Items("size", ...)`)."""
 
     tensor: Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extern:
     """Something outside the project, by its full dotted name: "torch.matmul", "einops.rearrange"."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layer:
     """An instance of an external class whose call means something: `nn.Linear(d, 1)` is ("torch.nn.Linear", args)."""
 
@@ -305,7 +306,7 @@ class Layer:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Method:
     """A bound method of a tensor, layer, mapping, list, string or size: `x.view`, `out.append`."""
 
@@ -313,7 +314,7 @@ class Method:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closure:
     """A function, method or lambda of the project, with the frame it was defined in and, for a method, its owner."""
 
@@ -325,7 +326,7 @@ class Closure:
     decorators: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bound:
     """`functools.partial`: a callable with some arguments already given."""
 
@@ -334,7 +335,7 @@ class Bound:
     kwargs: tuple[tuple[str, Value], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OneOf:
     """One of several callables, set in different branches: whoever reads it tries each. `key` as of `Unknown`."""
 
@@ -342,7 +343,7 @@ class OneOf:
     options: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClassVal:
     """A class of the project."""
 
@@ -351,14 +352,14 @@ class ClassVal:
     frame: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ref:
     """A mutable object in the heap: an instance of a project class, or a list or dict that code changes."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModuleVal:
     """A module of the project, by path."""
 
