@@ -42,7 +42,21 @@ from shapecheck.engine.values import (
 from shapecheck.intent import Written
 from shapecheck.ops.kit import OpSpec
 from shapecheck.source.imports import Project
-from shapecheck.source.program import Branch, Expr, Function, Lambda, Loop, Name, Node, Scope, Stmt, Try, With, walk
+from shapecheck.source.program import (
+    Branch,
+    Expr,
+    Function,
+    Lambda,
+    Loop,
+    Name,
+    Node,
+    Return,
+    Scope,
+    Stmt,
+    Try,
+    With,
+    walk,
+)
 
 MAX_STATES = (6, 4, 3, 2, 2)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2, 1)  # ways tried through one statement, likewise
@@ -488,6 +502,7 @@ class Machine:
         outer = self.oracle
         outcomes: list[Outcome] = []
         pending: list[tuple[int, ...]] = [()]
+        untried = False
         mark = len(self.facts.items)
         ended: dict[tuple[object, ...], Ends] = {}
         try:
@@ -509,8 +524,12 @@ class Machine:
                     scope = self.state.scope(self.here.frame)
                     scope.update({name: self.unknown() for name in bound_by(stmt)})
                     outcomes.append(Outcome(self.state))
-                room = MAX_CHOICES[self.narrowness] - len(outcomes) - len(pending)
-                pending += list(self.oracle.others())[: max(room, 0)]
+                room = max(MAX_CHOICES[self.narrowness] - len(outcomes) - len(pending), 0)
+                others = list(self.oracle.others())
+                pending += others[:room]
+                untried = untried or len(others) > room
+            if untried:
+                outcomes.append(self._untried(stmt, state))
         except OutOfBudget:
             if outcomes or pending or next(self.oracle.others(), None) is not None:
                 self.unsay(mark)
@@ -518,6 +537,12 @@ class Machine:
         finally:
             self.oracle = outer
         return outcomes
+
+    def _untried(self, stmt: Stmt, state: State) -> Outcome:
+        """What stands for the ways through a statement that there was no room to run: nothing is known of what they give."""
+        other = state.copy()
+        other.scope(self.here.frame).update({name: self.unknown() for name in bound_by(stmt)})
+        return Outcome(other, Signal("return", self.unknown(), stmt) if isinstance(stmt, Return) else NEXT)
 
     def fewer(self, states: list[State]) -> list[State]:
         """States that differ in nothing visible become one; too many become fewer by joining."""
