@@ -59,7 +59,7 @@ from shapecheck.source.program import (
 )
 
 MAX_STATES = (6, 4, 3, 2, 2)  # paths kept apart inside one function, by the depth of calls around it
-MAX_CHOICES = (8, 6, 4, 2, 1)  # ways tried through one statement, likewise
+MAX_CHOICES = (8, 6, 4, 2, 2)  # ways tried through one statement, likewise
 STRAINED = (400, 800, 1_600, 3_000)  # steps of an entry after which it is run as if one, two, ... deeper
 MAX_DEPTH = 9  # project calls inside project calls
 STEPS_PER_FILE = 150_000
