@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from samples import check
 
 from shapecheck.engine import analyze, reveal
 from shapecheck.engine.facts import Assigned, Contract, Demanded, Facts
@@ -314,3 +315,11 @@ def test_records_are_unpacked_and_indexed() -> None:
     shown = lines(text)
     assert (shown["u"], shown["v"], shown["w"]) == ("[b, d]", "[1, b, d]", "[1, b, d]")
     assert (shown["s"], shown["t"]) == ("[b, b]", "[b, b]")
+
+
+def test_ways_without_room_give_the_unknown() -> None:
+    """After so many steps two ways through a statement are run. Both are wrong here; a third, which is not run, isn't."""
+    body = "  x = x + 1\n" * 900 + "  d = (2 if a else 1) - (1 if b else 0)\n  y = torch.zeros(3).sum(d)\n"
+    ways = [f.value for f in facts(f"def f(x, a, b):\n{body}").items if isinstance(f, Assigned) and f.name == "d"]
+    assert len(ways) == 2, "the function is too short to be out of room, or what is not run is not said to be unknown"
+    assert not check(Path("case.py"), (HEAD + f"def f(x, a, b):\n{body}").encode())

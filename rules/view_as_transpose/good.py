@@ -182,3 +182,24 @@ def channels_of_heads(maps, heads, part):
     """maps: (B, C, P): the channels are cut, not the places"""
     batch, _channels, places = maps.shape
     return maps.view(batch, heads, -1, places), maps.view(batch * heads, -1, places)
+
+
+class OfTheFirst(nn.Module):
+    """Of one position only: between its rows and its heads lies an axis of one place."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads, self.part = heads, width // heads
+        self.query = nn.Linear(width, self.part * self.heads)
+
+    def forward(self, x):
+        b, n, d = x.shape
+        return self.query(x[:, :1, :]).reshape(b, self.heads, 1, self.part)
+
+
+def grids(offsets, boxes, steps):
+    """The sizes behind -1 are of other axes than the first."""
+    b, _, h, w = offsets.shape
+    left = boxes[:, [0], ...] * torch.linspace(0.0, 1.0, steps).view(1, steps, 1, 1)
+    rows = left.unsqueeze(1).repeat(1, steps, 1, 1, 1).view(b, -1, h, w)
+    return rows, left.unsqueeze(2).repeat(1, 1, steps, 1, 1).view(b, -1, h, w)

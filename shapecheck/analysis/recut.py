@@ -234,6 +234,8 @@ def innermost(fact: Called, given: Tensor, before: tuple[Axis, ...], after: tupl
     kept = len(before) == 3 and equal(after[-2].size, before[1].size)  # then the counts say what the last axis is
     if given.rank == 2 or not (kept or left_to_torch(fact, len(after) - 2)):
         return None
+    if len(before) == 3 and before[1].size == 1:  # nothing lies between the rows and the heads
+        return None
     rows, last, part = before[0].size, before[-1].size, after[-1].size
     if len(after) == 3:
         heads = divided(after[0].size, rows)

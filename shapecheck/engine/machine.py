@@ -539,7 +539,7 @@ class Machine:
         return outcomes
 
     def _untried(self, stmt: Stmt, state: State) -> Outcome:
-        """What stands for the ways through a statement that there was no room to run: nothing is known of what they give."""
+        """The ways through a statement that there was no room to run, as one: nothing is known of what they give."""
         other = state.copy()
         other.scope(self.here.frame).update({name: self.unknown() for name in bound_by(stmt)})
         return Outcome(other, Signal("return", self.unknown(), stmt) if isinstance(stmt, Return) else NEXT)

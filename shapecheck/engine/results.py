@@ -609,14 +609,25 @@ def instance_of(m: Machine, cls: ClassVal, make: Callable[[Machine, Ref], None])
 
 
 def _loosen(m: Machine, number: int) -> None:
-    """Where a method begins, nobody knows which others ran since `__init__`: of a flag, or of None, that one of them
-    replaces nothing is known."""
+    """Where a method begins, nobody knows which others ran since `__init__`: of what only held a place until one of
+    them replaces it nothing is known."""
     obj = m.state.heap[number]
     later = set_later(m, obj.cls)
-    flags = {n for n, v in obj.attrs.items() if isinstance(v, Lit) and v.value in (None, True, False)} & later
-    if flags:
-        attrs = {n: m.unknown() if n in flags else v for n, v in obj.attrs.items()}
+    held = {n for n, v in obj.attrs.items() if n in later and _holds_a_place(v)}
+    if held:
+        attrs = {n: m.unknown() if n in held else v for n, v in obj.attrs.items()}
         m.state.heap[number] = Instance(obj.cls, attrs, obj.key, obj.source, obj.changed)
+
+
+def _holds_a_place(value: Value) -> bool:
+    """A flag, None, a number, an empty list, a tensor whose sizes are all plain numbers."""
+    match value:
+        case Lit(value=None | bool()) | Num(size=int()) | Items(items=()):
+            return True
+        case Tensor(shape=tuple(axes)):
+            return all(isinstance(a.size, int) for a in axes)
+        case _:
+            return False
 
 
 def put(m: Machine, result: Result) -> Ref:

@@ -140,7 +140,8 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
         if inner is not None and kit.is_free(given[0]) and kit.agree(have[0], given[0]).always:
             return inner
         # `p.view(q.size(0), n, -1)`: rows are cut by another tensor's rows, the other axes stay whole
-        if kit.agree(have[0], rest).always:
+        behind = _cancel(kit, have[1:], list(given)[list(given).index(-1) + 1 :])[1]
+        if not behind and kit.agree(have[0], rest).always:
             return product(kept)
     return kit.divides(total // rest)
 
