@@ -101,14 +101,14 @@ def attribute(m: Machine, value: Value, name: str, node: Expr) -> Value:
         case Tensor():
             return _of_tensor(m, value, name, node)
         case Ref():
-            return of_instance(m, value, name)
+            return of_instance(m, value, name, node)
         case ModuleVal(path=path):
             found = module_attr(m, path, name)
             return m.resolve(found) if found is not None else Unknown(key=f"{path}:{name}")
         case Extern(name=dotted):
             return external(m, f"{dotted}.{name}")
         case ClassVal():
-            return of_class(m, value, name)
+            return of_class(m, value, name, node)
         case Layer():
             return _of_layer(m, value, name)
         case Mapping():
@@ -195,7 +195,7 @@ def external(m: Machine, dotted: str) -> Value:
 # ------------------------------------------------------------------- instances
 
 
-def of_instance(m: Machine, ref: Ref, name: str) -> Value:
+def of_instance(m: Machine, ref: Ref, name: str, node: Node) -> Value:
     obj = m.state.heap.get(ref.id)
     if obj is None:
         return m.unknown()
@@ -203,7 +203,7 @@ def of_instance(m: Machine, ref: Ref, name: str) -> Value:
         return m.resolve(obj.attrs[name])
     if name == "__class__":
         return obj.cls
-    found = class_member(m, obj.cls, name, ref)
+    found = class_member(m, obj.cls, name, ref, node)
     if found is not None:
         return m.resolve(found)
     if name == "training":
@@ -215,15 +215,18 @@ def of_instance(m: Machine, ref: Ref, name: str) -> Value:
     return m.resolve(value)
 
 
-def class_member(m: Machine, cls: ClassVal, name: str, receiver: Value, after: ClassVal | None = None) -> Value | None:
-    """A method bound to `receiver` (an instance or the class), a property's value, or a class attribute."""
+def class_member(
+    m: Machine, cls: ClassVal, name: str, receiver: Value, node: Node, after: ClassVal | None = None
+) -> Value | None:
+    """A method bound to `receiver` (an instance or the class), the value of a property, which `node` calls, or a class
+    attribute."""
     found = find_member(m, cls, name, after)
     if found is None:
         return None
     owner, stmt = found
     match stmt:
         case Function():
-            return bind_method(m, owner, stmt, receiver)
+            return bind_method(m, owner, stmt, receiver, node)
         case Class():
             return ClassVal(stmt, owner.path, owner.frame)
         case Bind(value=value) if value is not None:
@@ -237,7 +240,7 @@ def class_member(m: Machine, cls: ClassVal, name: str, receiver: Value, after: C
             return None
 
 
-def bind_method(m: Machine, owner: ClassVal, stmt: Function, receiver: Value) -> Value:
+def bind_method(m: Machine, owner: ClassVal, stmt: Function, receiver: Value, node: Node) -> Value:
     names = decorator_names(stmt)
     plain = Closure(stmt, owner.path, owner.frame, None, owner, names)
     if "staticmethod" in names:
@@ -255,21 +258,21 @@ def bind_method(m: Machine, owner: ClassVal, stmt: Function, receiver: Value) ->
         return plain
     bound = Closure(stmt, owner.path, owner.frame, receiver, owner, names)
     if any(n in ("property", "cached_property", "functional_property") for n in names):
-        return m.call(bound, [], {}, stmt)
+        return m.call(bound, [], {}, node)
     return bound
 
 
 APPLIED = "autograd"  # a mark of the `forward` that runs by `apply`: gradients go through its `backward`
 
 
-def of_class(m: Machine, cls: ClassVal, name: str) -> Value:
-    found = class_member(m, cls, name, cls)
+def of_class(m: Machine, cls: ClassVal, name: str, node: Node) -> Value:
+    found = class_member(m, cls, name, cls, node)
     if found is not None:
         return m.resolve(found)
     if name == "__name__":
         return Lit(cls.node.name)
     if name == "apply" and any(e.rpartition(".")[2] == "Function" for e in external_bases(m, cls)):
-        forward = class_member(m, cls, "forward", cls)
+        forward = class_member(m, cls, "forward", cls, node)
         if isinstance(forward, Closure):  # torch hands the context in front
             forward = replace(forward, decorators=(*forward.decorators, APPLIED))
             return Bound(forward, (m.unknown("other"),), ())

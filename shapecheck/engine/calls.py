@@ -53,7 +53,7 @@ def call_expression(m: Machine, expr: Call) -> Value:
     if isinstance(expr.func, Name) and expr.func.id == "super":
         return m.unknown()
     if isinstance(expr.func, Attr) and _is_super(expr.func.value):
-        func = super_member(m, expr.func.name)
+        func = super_member(m, expr.func.name, expr)
         if func is None and expr.func.name == "__call__" and isinstance(m.here.self_value, Ref):
             func = attributes.attribute(m, m.here.self_value, "forward", expr)  # torch's own, of any module
             func = func if isinstance(func, Closure) else None
@@ -91,7 +91,7 @@ def _is_super(expr: Expr) -> bool:
     return isinstance(expr, Call) and isinstance(expr.func, Name) and expr.func.id == "super"
 
 
-def super_member(m: Machine, name: str) -> Value | None:
+def super_member(m: Machine, name: str, node: Node) -> Value | None:
     here = m.here
     if here.owner is None or here.self_value is None:
         return None
@@ -99,7 +99,7 @@ def super_member(m: Machine, name: str) -> Value | None:
     receiver = here.self_value
     if isinstance(receiver, Ref) and receiver.id in m.state.heap:
         cls = m.state.heap[receiver.id].cls
-    return attributes.class_member(m, cls, name, receiver, after=here.owner)
+    return attributes.class_member(m, cls, name, receiver, node, after=here.owner)
 
 
 def _in_place_target(func: Value, expr: Call) -> Expr | None:
@@ -419,7 +419,7 @@ def _call_instance(m: Machine, ref: Ref, args: list[Value], kwargs: dict[str, Va
     if obj is None:
         return m.unknown()
     name = "forward" if is_module_class(m, obj.cls) else "__call__"
-    method = attributes.of_instance(m, ref, name)
+    method = attributes.of_instance(m, ref, name, node)
     if isinstance(method, (Closure, Layer, Bound)):
         return call(m, method, args, kwargs, node)
     return m.unknown()

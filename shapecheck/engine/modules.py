@@ -106,10 +106,12 @@ def in_module(m: Machine, path: str, frame: int, expr: Expr) -> Value:
         return _of_module(m, path, expr)
     with m.silently():
         m.activations.append(Activation(m.serial(), frame or -1, path, None, outer_frames=m.scopes_of(frame)))
+        site, m.site = m.site, m.at(expr)
         try:
             return m.eval(expr)
         finally:
             m.activations.pop()
+            m.site = site
 
 
 def _of_module(m: Machine, path: str, expr: Expr) -> Value:
@@ -125,6 +127,7 @@ def _of_module(m: Machine, path: str, expr: Expr) -> Value:
         kept = (k.state, k.stack, k.activations, k.oracle, k.site, k.entry_steps, k.steps, k.entry_limit)
         k.state, k.stack, k.oracle = State(), [], Oracle()
         k.activations = [Activation(k.serial(), -1, path, None)]
+        k.site = k.at(expr)
         k.entry_steps, k.steps, k.entry_limit = 0, 0, STEPS_PER_INIT
         try:
             value = k.resolve(k.eval(expr))
