@@ -11,6 +11,7 @@ from typing import TextIO
 
 from shapecheck.findings.diagnostic import shown
 from shapecheck.service.files import why
+from shapecheck.source.text import visible
 
 
 class Wrong(Exception):
@@ -84,10 +85,10 @@ def _is_open(stream: TextIO | None) -> bool:
 
 
 def complain(lines: Iterable[str]) -> None:
-    """To stderr; a disk that is full there leaves nobody to be told."""
+    """To stderr, each in one line; a disk that is full there leaves nobody to be told."""
     try:
         for line in lines if _is_open(sys.stderr) else ():  # stderr escapes what its encoding cannot say
-            print(line, file=sys.stderr)
+            print(visible(line, "\t"), file=sys.stderr)
     except BrokenPipeError:
         raise
     except OSError:

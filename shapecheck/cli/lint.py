@@ -31,6 +31,7 @@ from shapecheck.cli.values import one_of, path_of, seconds, whole
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Format, Report
 from shapecheck.service.cache import default_folder
+from shapecheck.source.text import visible
 
 if TYPE_CHECKING:
     from shapecheck.findings.diagnostic import Diagnostic, Problem
@@ -369,13 +370,24 @@ def _write_diff(repairs: Sequence[Repair], file: Path | None) -> None:
     patch: list[bytes] = []
     for one in repairs:
         before, after = (re.findall(rb"[^\n]*\n|[^\n]+", data) for data in (one.before, one.after))  # as patch has it
-        name = os.fsencode(shown(one.path))
+        name = os.fsencode(_quoted(shown(one.path)))
         for line in difflib.diff_bytes(difflib.unified_diff, before, after, name, name):
             patch.append(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n")
-    if file is None:
-        say_bytes(b"".join(patch))
-    else:
+    if file is not None:
         write_whole(file, b"".join(patch))
+    elif on_terminal(sys.stdout):
+        say(visible(b"".join(patch).decode("utf-8", "backslashreplace"), "\t\n"))
+    else:
+        say_bytes(b"".join(patch))
+
+
+def _quoted(name: str) -> str:
+    """A name as `patch` and `git apply` read it: with escapes, in quotes, where it would not end with its line."""
+    import re
+
+    if not re.search(r'[\x00-\x1f\x7f"\\]', name):
+        return name
+    return '"' + re.sub(r'[\x00-\x1f\x7f"\\]', lambda c: f"\\{ord(c[0]):03o}", name) + '"'
 
 
 # -------------------------------------------------------------------------- reports

@@ -27,7 +27,7 @@ def reveal(
         from shapecheck import engine
         from shapecheck.source import lower
         from shapecheck.source.imports import Project
-        from shapecheck.source.text import decode
+        from shapecheck.source.text import decode, visible
 
         line_wanted = None if why is None else whole("--why", why, least=1)
         data = _read(file)
@@ -46,10 +46,10 @@ def reveal(
             found = shapes.get(row, [])
             told = ", ".join(f"{name} {shape}{_mark(reasons)}" for name, shape, reasons in found)
             if line_wanted in (None, row):
-                say(f"{line}  #> {told}\n" if told else f"{line}\n")
+                say(visible(f"{line}  #> {told}" if told else line, "\t\f") + "\n")
             if line_wanted == row:
                 for name, shape, reasons in found:
-                    say("".join(f"  {text}\n" for text in (f"{name} is {shape}:", *(f"  {r}" for r in reasons))))
+                    say("".join(f"  {visible(text)}\n" for text in (f"{name} is {shape}:", *(f"  {r}" for r in reasons))))
                 if not found:
                     say("  no shape is known here\n")
 

@@ -6,11 +6,12 @@ A `Finding` points at nodes; a `Diagnostic` at rows and columns, both counted fr
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from shapecheck.findings.rule import Severity
-from shapecheck.source.text import Location
+from shapecheck.source.text import Location, visible
 
 Json: TypeAlias = Any
 NOT_CHECKED = ("SC000", "not-checked")
@@ -128,7 +129,8 @@ class Diagnostic:
         """The command that says by running it whether the loss is right; "" where it does not name this bug."""
         if self.code not in PROVABLE:
             return ""
-        return f"reference-trainer validate {self.filename}:NAME, the loss's own name, says whether it is right"
+        file = shlex.quote(self.filename)
+        return f"reference-trainer validate {file}:NAME, the loss's own name, says whether it is right"
 
     @property
     def sentence(self) -> str:
@@ -155,7 +157,7 @@ class Problem:
 
     def __str__(self) -> str:
         at = f":{self.location.row}:{self.location.column}" if self.location else ""
-        return f"{shown(self.path)}{at}: {self.message}"
+        return visible(f"{shown(self.path)}{at}: {self.message}")
 
 
 # ------------------------------------------------------------ to and from plain data, for the cache

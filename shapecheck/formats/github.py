@@ -5,6 +5,7 @@ from __future__ import annotations
 from shapecheck.findings.diagnostic import NOT_CHECKED
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Report
+from shapecheck.source.text import visible
 
 COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
@@ -36,7 +37,7 @@ def _command(command: str, places: dict[str, str], told: str) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text, "\t\r\n").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

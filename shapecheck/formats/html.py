@@ -8,6 +8,7 @@ from itertools import groupby
 from shapecheck.findings.diagnostic import Diagnostic
 from shapecheck.formats import Report
 from shapecheck.formats.text import explain
+from shapecheck.source.text import visible
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
@@ -33,7 +34,7 @@ def render(report: Report) -> str:
         told = (escape(str(problem)) for problem in report.problems)
         parts += [f'<article class="error">\n<p>{text}</p>\n</article>\n' for text in told]
     for filename, group in groupby(report.diagnostics, key=lambda d: d.filename):
-        parts.append(f"<h2>{escape(filename)}</h2>\n")
+        parts.append(f"<h2>{escape(visible(filename))}</h2>\n")
         parts += [_article(d, report) for d in group]
     return "".join([*parts, "</body>\n</html>\n"])
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as Xml
 from shapecheck.findings.diagnostic import NOT_CHECKED, Diagnostic, Problem, shown
 from shapecheck.formats import Report
 from shapecheck.formats.text import explain
+from shapecheck.source.text import visible
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -55,4 +56,4 @@ def render(report: Report) -> str:
 
 
 def _clean(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", visible(text, "\t\r\n"))

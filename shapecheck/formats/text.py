@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from shapecheck.findings.diagnostic import Caret, Diagnostic, Span
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Report
+from shapecheck.source.text import visible
 
 Piece = tuple[str, str]  # text and its style, "" for none
 COLORS = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
@@ -22,9 +23,13 @@ def render(report: Report) -> str:
 
 
 def explain(diagnostic: Diagnostic, report: Report) -> Iterator[Piece]:
-    """One diagnostic as pieces of text, its last line ended."""
+    """One diagnostic as pieces of text, its last line ended; no character of it commands a terminal."""
+    return ((visible(text, "\n"), style) for text, style in _pieces(diagnostic, report))
+
+
+def _pieces(diagnostic: Diagnostic, report: Report) -> Iterator[Piece]:
     d, color = diagnostic, COLORS[diagnostic.severity]
-    at = f"{d.filename}:{d.location.row}:{d.location.column}"
+    at = f"{visible(d.filename)}:{d.location.row}:{d.location.column}"
     yield from ((f"{at}: ", "bold"), (f"{d.severity.value} {d.code} ", color), (f"{d.name}\n", "bold"))
     yield f"  {d.message}\n", ""
     margin, excerpt = _excerpt(d, report)
@@ -32,7 +37,7 @@ def explain(diagnostic: Diagnostic, report: Report) -> Iterator[Piece]:
     if d.condition:
         yield from ((f"{margin} = ", "blue"), ("only right when: ", "bold"), (f"{d.condition}\n", ""))
     for note in d.notes:
-        where = f" ({note.span.filename}:{note.span.start.row})" if note.span else ""
+        where = f" ({visible(note.span.filename)}:{note.span.start.row})" if note.span else ""
         yield from ((f"{margin} = ", "blue"), ("note: ", "bold"), (f"{note.message}{where}\n", ""))
     if d.help:
         yield from ((f"{margin} = ", "blue"), ("help: ", "bold green"), (_hang(d.help, margin) + "\n", ""))
@@ -73,22 +78,22 @@ def _excerpt(d: Diagnostic, report: Report) -> tuple[str, list[Piece]]:
         if row > before + 1:
             out.append((f"{margin}...\n", "blue"))
         line = lines[row - 1]
-        out += [(f"{row:>{len(margin)}} | ", "blue"), (line.replace("\t", TAB).rstrip() + "\n", "")]
+        out += [(f"{row:>{len(margin)}} | ", "blue"), (_on_screen(line).rstrip() + "\n", "")]
         here = [_under(label.span, line, label.text) for label in labels if label.span.start.row == row]
         for text in under_lines(here):
             out += [(f"{bar} ", "blue"), (text + "\n", COLORS[d.severity])]
     if rows:
         out.append((f"{bar}\n", "blue"))
     for label in (label for label in d.labels if label.span.path != d.path):
-        where = f"{label.span.filename}:{label.span.start.row}"
+        where = f"{visible(label.span.filename)}:{label.span.start.row}"
         out += [(f"{margin} = ", "blue"), ("at: ", "bold"), (f"{where}: {label.text}\n", "")]
     return margin, out
 
 
 def _under(span: Span, line: str, text: str) -> _Under:
-    start = _width(line[: span.start.column - 1])
+    start = _width(_on_screen(line[: span.start.column - 1]))
     stop = span.end.column - 1 if span.end.row == span.start.row else len(line.rstrip())
-    return _Under(start, max(start + 1, _width(line[:stop])), text)
+    return _Under(start, max(start + 1, _width(_on_screen(line[:stop]))), visible(text))
 
 
 def under_lines(labels: Sequence[_Under]) -> list[str]:
@@ -118,14 +123,15 @@ def _row(texts: dict[int, str]) -> str:
     return row
 
 
+def _on_screen(line: str) -> str:
+    return visible(line, "\t").replace("\t", TAB)
+
+
 def _width(text: str) -> int:
-    """Columns on a screen."""
+    """Columns on a screen, of text without tabs."""
     if text.isascii():
-        return len(text) + (len(TAB) - 1) * text.count("\t")
-    return sum(
-        len(TAB) if c == "\t" else 0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def _colored(pieces: Sequence[Piece]) -> str:

@@ -9,7 +9,14 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
+# what moves a terminal's cursor, changes its colours, or shows text in another order than it is read in
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _NEWLINE = re.compile(r"\r\n|\r|\n")  # what Python counts as the end of a line; str.splitlines knows more
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Text for a terminal: characters that command it are shown as Python would escape them, save those to `keep`."""
+    return _UNSEEN.sub(lambda c: c[0] if c[0] in keep else c[0].encode("unicode_escape").decode(), text)
 
 
 @dataclass(frozen=True, slots=True, order=True)
