@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from .refusal import Refusal, printable, reason_of
+from .refusal import Refusal, printable, reason_of, visible
 from .settings import SettingsError, describe, load, to_plain
 from .validation.command import validate
 
@@ -42,14 +42,14 @@ def _refusals() -> Iterator[None]:
         yield
     except Refusal as error:
         if not error.told:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"error: {visible(error)}", err=True)
         raise typer.Exit(error.code) from None
     except WrongLoss as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {visible(error)}", err=True)
         raise typer.Exit(2) from None
     except Stopped as stopped:
         if os.environ.get("RANK", "0") == "0":
-            typer.echo(f"stopped by {stopped}", err=True)
+            typer.echo(f"stopped by {visible(stopped)}", err=True)
         raise typer.Exit(stopped.code) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -163,14 +163,14 @@ def data_check(
         )  # fmt: skip
         backend = load_tokenizer(ModelSettings(tokenizer=tokenizer)).backend_tokenizer
         store = prepare(data, source, backend, Path(folder))
-        typer.echo("\n".join(store.report))
+        typer.echo(visible("\n".join(store.report)))
         census = take(store, batch, group, query_length, passage_length)
         header, *rows = table(census)
         shown = Table(*header)
         for row in rows:
             shown.add_row(*row)
         Console(width=120).print(shown)
-        typer.echo("\n".join(sentences(census, batch)))
+        typer.echo(visible("\n".join(sentences(census, batch))))
         if plot is not None:
             write_text(plot, draw(census))
     if store.refused:
@@ -194,7 +194,7 @@ def demo(
 
     began = time.perf_counter()
     if out.exists() and any(out.iterdir()):
-        typer.echo(f"error: {out} is not empty: choose another folder", err=True)
+        typer.echo(f"error: {printable(out)} is not empty: choose another folder", err=True)
         raise typer.Exit(2)
     header, *rows = table(run_demo(out, lambda text: typer.echo(text, err=True), seed))
     shown = Table(*header)
@@ -255,7 +255,7 @@ def encode(
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{printable(texts)} can't be read: {reason_of(error)}") from error
         if not text:
-            raise SettingsError(f"{texts} holds no line")
+            raise SettingsError(f"{printable(texts)} holds no line")
         lines = text.removesuffix("\n").split("\n")  # not splitlines, which also cuts at form feeds and the like
         embedded = embed(trained, lines, as_query).numpy()
         with whole_file(out) as file:
@@ -275,11 +275,11 @@ def export(
 
     writers = {"sentence-transformers": to_sentence_transformers, "onnx": to_onnx}
     if layout not in writers:
-        typer.echo(f"error: --layout must be one of {', '.join(writers)}, not {layout}", err=True)
+        typer.echo(f"error: --layout must be one of {', '.join(writers)}, not {visible(layout)}", err=True)
         raise typer.Exit(2)
     with _refusals():
         for sentence in writers[layout](load_trained(run), out):
-            typer.echo(f"note: {sentence}", err=True)
+            typer.echo(f"note: {visible(sentence)}", err=True)
     typer.echo(str(out))
 
 

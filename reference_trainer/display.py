@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from .refusal import visible
+
 
 class Terminal:
     """Shows a run with rich; `close` leaves the terminal as it was."""
@@ -33,7 +35,7 @@ class Terminal:
         self._progress.update(self._task, completed=step, numbers=shown)
 
     def say(self, text: str) -> None:
-        self._console.print(escape(text), highlight=False)
+        self._console.print(escape(visible(text)), highlight=False)
 
     def close(self) -> None:
         self._progress.stop()

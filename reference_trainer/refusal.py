@@ -6,6 +6,9 @@ import os
 import re
 from typing import ClassVar
 
+# what moves a terminal's cursor, changes its colours, or shows text in another order than it is read in
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
 
 class Refusal(ValueError):
     """Something outside the trainer has to change: a setting, a row, a file, a disk. The message is one sentence."""
@@ -30,9 +33,14 @@ def reason_of(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def visible(text: object) -> str:
+    """A sentence for a terminal: characters that command it are escaped."""
+    return _UNSEEN.sub(lambda c: c[0].encode("unicode_escape").decode(), str(text))
+
+
 def printable(name: str | os.PathLike[str]) -> str:
-    """A path as text that any terminal and any json takes: bytes that are no UTF-8 are escaped."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A path as text of one line that any terminal and any json takes: bytes that are no UTF-8 are escaped, too."""
+    return visible(os.fsencode(name).decode("utf-8", "backslashreplace")).replace("\n", "\\n")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -25,7 +25,7 @@ import yaml
 from .forms import ROLES
 from .fused import Fused
 from .modes import Mode
-from .refusal import Refusal
+from .refusal import Refusal, printable, reason_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -323,7 +323,10 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Settings:
         _require(bool(separator and dot), f"--set wants section.name=value, not {override!r}")
         chosen = plain.setdefault(section, {})
         _require(isinstance(chosen, dict), f"section {section} must hold settings")
-        chosen[name] = text if _is_text(section, name) else yaml.safe_load(text)
+        try:
+            chosen[name] = text if _is_text(section, name) else _value(text)
+        except _Unreadable as error:
+            raise SettingsError(f"--set {override}: {error}") from error
     return from_plain(plain)
 
 
@@ -339,14 +342,35 @@ def describe() -> list[tuple[str, str, str, str]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    _require(path.is_file(), f"{path}: no such file")
+    _require(path.is_file(), f"{printable(path)}: no such file")
     try:
         text = path.read_text(encoding="utf-8")
-        plain = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path}: {error}") from error
-    _require(isinstance(plain, dict), f"{path}: expected sections {', '.join(SECTIONS)}")
+        plain = tomllib.loads(text) if path.suffix == ".toml" else _value(text)
+    except OSError as error:
+        raise SettingsError(f"{printable(path)} can't be read: {reason_of(error)}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, _Unreadable) as error:
+        raise SettingsError(f"{printable(path)}: {error}") from error
+    _require(isinstance(plain, dict), f"{printable(path)}: expected sections {', '.join(SECTIONS)}")
     return dict(plain)
+
+
+class _Unreadable(ValueError):
+    """Text that is no YAML, or a value that YAML cannot have."""
+
+
+def _value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        at = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise _Unreadable(f"no YAML: {error.problem}{at}") from error
+    except (
+        yaml.YAMLError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # of a tag whose text is of no such kind
+        raise _Unreadable(f"no YAML: {reason_of(error)}") from error
 
 
 def _is_text(section: str, name: str) -> bool:
@@ -372,16 +396,23 @@ def _convert(key: str, wanted: Any, value: Any) -> Any:
         try:
             return wanted(value)
         except ValueError:
-            raise SettingsError(f"{key} must be one of {', '.join(known)}, not {value!r}") from None
+            raise SettingsError(f"{key} must be one of {', '.join(known)}, not {_said(value)}") from None
     if isinstance(wanted, types.UnionType):
         return None if value is None else _convert(key, typing.get_args(wanted)[0], value)
     if typing.get_origin(wanted) is tuple:
-        _require(isinstance(value, (list, tuple)), f"{key} must be a list, not {value!r}")
+        _require(isinstance(value, (list, tuple)), f"{key} must be a list, not {_said(value)}")
         return tuple(_convert(key, typing.get_args(wanted)[0], item) for item in value)
     if wanted is float:
         value = float(value) if _is_number(value) else value
-    _require(type(value) is wanted, f"{key} must be {_type_name(wanted)}, not {value!r}")
+    _require(type(value) is wanted, f"{key} must be {_type_name(wanted)}, not {_said(value)}")
     return value
+
+
+def _said(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no number of that many digits
+        return "a number that is too large"
 
 
 def _is_number(value: Any) -> bool:
@@ -391,7 +422,9 @@ def _is_number(value: Any) -> bool:
         except ValueError:
             return False
         return True
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value.bit_length() <= sys.float_info.max_exp
+    return isinstance(value, float)
 
 
 def _type_name(wanted: Any) -> str:

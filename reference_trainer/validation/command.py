@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..refusal import visible
+
 FORMATS = ("text", "json", "html")
 
 
@@ -63,7 +65,7 @@ def validate(
             raise CannotCall("name one loss, or two: before and after the fix")
         mode = of_mode(mode)
     except CannotCall as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {visible(error)}", err=True)
         raise typer.Exit(2) from None
 
     import torch
@@ -76,14 +78,19 @@ def validate(
     entries = [judged(spec, plain, mapping, claims) for spec in losses]
     for entry in entries:
         if entry.error:
-            typer.echo(f"error: {entry.error}", err=True)
+            typer.echo(f"error: {visible(entry.error)}", err=True)
     wanted = Wanted(output_format, output_file, html, growth, train, verbose)
     last = entries[-1]
     if any(entry.judgement is not None for entry in entries):
         try:
-            write(entries, wanted, lambda text: typer.echo(text), lambda text: typer.echo(text, err=True))
+            write(
+                entries,
+                wanted,
+                lambda text: typer.echo(visible(text)),
+                lambda text: typer.echo(visible(text), err=True),
+            )
         except OSError as error:
-            typer.echo(f"error: the report can't be written: {error}", err=True)
+            typer.echo(f"error: the report can't be written: {visible(error)}", err=True)
             raise typer.Exit(2) from None
     if last.judgement is None:
         raise typer.Exit(2)

@@ -49,7 +49,11 @@ def reveal(
                 say(visible(f"{line}  #> {told}" if told else line, "\t\f") + "\n")
             if line_wanted == row:
                 for name, shape, reasons in found:
-                    say("".join(f"  {visible(text)}\n" for text in (f"{name} is {shape}:", *(f"  {r}" for r in reasons))))
+                    say(
+                        "".join(
+                            f"  {visible(text)}\n" for text in (f"{name} is {shape}:", *(f"  {r}" for r in reasons))
+                        )
+                    )
                 if not found:
                     say("  no shape is known here\n")
 

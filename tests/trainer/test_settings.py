@@ -77,6 +77,32 @@ def test_broken_file_is_named(tmp_path):
         load(tmp_path / "none.yaml")
 
 
+HOSTILE = [
+    "", "[", "{", "&a *b", "*x", "!!int x", "2026-13-45", "2026-01-02", "1e400", "-1", "0", "nan", ".nan", ".inf",
+    "-.inf", "null", "[]", "{}", "[1, 2]", "true", "'a'", "\x1b", "\ud800", "[" * 3000, "9" * 5000, "0x" + "f" * 900,
+    "0x" + "f" * 9000, "!!python/object:os.x", "? [a]\n: b", "{[a]: 1}", "- 1\n -2", "@", "`", "%", "\t", "12:30:45",
+    "off", "1_000", "!!binary x", "!!timestamp x", "!!set {a}", "<<: 3", "!!omap [a]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_any_text_is_a_value_or_refused_in_one_sentence(section, tmp_path):
+    said = []
+    for name in [f.name for f in dataclasses.fields(SECTIONS[section])]:
+        for text in HOSTILE:
+            try:
+                load(None, ["loss.mode=in-batch", f"{section}.{name}={text}"])
+            except SettingsError as error:
+                said.append(str(error).replace(text, ""))
+    assert said
+    assert [sentence for sentence in said if "\n" in sentence] == []
+    path = tmp_path / "run.yaml"
+    for text in HOSTILE:
+        path.write_text(f"{section}: {text}\n", encoding="utf-8", errors="replace")
+        with pytest.raises(SettingsError):  # none of these is a section; an empty one lacks the mode
+            load(path)
+
+
 def test_digest_changes_with_every_setting():
     base = load(None, ["loss.mode=in-batch"])
     other = load(None, ["loss.mode=in-batch", "loss.temperature=0.06"])
