@@ -18,6 +18,7 @@ from shapecheck.findings.diagnostic import Caret, Diagnostic, Location, Problem,
 from shapecheck.findings.rule import Severity
 from shapecheck.formats import Format, Report, junit, render
 from shapecheck.formats.text import _Under, under_lines
+from shapecheck.source.text import visible
 
 PATH = "/p/train.py"
 TEXT = """\
@@ -298,6 +299,8 @@ def test_every_machine_format_has_every_problem(form: Format, problems: list[Pro
     if form is Format.JUNIT:  # a suite for each file, and XML has no words for some characters
         wanted = [re.sub(r"\s", " ", junit._clean(message)) for message in wanted]
         assert sorted(re.sub(r"\s", " ", message) for message in told(text, form)) == sorted(wanted)
+    elif form is Format.GITHUB:  # printed to a log that a terminal may show
+        assert told(text, form) == [visible(message, "\t\r\n") for message in wanted]
     else:
         assert told(text, form) == wanted
 

@@ -320,6 +320,11 @@ def test_a_configuration_that_cannot_be_read_costs_its_own_files(here: Path) -> 
 def test_exclude_is_blamed_where_it_is_meant(here: Path) -> None:
     (here / "a.py").write_text("import torch\n")
     assert "a.py: left out, as --exclude says" in lint("--exclude", "a.py", "a.py").err
+    (here / "sub").mkdir()
+    (here / "sub" / "b.py").write_text(CROSSED)
+    for pattern in ("sub", "sub/", "*.py"):
+        assert "sub: left out, as --exclude says" in lint("--exclude", pattern, "sub").err
+    assert "left out" not in lint("--exclude", "a.py", "sub", "sub", ".").err
 
 
 @pytest.mark.parametrize(

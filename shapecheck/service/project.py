@@ -146,7 +146,7 @@ class _Walk:
             return False
         who = self._excluded(path, is_folder=False)
         if who:
-            self._leave_out(path, f"as {who} says" if who == "--exclude" else f"as {who} excludes it")
+            self._leave_out(path, _as_excluded(who, "it"))
         return who is None
 
     def folder(self, top: str) -> None:
@@ -154,6 +154,7 @@ class _Walk:
         from shapecheck.service.ignored import above
 
         python, notebooks, problems = False, self.found.notebooks, len(self.found.problems)
+        excluding, taken = "", False
         waiting: list[tuple[str, Ignores]] = [(top, above(top))]
         while waiting:
             folder, ignores = waiting.pop()
@@ -165,6 +166,7 @@ class _Walk:
                 who = self._excluded(entry.path, kind == "folder")
                 python = python or kind == "python" or who is not None
                 if who is not None:
+                    excluding = excluding or who
                     continue
                 if kind == "folder":
                     waiting.append((entry.path, ignores))
@@ -172,9 +174,12 @@ class _Walk:
                     self.found.notebooks += 1
                 else:
                     self._take(entry.path, entry.is_symlink())
+                    taken = True
         if not python and len(self.found.problems) == problems:
             count = self.found.notebooks - notebooks
             self._problem(top, f"no Python files in this folder{_not_supported(count)}")
+        elif excluding and not taken:
+            self._leave_out(top, _as_excluded(excluding, "all that is in it"))
 
     def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
         try:
@@ -232,6 +237,10 @@ class _Walk:
 
     def _leave_out(self, path: str, reason: str) -> None:
         self.found.left_out.append((path, reason))
+
+
+def _as_excluded(who: str, what: str) -> str:
+    return f"as {who} says" if who == "--exclude" else f"as {who} excludes {what}"
 
 
 def _not_supported(notebooks: int) -> str:
