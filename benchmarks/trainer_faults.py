@@ -440,20 +440,20 @@ def torchrun(bench: Bench, luck: random.Random) -> None:
         )
 
     whole, out = launch(bench.folder / "many"), bench.folder / "many-stopped"
-    _, said = whole.communicate()
+    _, said = whole.communicate(timeout=600)
     last = Path("checkpoints") / "step-00000300"
     bench.table.check("torchrun", whole.returncode == 0, "the undisturbed run", Ended(whole.returncode, said.decode()))
     process = launch(out)
     while process.poll() is None and not ((out / "log.jsonl").exists() and (out / "log.jsonl").stat().st_size):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=600)
     ended = Ended(process.returncode, said.decode(errors="replace"))
     bench.table.check("torchrun", ended.said.count("is saved as") == 1, "wanted one sentence of where", ended)
     found, _ = latest(out / "checkpoints")
     bench.table.check("torchrun", found is not None and found.name != last.name, "no checkpoint before the end", ended)
     again = launch(out)
-    _, said = again.communicate()
+    _, said = again.communicate(timeout=600)
     good = again.returncode == 0 and weights_digest(out / last) == weights_digest(bench.folder / "many" / last)
     bench.table.check("torchrun", good, "the next run ends otherwise", Ended(again.returncode, said.decode()))
 

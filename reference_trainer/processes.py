@@ -19,6 +19,10 @@ from .refusal import Refusal
 from .settings import Parallel
 from .world import Alone, Ranks, World
 
+# Groups that were left. A wrapped model refers to its group, too; were that reference the last, the group would end
+# where the model does, waiting for its threads under Python's lock, which these may need to let go of a tensor.
+_left: list[Any] = []
+
 
 @contextlib.contextmanager
 def joined() -> Iterator[tuple[World, torch.device]]:
@@ -39,6 +43,7 @@ def joined() -> Iterator[tuple[World, torch.device]]:
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size()), device
     finally:
+        _left.append(dist.group.WORLD)
         dist.destroy_process_group()
 
 

@@ -1,4 +1,5 @@
-"""Run under torchrun by test_distributed: one step of a joined batch, or whole runs and one with a seeded bug."""
+"""Run under torchrun by test_distributed: one step of a joined batch, a group that is left, or whole runs and one with
+a seeded bug."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
 
 import reference_trainer.objective as objective
 from reference_trainer.batch import assemble
@@ -39,6 +42,14 @@ if what == "step":
             }
             if world.rank == 0:
                 torch.save({"loss": loss, "norm": norm, **grads}, folder / f"{name}-{world.size}.pt")
+elif what == "left":
+    with joined() as (world, device):
+        model = DistributedDataParallel(nn.Linear(2, 2))
+        model(torch.ones(3, 2)).sum().backward()
+    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    del model
+    after = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    (folder / f"left-{world.rank}.json").write_text(json.dumps([names, after]))
 else:
     settings = {name: from_plain(plain) for name, plain in json.loads((folder / "settings.json").read_text()).items()}
     with joined():

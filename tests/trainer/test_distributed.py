@@ -89,3 +89,13 @@ def test_runs_continue_bit_for_bit_and_a_forgotten_rank_offset_is_refused(tmp_pa
             (home / "run.json").unlink()
     assert digests[0] == digests[1]
     assert "is not the declared loss" in (tmp_path / "refused.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted as Linux shows them")
+def test_a_model_does_not_take_its_group_along(tmp_path):
+    """The group would wait for its threads while the model holds Python's lock: now and then, for ever."""
+    launch(2, "left", str(tmp_path))
+    for rank in range(2):
+        before, after = json.loads((tmp_path / f"left-{rank}.json").read_text())
+        assert [name for name in before if "gloo" in name]
+        assert sorted(after) == sorted(before)
