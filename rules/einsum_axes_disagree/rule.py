@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shapecheck.analysis.enclosing import guards_of
 from shapecheck.analysis.letters import Equation, equation, letters_of
 from shapecheck.analysis.origin import ancestors
 from shapecheck.analysis.pairs import exchanged, names_of, pairs_of
@@ -199,7 +200,12 @@ def check_renamed(fact: Assigned, facts: Facts) -> Iterator[Finding]:
         if other.name != fact.name or other.activation != fact.activation or not isinstance(other.value, Tensor):
             continue
         before = letters_of(other.value)
-        if before is None or before.made is now.made or before.letters == now.letters:
+        if (
+            before is None
+            or before.made is now.made
+            or before.letters == now.letters
+            or not _optional(fact, other, facts)
+        ):
             continue
         if sorted(before.letters) == sorted(now.letters):
             yield META.finding(
@@ -210,6 +216,13 @@ def check_renamed(fact: Assigned, facts: Facts) -> Iterator[Finding]:
                 help=f'write "->{before.letters}", or transpose the result',
             )
             return
+
+
+def _optional(now: Assigned, before: Assigned, facts: Facts) -> bool:
+    """Does the later of two assignments stand under a condition under which the earlier does not stand?"""
+    if facts.program is None:
+        return False
+    return len(guards_of(facts.program, now.site.node)) > len(guards_of(facts.program, before.site.node))
 
 
 def _order(node: object, facts: Facts) -> int:

@@ -62,7 +62,11 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
 @META.on(Squared)
 def check_forced(fact: Squared, facts: Facts) -> Iterator[Finding]:
     """`text @ image.T` beside `image @ text`: together they need text to have as many rows as columns."""
-    called = next((c for c in facts.of(Called) if c.site.node is fact.site.node and c.stack == fact.stack), None)
+    calls = [c for c in facts.of(Called) if c.site.node is fact.site.node]
+    called = next((c for c in calls if c.stack == fact.stack), None)
+    forced = {(s.activation, s.path) for s in facts.of(Squared) if s.site.node is fact.site.node}
+    if any((c.activation, c.path) not in forced for c in calls):
+        return  # another way comes here with what fits
     if called is None or not called.kind & PRODUCT or square_demand(called) or expected(fact, facts):
         return
     given, told = operands(called), equation(called)

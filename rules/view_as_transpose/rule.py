@@ -141,7 +141,8 @@ def _of_open_rank(
         # `x.view(x.size(0), -1, x.size(1))`: what is left stands in front of an axis that it lies behind
         there = [j for j, a in enumerate(after) if j > rest and a.size == axis.size]
         alone = [a for a in shape.head if a.size == axis.size] == [axis] and not isinstance(axis.size, int)
-        if alone and len(there) == 1 and same_sizes(shape.head[:i], after[:rest]):
+        behind = shape.min_rank > 1  # `x.view(-1, x.size(0))` of one axis makes a row of it
+        if behind and alone and len(there) == 1 and same_sizes(shape.head[:i], after[:rest]):
             yield META.finding(
                 blame(fact, [given], facts.path),
                 f"this view of {have} as {asked} moves no memory: {names.axis(axis)} is axis {i}, in front of what -1 "

@@ -7,11 +7,11 @@ from shapecheck.analysis.enclosing import function_of
 from shapecheck.analysis.expected import proves_nothing
 from shapecheck.analysis.origin import ancestors
 from shapecheck.dims import Dim, as_symbol, compare, has_compound, symbols
-from shapecheck.engine.facts import Assigned, Beside, Contract, Facts
+from shapecheck.engine.facts import Assigned, Beside, Contract, Demanded, Facts
 from shapecheck.engine.history import operands
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Partial, Site, Tensor
-from shapecheck.findings.rule import Finding, Note, Rule
+from shapecheck.findings.rule import Finding, Note, Rule, Severity
 from shapecheck.source.program import Bind, Function, Param, walk
 
 NAMED_FOR = {"comment": "comment", "docstring": "docstring", "annotation": "annotation", "assert": "assertion"}
@@ -200,13 +200,31 @@ def finding(rule: Rule, fact: Contract, facts: Facts, names: Names) -> Finding:
         notes.append(Note(f"{have} is made here, by {made.op}", made.site))
     if site.node is not fact.declared.site.node:
         notes.append(Note(f"the {source} stands here", fact.declared.site))
+    help_ = f"one of the two is wrong: make the code compute {written}, or correct the {source}"
+    severity = None
+    if _taken_as_it_is(fact, facts):
+        severity = Severity.INFO
+        message += "; the function runs with it all the same"
+        help_ = f"correct the {source}, or give it {written}"
     return rule.finding(
         site,
         message,
+        severity,
         notes=tuple(notes),
         condition=fact.verdict.when(names.symbol),
-        help=f"one of the two is wrong: make the code compute {written}, or correct the {source}",
+        help=help_,
         cause=_cause(fact, facts),
+    )
+
+
+def _taken_as_it_is(fact: Contract, facts: Facts) -> bool:
+    """Does a function that others call say of a parameter what its own code needs nowhere?"""
+    if not _about_parameter(fact) or fact.declared.source != "docstring":
+        return False
+    return not any(
+        f.activation == fact.activation and f.verdict.never
+        for f in facts.items
+        if isinstance(f, Demanded) or (isinstance(f, Contract) and f.declared.source != "docstring")
     )
 
 

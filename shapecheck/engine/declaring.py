@@ -42,6 +42,7 @@ from shapecheck.engine.values import (
 )
 from shapecheck.intent import (
     Written,
+    as_meant,
 )
 from shapecheck.source.program import Const, Function, Name
 
@@ -128,6 +129,8 @@ def declare(
     tensor = as_tensor(value)
     if tensor is None or isinstance(value, Lit):
         return value
+    if source in ("comment", "docstring"):
+        written = as_meant(written, m.here.function)
     axes = [axis_text(a) for a in written.axes]
     if any(a is None for a in axes):
         return value

@@ -8,6 +8,7 @@ from shapecheck.intent.annotations import Ann, from_annotation
 from shapecheck.intent.asserts import Asserted, from_assert, from_commented_assert
 from shapecheck.intent.comments import from_comment
 from shapecheck.intent.docstrings import from_docstring
+from shapecheck.intent.notation import as_meant
 from shapecheck.intent.phrases import from_phrases
 from shapecheck.intent.vocabulary import axis_score
 from shapecheck.intent.written import RETURN, Written
@@ -17,6 +18,7 @@ __all__ = [
     "Ann",
     "Asserted",
     "Written",
+    "as_meant",
     "axis_score",
     "from_annotation",
     "from_assert",
