@@ -2,8 +2,8 @@
 
     python benchmarks/loss_mutants.py [--count 100] [--seed 0] [--files tests/trainer/zoo/right.py ...]
 
-A mutant is refused, can't be called, equals the original in value and gradient at every size asked (up to a constant),
-equals another definition that the report states in other words, or is missed.
+A mutant is refused, raises where the original does not, can't be called, equals the original in value and gradient at
+every size asked (up to a constant), equals another definition that the report states in other words, or is missed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from reference_trainer.validation.judge import judge
 from reference_trainer.validation.subject import Subject, subject_of
 from reference_trainer.validation.target import CannotCall, find_target
 
-ZOO = [f"tests/trainer/zoo/{name}.py" for name in ("right", "second_right", "third_right", "fourth_right")]
+ZOO = [
+    f"tests/trainer/zoo/{name}.py" for name in ("right", "second_right", "third_right", "fourth_right", "fifth_right")
+]
 SIZES = ((3, 2), (5, 3), (8, 4), (33, 3))
 AXES = {
     "sum",
@@ -241,17 +243,18 @@ def equivalent(original: Subject, working: Working, mutant: Subject) -> bool:
 def verdict(original: tuple[Subject, Working, Judgement], path: Path, name: str) -> tuple[str, str]:
     """What becomes of one mutant, and the sentence that says it."""
     subject, working, before = original
+    raised = ""
     try:
         mutant = subject_of(find_target(f"{path}:{name}"), {})
         try:
             same = equivalent(subject, working, mutant)
-        except CannotCall:
-            same = False
+        except CannotCall as error:
+            same, raised = False, str(error)
         if same:
             return "equivalent", ""
         judgement = judge(mutant)
     except CannotCall as error:
-        return "could not be called", str(error)
+        return "raises, and its error is said" if raised else "could not be called", str(error)
     if not judgement.right:
         return "refused", judgement.verdict
     known = "no definition" not in judgement.found.reading

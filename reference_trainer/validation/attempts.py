@@ -11,7 +11,7 @@ from .binding import Binding
 from .case import Kind
 from .names import SCALARS, guess
 
-GIVEN = ("label", "mask", "teacher")  # what is known of the embeddings, and given beside them
+GIVEN = ("label", "mask", "teacher", "ids")  # what is known of the embeddings, and given beside them
 
 
 def attempts(
@@ -226,6 +226,12 @@ def _three(meant: list[str], bind: Callable[..., Binding]) -> Iterator[Binding]:
     if meant[2] == "mask":
         yield bind(groups, "flat passages [B*G, D], mask of positives", "queries", "passages", "mask of positives")
         yield bind(groups, "pairs [B, D], mask of positives", "queries", "positives", "mask of positives", group=1)
+    if meant[2] == "ids":
+        yield bind(groups, "flat passages [B*G, D] and their ids [B*G]", "queries", "passages", "ids of passages")
+        yield bind(
+            groups, "pairs [B, D] and ids of the passages [B]", "queries", "positives", "ids of passages", group=1
+        )
+        meant[2] = "label"
     if meant[2] == "label" or meant[2] == "mask":
         yield bind(groups, "flat passages [B*G, D], group after group, target given", "queries", "passages", "target")
         yield bind(groups, "grouped passages [B, G, D], target 0 given", "queries", "passages [B, G, D]", "zeros")

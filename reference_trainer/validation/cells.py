@@ -111,6 +111,19 @@ def denominator_unscaled(seen: Tensor, made: Table, scale: Tensor) -> Tensor:
     return _lse(seen.unsqueeze(0), made.candidate) - _positive(logits, made)
 
 
+def with_zero(seen: Tensor, made: Table, scale: Tensor) -> Tensor:
+    """One candidate more, that scores 0."""
+    logits = seen * scale.view(-1, 1, 1)
+    whole = _lse(logits, made.candidate)
+    return torch.logaddexp(whole, torch.zeros_like(whole)) - _positive(logits, made)
+
+
+def positive_twice(seen: Tensor, made: Table, scale: Tensor) -> Tensor:
+    """The positive is a candidate two times."""
+    logits = seen * scale.view(-1, 1, 1)
+    return torch.logaddexp(_lse(logits, made.candidate), _lse(logits, made.positive)) - _positive(logits, made)
+
+
 def smoothed(share: float) -> Head:
     """Label smoothing: `share` of the target is spread evenly over the candidates."""
 

@@ -27,7 +27,7 @@ def of_fit(fit: Fit, size: str = "") -> Diagnosis:
     if candidate.similarity.name.startswith("dot product with"):
         side = "queries" if "queries" in candidate.similarity.name else "passages"
         return Diagnosis("one side normalised", f"only the {side} are normalised", "", "normalise both sides", size)
-    if fit.parameter < 0:
+    if fit.parameter < 0 and head.grid == "scale":
         return Diagnosis(
             "sign turned",
             f"{structure.name} with the scores' sign turned: positives are pushed away",
@@ -80,6 +80,31 @@ _BY_CHECK = (
     ("other labels", "negatives of the same label", "SC502", "`labels.unsqueeze(0) != labels.unsqueeze(1)`"),
     ("own negatives", "negatives as positives", "", "only the first passage of each group is a positive"),
     ("every negative", "a negative unused", "", "use all G-1 negatives"),
+    ("each query's own teacher", "teacher normalised over the batch", "SC402", "`dim=-1`: the axis of the passages"),
+    (
+        "halves of the batch",
+        "constants for negatives",
+        "",
+        "negatives are -1 in a sigmoid, and -inf where they are masked",
+    ),
+    ("every feature", "features cut off", "", "add up the parts, and compare whole embeddings in one of them"),
+    ("weights of the queries", "weights misplaced", "", "`(weights * losses).sum() / weights.sum()`"),
+    ("passages with one id", "duplicates as negatives", "", "mask all passages of the positive's id, but the positive"),
+    ("both ends of a positive pair", "detached side", "SC603", "leave out detach() on the positive's side"),
+    ("both ends of a negative pair", "detached side", "SC603", "leave out detach() where negatives are gathered"),
+    ("rows by themselves", "another row's mask", "SC202", "`positive.unsqueeze(1)`: one threshold for each row"),
+    ("a positive that scores low", "weights turned", "", "a focal weight is (1 - p) ** gamma"),
+    ("negatives below the positive", "margin or mask turned", "", "keep the negatives below the positive"),
+    ("equal scores", "margin of the wrong sign", "", "lower the positive's score by the margin, not raise it"),
+    ("own negatives as others'", "own negatives held back", "", "the margin and the mask are for the positive alone"),
+    ("the hardest negative", "easy negatives favoured", "", "weights grow with the negative's similarity"),
+    ("what it remembers", "memory read in another order", "SC201", "`queue.T` of a queue [D, K], not a view"),
+    (
+        "earlier embeddings as negatives",
+        "memory as positives",
+        "",
+        "the positive leads, and what is remembered follows",
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from .attempts import attempts
 from .binding import Binding, explicit
 from .case import Kind
 from .formulas import FormulaCandidate
-from .matching import RIGHT_HEADS, SOFTMAX, WRONG_HEADS, Candidate, Fit, Sample, matches
+from .matching import LATER_WRONG_HEADS, RIGHT_HEADS, SOFTMAX, WRONG_HEADS, Candidate, Fit, Sample, matches
 from .mistakes import ALL as MISTAKES
 from .similarity import COSINE, DOT, PASSAGES_ONLY, QUERIES_ONLY, Similarity
 from .similarity import RIGHT as SIMILARITIES
@@ -108,9 +108,11 @@ def _working(subject: Subject, how: Binding) -> Working:
     return Working(how, sample, dtype, _free(subject, how, sample, dtype))
 
 
-def sample_at(subject: Subject, working: Working, batch: int, group: int, spread: float) -> Sample:
-    """Three batches of one size and what the loss gives on them."""
-    cases = tuple(working.how.draw(batch, group, seed, spread) for seed in (1, 2, 3, 4, 5))
+def sample_at(
+    subject: Subject, working: Working, batch: int, group: int, spread: float, positive: float = 0.5
+) -> Sample:
+    """Five batches of one size and what the loss gives on them; `positive`: how far positives lean to their query."""
+    cases = tuple(working.how.draw(batch, group, seed, spread, positive) for seed in (1, 2, 3, 4, 5))
     outcomes = tuple(subject.run(case, working.how, working.dtype) for case in cases)
     return Sample(cases, outcomes, 1e-5 if working.dtype == torch.float64 else 2e-4)
 
@@ -129,6 +131,10 @@ def _sample(subject: Subject, how: Binding, batch: int, group: int, dtype: torch
     if best is None:
         raise CannotCall(f"it gave {found.outcomes[0].value} on ordinary embeddings")
     if all(float(o.gradient.abs().max()) == 0 for o in best.outcomes) and len({o.value for o in best.outcomes}) == 1:
+        if how.kind is Kind.GROUPS:  # a hinge may rest as long as positives lie nearer than negatives
+            away = sample_at(subject, Working(how, Sample((), ()), dtype, (False, False)), batch, group, 1.0, -0.9)
+            if all(float(o.gradient.abs().max()) > 0 for o in away.outcomes):
+                return away
         raise CannotCall("what it gave depends on none of the embeddings")
     return best
 
@@ -199,6 +205,11 @@ def wrong_candidates(working: Working) -> Iterator[Candidate | FormulaCandidate]
         for head in WRONG_HEADS:
             for similarity in chosen if structure.wide else [plain]:
                 yield Candidate(structure, head, similarity)
+    for structure in STRUCTURES:
+        if structure.wide:
+            for head in LATER_WRONG_HEADS:
+                for similarity in chosen if head.grid == "below" else [plain]:
+                    yield Candidate(structure, head, similarity)
     if working.free != (True, True):
         for structure in STRUCTURES:
             yield Candidate(structure, SOFTMAX, QUERIES_ONLY)

@@ -8,13 +8,14 @@ from dataclasses import replace
 import torch
 
 from . import diagnosis as named
-from . import extras, regular
+from . import extras, memory, regular, score_table, support
 from .case import Kind
 from .choice import Claims, choose, laws, trained
-from .engine import SPREADS, Reading, Working, calls, said, spread_of
+from .engine import SPREADS, Reading, Working, calls, first_exact, said, sample_at, spread_of, wrong_candidates
 from .finding import Check, Found, Grade, Judgement
 from .laws import order
 from .matching import Fit
+from .meeting import favours_easy
 from .names import unclear
 from .numbers import exponents, judge_scale
 from .processes import two_processes
@@ -101,7 +102,8 @@ def _of_right(subject: Subject, reading: Reading, fit: Fit) -> Judgement:
     if reduction.mistake:
         checks.append(Check("reduction", Grade.WRONG, reduction.mistake))
     if any(_of_value(check) for check in checks) and _by_data(subject, working, fit, reduction, lenient, distance):
-        return _of_masked(subject, working, fit)
+        mistaken = _apart(subject, working, fit)
+        return mistaken if mistaken is not None else _of_masked(subject, working, fit)
     diagnosis = named.of_size(subject, working, fit, asked, checks, spread)
     if fit.candidate.head.grid == "scale":
         moved = exponents(subject, working.how, fit, working.sample, working.dtype)
@@ -126,8 +128,25 @@ def _of_right(subject: Subject, reading: Reading, fit: Fit) -> Judgement:
     )
 
 
+def _apart(subject: Subject, working: Working, fit: Fit) -> Judgement | None:
+    """The known mistake that it is where embeddings lie far apart: at that spread it is no longer its definition."""
+    first = working.sample.cases[0]
+    try:
+        wide = replace(working, sample=sample_at(subject, working, first.batch, first.group, SPREADS[0]))
+    except CannotCall:
+        return None
+    found = first_exact(wide.sample, wrong_candidates(wide))
+    if found is None or not found.exact or abs(found.parameter / (fit.parameter or 1) - 1) > 1e-2:
+        return None
+    return _of_wrong(subject, wide, found)
+
+
 def _beyond(subject: Subject, working: Working, scale: float | None) -> list[Check]:
     checks = list(extras.parameters(subject, working.how, working.sample.cases[0], working.dtype))
+    if working.how.role_of("weights"):
+        checks.append(support.weights(subject, working))
+    if working.how.role_of("ids of passages"):
+        checks.append(support.duplicates(subject, working))
     checks += extras.precisions(subject, working.how, scale)
     checks += extras.devices(subject, working.how)
     return checks
@@ -183,7 +202,7 @@ def _of_masked(subject: Subject, working: Working, fit: Fit) -> Judgement:
 
 def _kept(subject: Subject, working: Working) -> list[Check]:
     """Every law, at the base size and at larger ones. CannotCall where a broken one may be due to the call."""
-    checks = laws(subject, working) + trained(subject, working)
+    checks = laws(subject, working) + trained(subject, working) + _nearer(subject, working)
     wrong = [check for check in checks if check.grade is Grade.WRONG]
     names = [name for name, _ in working.how.roles]
     doubtful = unclear(names) if working.how.named else names
@@ -206,6 +225,23 @@ def _kept(subject: Subject, working: Working) -> list[Check]:
         if sentence is not None:
             checks = [replace(c, grade=Grade.NOTE, sentence=sentence) if c in wrong else c for c in checks]
     return checks + list(_larger(subject, working))
+
+
+def _nearer(subject: Subject, working: Working) -> list[Check]:
+    """Laws of single scores and of what may matter at all, of the call that was chosen."""
+    checks: list[Check] = []
+    features = any(c.name == "scale of a feature" and c.grade is Grade.OK for c in laws(subject, working))
+    for asked in (
+        support.ask(subject, working),
+        memory.ask(subject, working),
+        favours_easy(subject, working.how, working.dtype),
+        score_table.ask(subject, working) if features else (),
+    ):
+        try:
+            checks += asked
+        except CannotCall:  # a batch of our making that it refuses says nothing
+            continue
+    return checks
 
 
 def _lawful(subject: Subject, working: Working, found: Found, checks: list[Check], but: str) -> Judgement:

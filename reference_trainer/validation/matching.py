@@ -99,6 +99,36 @@ WRONG_HEADS = (
         fix="relu(margin + negative - positive) of similarities",
     ),
 )
+LATER_WRONG_HEADS = (  # of the common structures alone
+    NamedHead(
+        "a score of 0 among the candidates",
+        cells.with_zero,
+        bug="one candidate more that scores 0: a running sum that starts at exp(0), or a mask that multiplies scores",
+        fix="mask with -inf, and start a running logsumexp at -inf",
+    ),
+    NamedHead(
+        "the positive counts twice",
+        cells.positive_twice,
+        bug="the positive is among the negatives too: it counts twice in its denominator",
+        fix="leave the positive out where negatives are gathered",
+    ),
+    NamedHead(
+        "margin of the wrong sign",
+        cells.hinge,
+        "below",
+        bug="the margin has the wrong sign: negatives count only once they are nearer than the positive by it",
+        fix="relu(margin + negative - positive) of similarities",
+    ),
+    *(
+        NamedHead(
+            f"margin of the wrong sign, {m:g}",
+            cells.with_margin(-m),
+            bug=f"the positive's score is raised by a margin of {m:g}, where it must be lowered",
+            fix="subtract the margin from the positive's score",
+        )
+        for m in (0.1, 0.2, 0.3, 0.35, 0.4, 0.5)
+    ),
+)
 
 _SCALES = (
     torch.cat(
@@ -114,6 +144,7 @@ _MARGINS = torch.cat([torch.linspace(0, 3, 61, dtype=torch.float64), torch.linsp
 _GRIDS = {
     "scale": _SCALES,
     "margin": _MARGINS,
+    "below": -_MARGINS[1:].flip(0),
     "none": torch.ones(1, dtype=torch.float64),
     "negative": -_SCALES.flip(0),
 }
@@ -178,6 +209,8 @@ class Sample:
 def matches(sample: Sample, candidates: Iterable[Any], turned: bool = False) -> Iterator[Fit]:
     """Candidates that give all values of the sample, the gradient's error measured too."""
     first = sample.cases[0]
+    if all(abs(outcome.value) < 1e-12 for outcome in sample.outcomes[:2]):  # every parameter would solve that
+        return
     similarities: dict[Similarity, list[Tensor]] = {}
     tables: dict[tuple[Callable[[Case], Table], int], Table] = {}
 

@@ -101,6 +101,35 @@ def _of_labels(cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Iterator[C
         )
 
 
+def favours_easy(subject: Subject, how: Binding, dtype: torch.dtype) -> Iterator[Check]:
+    """Rows with labels: negatives that are nearer to a row must not be pushed less on the whole."""
+    if how.kind is not Kind.CLASSES or how.alone or how.balanced or dtype != torch.float64:
+        return
+    leans = []
+    for positive in (0.5, 1.5, 3.0, 6.0):
+        for seed in (1, 2, 3):
+            case = how.draw(10, 1, seed=seed, spread=0.5, positive=positive)
+            case = case.with_rows(torch.nn.functional.normalize(case.rows, dim=1))
+            solved, left = coefficients(case.rows, subject.run(case, how, dtype).gradient)
+            if left > 1e-6:
+                return
+            near, pushed = case.rows @ case.rows.T, solved + solved.T
+            for row, others in enumerate(case.labels != case.labels[:, None]):
+                one, two = near[row][others], pushed[row][others]
+                if float(two.std()) > 1e-6 * float(pushed.abs().max()):
+                    leans.append(float(torch.corrcoef(torch.stack([one, two]))[0, 1]))
+    if len(leans) > 20:
+        share = sum(lean > 0 for lean in leans) / len(leans)
+        yield Check(
+            "the hardest negative",
+            Grade.OK if share > 0.15 else Grade.WRONG,
+            ""
+            if share > 0.15
+            else "of the rows of other labels the farthest are pushed most, the nearest least: hardest and easiest "
+            "are exchanged",
+        )
+
+
 def _moved(subject: Subject, how: Binding, case: Case, before: Outcome, places: Tensor, seed: int) -> Tensor:
     """Change of the gradient of all rows when the rows at `places` are moved a little."""
     generator = torch.Generator().manual_seed(seed)

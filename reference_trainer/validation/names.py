@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-SCALARS = ("batch", "group", "negatives count", "one", "nought", "bias", "log scale", "scale", "temperature", "margin")
+SCALARS = (
+    "batch",
+    "group",
+    "negatives count",
+    "one",
+    "nought",
+    "bias",
+    "log scale",
+    "scale",
+    "temperature",
+    "margin",
+    "weights",
+)
 
 
 _GIVEN = ("gold", "teacher", "target", "true", "label", "labels", "reference")
@@ -40,6 +52,19 @@ def guess(name: str) -> str:
         return "one"
     if low in ("rank", "local_rank", "epoch", "step", "global_step"):
         return "nought"
+    if words[-1] == "ids" and words[0] in (
+        "passage",
+        "passages",
+        "doc",
+        "docs",
+        "document",
+        "documents",
+        "pid",
+        "pids",
+    ):
+        return "ids"
+    if words[-1] == "weights" or words[-2:] in (["sample", "weight"], ["row", "weight"], ["query", "weight"]):
+        return "weights"
     if "bias" in words:
         return "bias"
     if "logit_scale" in low or low in ("log_scale", "log_temperature"):

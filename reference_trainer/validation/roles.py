@@ -87,6 +87,12 @@ ROLES: dict[str, Callable[[Case], Any]] = {
     "log scale": lambda c: torch.tensor(LOG_SCALE, dtype=c.rows.dtype),
     "bias": lambda c: torch.tensor(-2.0, dtype=c.rows.dtype),
     "margin": lambda c: 0.5,
+    "ids of passages": lambda c: torch.arange(c.batch * c.group),
+    "ids, two alike": lambda c: torch.arange(c.batch * c.group).masked_fill_(
+        torch.arange(c.batch * c.group) == c.group, 0
+    ),
+    "weights": lambda c: torch.ones(c.batch, dtype=c.rows.dtype),
+    "unequal weights": lambda c: (0.5 + c.grades).to(c.rows.dtype),
     "one": lambda c: 1,
     "nought": lambda c: 0,
 }
@@ -98,6 +104,8 @@ def make(role: str, case: Case) -> Any:
         return _columns(case)[int(role.removeprefix("column "))]
     if role.startswith("view "):
         return case.views[:, int(role.removeprefix("view "))]
+    if role.startswith("weight of "):
+        return (torch.arange(case.batch) == int(role.split()[2])).to(case.rows.dtype)
     if role == "columns of passages":
         return _columns(case)[1:]
     return ROLES[role](case)

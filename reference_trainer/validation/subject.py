@@ -363,6 +363,7 @@ def _scalar(meant: str) -> Any:
         "negatives count": 3,
         "one": 1,
         "nought": 0,
+        "weights": 1.0,
     }[meant]
 
 

@@ -16,7 +16,18 @@ from reference_trainer.validation.judge import Claims, judge
 from reference_trainer.validation.subject import subject_of
 from reference_trainer.validation.target import CannotCall, find_target, of_object
 
-from .zoo import fourth_right, fourth_wrong, right, second_right, second_wrong, third_right, third_wrong, wrong
+from .zoo import (
+    fifth_right,
+    fifth_wrong,
+    fourth_right,
+    fourth_wrong,
+    right,
+    second_right,
+    second_wrong,
+    third_right,
+    third_wrong,
+    wrong,
+)
 
 ZOO = Path(__file__).parent / "zoo"
 SENTENCE = "sentence_transformers.sentence_transformer.losses"
@@ -29,7 +40,8 @@ def judged(loss, init=None, mapping=None, claims=None):
 
 
 @pytest.mark.parametrize(
-    ("zoo", "name"), [(zoo, name) for zoo in (right, second_right, third_right, fourth_right) for name in zoo.ALL]
+    ("zoo", "name"),
+    [(zoo, name) for zoo in (right, second_right, third_right, fourth_right, fifth_right) for name in zoo.ALL],
 )
 def test_a_right_loss_passes(zoo, name):
     judgement = judged(getattr(zoo, name))
@@ -37,7 +49,8 @@ def test_a_right_loss_passes(zoo, name):
 
 
 @pytest.mark.parametrize(
-    ("zoo", "name"), [(zoo, name) for zoo in (wrong, second_wrong, third_wrong, fourth_wrong) for name in zoo.EXPECTED]
+    ("zoo", "name"),
+    [(zoo, name) for zoo in (wrong, second_wrong, third_wrong, fourth_wrong, fifth_wrong) for name in zoo.EXPECTED],
 )
 def test_a_wrong_loss_is_refused_and_named(zoo, name):
     judgement = judged(getattr(zoo, name))

@@ -35,6 +35,14 @@ def _opposite(at: Tensor, batch: int) -> Tensor:
     return (at + batch) % (2 * batch)
 
 
+def _partner_masked(case: Case) -> Table:
+    """The mask of self lies on the partner: the view itself is a candidate, and its partner is not."""
+    rows = towers(case)
+    at = torch.arange(len(rows))
+    partner = at == _opposite(at, case.batch)[:, None]
+    return table(rows[:, None], rows, partner, ~partner)
+
+
 def _first_half_masked(case: Case) -> Table:
     """The self mask covers the first half only."""
     rows = towers(case)
@@ -109,6 +117,14 @@ TWO_VIEWS = (
         kinds=VIEWS,
         only=lambda c: c.group > 2,
         wide=True,
+    ),
+    bug(
+        "the partner masked instead of self",
+        "each view meets itself in its own softmax, and its partner is masked",
+        _partner_masked,
+        "SC501",
+        _MASK,
+        only=pairs,
     ),
     bug(
         "self among the candidates",
