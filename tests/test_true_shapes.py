@@ -154,6 +154,16 @@ def test_one_axis_has_one_name(item: Any) -> None:
         assert not strange, f"{path.parent.name} line {d.location.row}: {strange} of {told}, elsewhere {shown}"
 
 
+@pytest.mark.parametrize("item", bundled(), ids=lambda item: item.folder.name)
+def test_what_is_meant_has_the_axes_of_the_product_that_is_offered(item: Any) -> None:
+    """A help that offers `bd,bgd->bg` says "to get" two axes, as many as the product has without the second batch."""
+    path = item.folder / "bad.py"
+    for d in diagnostics(path):
+        meant, offered = re.search(r"to get (\[[^\]]*\])", d.help), re.search(r"einsum\('[a-z,]*->([a-z]*)'", d.help)
+        if meant and offered:
+            assert len(meant[1].split(",")) == len(offered[1]), f"{path.parent.name} line {d.location.row}: {d.help}"
+
+
 def _names(texts: list[str]) -> set[str]:
     """The names of axes in the shapes `[B, D]` of a text."""
     shapes = (axes for text in texts for axes in SHAPE.findall(text))

@@ -92,3 +92,10 @@ class Reranker(nn.Module):
 def of_four(q, p):
     q, p = q.view(4, 16), p.view(4, 8, 16)
     return q @ p.transpose(1, 2)  # expect: SC101
+
+
+# run: width_unsaid(q=[B, D], p=[B*G, D]); differ: B=3, G=4, D=5; equal: B=1, G=4, D=5
+def width_unsaid(q, p):
+    batch, dim = q.shape
+    grouped = p.view(batch, p.size(0) // batch, -1)
+    return torch.matmul(q, grouped.transpose(1, 2)).flatten(1)  # expect: SC101

@@ -84,3 +84,9 @@ class Reranker(nn.Module):
 def of_four(q, p):
     q, p = q.view(4, 16), p.view(4, 8, 16)
     return (q.unsqueeze(1) @ p.transpose(1, 2)).squeeze(1)
+
+
+def width_unsaid(q, p):
+    batch, dim = q.shape
+    grouped = p.view(batch, p.size(0) // batch, -1)
+    return torch.matmul(q.unsqueeze(1), grouped.transpose(1, 2)).squeeze(1).flatten(1)

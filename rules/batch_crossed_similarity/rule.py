@@ -86,9 +86,7 @@ def _finding(crossing: Crossing, contract: Contract | None, facts: Facts) -> Fin
 
 
 def _meant(crossing: Crossing, names: Names) -> str:
-    flat, grouped = unmoved(crossing.flat), unmoved(crossing.grouped)
-    own = {a.size for a in flat.axes or ()}
-    wanted = [a for a in grouped.axes or () if a.size not in own]
+    wanted = [a for a in crossing.result.axes or () if a.size != crossing.batch.size]
     return "[" + ", ".join([names.axis(crossing.batch), *map(names.axis, wanted)]) + "]"
 
 
