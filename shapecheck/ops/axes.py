@@ -347,3 +347,14 @@ def product(sizes: Sequence[Size]) -> Size:
 
 def numel(tensor: Tensor) -> Size | None:
     return None if tensor.sizes is None else product(tensor.sizes)
+
+
+def convolved(kit: Kit, op: str, x: Tensor, weight: Tensor, rank: int) -> bool:
+    """Whether the ranks fit for windows over `rank` axes; a crash where they don't."""
+    if x.rank not in (rank + 1, rank + 2):
+        rank_crash(kit, op, (x, weight), x.rank or 0, rank + 2, f"the input needs rank {rank + 1} or {rank + 2}")
+    elif weight.rank != rank + 2:
+        rank_crash(kit, op, (x, weight), weight.rank or 0, rank + 2, f"the weight needs rank {rank + 2}")
+    else:
+        return True
+    return False

@@ -9,6 +9,7 @@ from shapecheck.dims import NEVER, Size
 from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Lit, Many, Num, Partial, Tensor, Value
 from shapecheck.ops.axes import (
     as_tensor,
+    convolved,
     flag,
     is_none,
     like,
@@ -78,8 +79,7 @@ def _conv(rank: int) -> OpFunction:
         x, w = as_tensor(input), kit.rank(as_tensor(weight), rank + 2)
         if x.axes is None or w.axes is None:
             return Tensor(Partial(), x.dtype)
-        if len(x.axes) not in (rank + 1, rank + 2) or len(w.axes) != rank + 2:
-            rank_crash(kit, f"conv{rank}d", (x, w), len(x.axes), rank + 2)
+        if not convolved(kit, f"conv{rank}d", x, w, rank):
             return Tensor(Partial(), x.dtype)
         if groups == 1 or kit.integer(groups) == 1:
             require(kit, "made for", f"conv{rank}d", (x, w), x.axes[-rank - 1].size, w.axes[1].size, "channels")

@@ -234,7 +234,7 @@ def block_diag(kit: Kit, *tensors: Value) -> Value:
         if own is None:
             return Tensor((Axis(kit.fresh("n")), Axis(kit.fresh("m"))))
         if len(own) > 2:
-            rank_crash(kit, "block_diag", [as_tensor(v) for v in tensors], len(own), 2)
+            rank_crash(kit, "block_diag", [as_tensor(v) for v in tensors], len(own), 2, "at most two axes each")
             return Tensor()
         padded = (1,) * (2 - len(own)) + own
         rows, columns = rows + padded[0], columns + padded[1]

@@ -12,6 +12,7 @@ from shapecheck.engine.values import Axis, Items, Partial, Shape, Tensor, Value
 from shapecheck.ops import functional, joining, product, repeat, reshape, select
 from shapecheck.ops.axes import (
     as_tensor,
+    convolved,
     flag,
     integers,
     is_none,
@@ -624,8 +625,7 @@ def _conv_transpose(rank: int) -> OpFunction:
         name, parts = f"conv_transpose{rank}d", kit.size(groups)
         if x.axes is None or w.axes is None or parts is None:
             return Tensor(Partial(), x.dtype)
-        if len(x.axes) not in (rank + 1, rank + 2) or len(w.axes) != rank + 2:
-            rank_crash(kit, name, (x, w), len(x.axes), rank + 2)
+        if not convolved(kit, name, x, w, rank):
             return Tensor(Partial(), x.dtype)
         require(kit, "made for", name, (x, w), x.axes[-rank - 1].size, w.axes[0].size, "channels")
         settings = [per_axis(kit, v, rank) for v in (stride, padding, output_padding, dilation)]
