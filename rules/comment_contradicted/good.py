@@ -207,3 +207,10 @@ def encoded(texts: list[str], model) -> Tensor:
     if not texts:
         return torch.empty(0)
     return model(texts)
+
+
+def clipped(ratios, advantages):
+    """Commas part the axes here, and x multiplies."""
+    ratios = ratios.view(-1, ratios.size(-1))  # [B x G, L]
+    advantages = advantages.view(-1)  # [B x G]
+    return ratios * advantages[:, None]  # [B x G, L]

@@ -111,3 +111,11 @@ def of_a_vector(x, y):
 def batched(x, y):
     """x [B, N, D], y [B, M, D]"""
     return (x @ y.transpose(1, 2)) / x.norm(dim=-1).unsqueeze(-1)
+
+
+def there_and_back(x, attend):
+    b, c, h, w = x.shape
+    x = torch.einsum("bchw->bhwc", x).reshape(b, h * w, c)
+    x = attend(x).reshape(b, h, w, c)
+    x = torch.einsum("bhwc->bchw", x)
+    return x

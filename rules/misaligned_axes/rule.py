@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from shapecheck.analysis.expected import expected
 from shapecheck.analysis.labels import operand_labels
 from shapecheck.analysis.origin import base, blame
-from shapecheck.dims import compare
+from shapecheck.dims import as_symbol, compare
 from shapecheck.engine.facts import Broadcasted, Facts
 from shapecheck.engine.values import Axis, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
@@ -29,7 +29,7 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
     if len(small.axes or ()) > len(large.axes or ()):
         small, large = large, small
     found = _misaligned(small, large) or _misaligned(large, small)
-    if found is None or _of_one(small, large) or _filled(small) or _filled(large) or expected(fact, facts):
+    if found is None or _of_one(small, large, facts) or _filled(small) or _filled(large) or expected(fact, facts):
         return
     own, met, meant = found
     names = facts.names()
@@ -73,8 +73,13 @@ def _filled(tensor: Tensor) -> bool:
     return made is not None and bool(made.kind & CREATES)
 
 
-def _of_one(small: Tensor, large: Tensor) -> bool:
+def _of_one(small: Tensor, large: Tensor, facts: Facts) -> bool:
     """A tensor beside its own transpose: the author knows it to be square."""
+    left, right = small.axes or (), large.axes or ()
+    if len(left) == len(right) == 2 and (left[0].size, left[1].size) == (right[1].size, right[0].size):
+        names = [as_symbol(axis.size) or "" for axis in left]
+        if all(name.startswith("?") and name not in facts.authored for name in names):
+            return True  # nobody gave these sizes names: only the tensor itself has them
     one, other = base(small), base(large)
     if one.made is None and other.made is None:  # a parameter: no other tensor has its axes
         return one.axes is not None and one.axes == other.axes

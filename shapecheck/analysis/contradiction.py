@@ -6,6 +6,7 @@ from shapecheck.analysis.crashes import kept_an_axis, maybe_computed
 from shapecheck.analysis.enclosing import function_of
 from shapecheck.analysis.expected import proves_nothing
 from shapecheck.analysis.origin import ancestors
+from shapecheck.analysis.relied_on import relied_on
 from shapecheck.dims import Dim, as_symbol, compare, has_compound, symbols
 from shapecheck.engine.facts import Assigned, Beside, Contract, Demanded, Facts
 from shapecheck.engine.history import operands
@@ -206,6 +207,9 @@ def finding(rule: Rule, fact: Contract, facts: Facts, names: Names) -> Finding:
         severity = Severity.INFO
         message += "; the function runs with it all the same"
         help_ = f"correct the {source}, or give it {written}"
+    elif not relied_on(fact, facts):
+        severity = Severity.INFO
+        message += "; nothing that is computed from it relies on what is written"
     return rule.finding(
         site,
         message,
