@@ -1,16 +1,24 @@
-"""What one turn of a loop hands to the next: a turn that gets nothing new from the one before need not be run."""
+"""What statements hand to those behind them: which names are still read, so that states that differ in others alone are
+one, and what a turn of a loop gets from the one before: one that gets nothing new need not be run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from shapecheck.engine.state import State, alike
-from shapecheck.engine.values import Value
+from shapecheck.dims import symbol, symbols
+from shapecheck.engine.state import VARIES, State, alike
+from shapecheck.engine.values import Axis, Items, Many, Mapping, Num, Partial, Ref, Tensor, Unknown, Value
 from shapecheck.source.program import (
     Attr,
     Bind,
     Branch,
+    Call,
     Class,
+    Eval,
     Expr,
     Function,
     Import,
@@ -29,9 +37,20 @@ from shapecheck.source.program import (
     walk,
 )
 
+if TYPE_CHECKING:
+    from shapecheck.engine.machine import Machine
 
-def carried(loop: Loop) -> frozenset[str] | None:
-    """Names that a turn may read before it binds them; None where every turn counts, since each yields something."""
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Names that a turn may read before it binds them: `read`, and lists that it does no more with than append."""
+
+    read: frozenset[str]
+    appended: frozenset[str]
+
+
+def carried(loop: Loop) -> Carried | None:
+    """What each turn may get from the one before; None where every turn counts, since each yields something."""
     if any(isinstance(node, Yield) for stmt in loop.body for node in walk(stmt)):
         return None
     reads = _Reads()
@@ -41,7 +60,21 @@ def carried(loop: Loop) -> frozenset[str] | None:
     if loop.target is not None:
         reads.target(loop.target, bound)
     reads.block(loop.body, bound)
-    return frozenset(reads.names)
+    appended = frozenset(_only_appended(loop)) & reads.names
+    return Carried(frozenset(reads.names) - appended, appended)
+
+
+def _only_appended(loop: Loop) -> Iterator[str]:
+    named: Counter[str] = Counter()
+    appended: Counter[str] = Counter()
+    for part in (*loop.body, *((loop.test,) if loop.test is not None else ())):
+        for node in (part, *walk(part)):
+            match node:
+                case Name(id=name):
+                    named[name] += 1
+                case Eval(value=Call(func=Attr(value=Name(id=name), name="append" | "extend"))):
+                    appended[name] += 1
+    return (name for name, times in appended.items() if times == named[name])
 
 
 class _Reads:
@@ -118,6 +151,47 @@ class _Reads:
                     self.names.update(stmt.names)
             case _:
                 self.of(stmt, bound)
+
+
+def effects(stmt: Stmt) -> tuple[frozenset[str], frozenset[str]]:
+    """Names that a statement may read before it binds them, and names that it binds whichever way it goes."""
+    reads, bound = _Reads(), set[str]()
+    reads.statement(stmt, bound)
+    return frozenset(reads.names), frozenset(bound)
+
+
+def of_any_turn(m: Machine, value: Value, since: int) -> Value:
+    """What a turn made, said of every turn: the sizes and unknown things that it came by itself, those with serial
+    numbers above `since`, are others in each."""
+
+    def own(name: str | None) -> bool:
+        return name is None or (name.startswith("?") and name > f"?{since}")
+
+    def axis(a: Axis) -> Axis:
+        return Axis(symbol(m.fresh(VARIES))) if any(map(own, symbols(m.size(a.size)))) else a
+
+    match value:
+        case Tensor(shape=shape, dtype=dtype, content=content):
+            if content is not None and any(map(own, symbols(content.offset) | symbols(content.stride))):
+                content = None
+            if isinstance(shape, Partial):
+                return Tensor(Partial(tuple(map(axis, shape.head)), tuple(map(axis, shape.tail))), dtype, None, content)
+            return Tensor(tuple(map(axis, shape)), dtype, None, content)
+        case Unknown(key=key):
+            return Unknown(value.hint, m.fresh()) if own(key) else value
+        case Num(size=size):
+            return m.unknown("int") if any(map(own, symbols(m.size(size)))) else value
+        case Items(kind=kind, items=items):
+            return Items(kind, tuple(of_any_turn(m, item, since) for item in items))
+        case Many(item=item, length=length, kind=kind):
+            same = length is not None and not any(map(own, symbols(m.size(length))))
+            return Many(of_any_turn(m, item, since), length if same else None, kind)
+        case Mapping(items=pairs, rest=rest, kind=kind):
+            return Mapping(tuple((name, of_any_turn(m, item, since)) for name, item in pairs), rest, kind)
+        case Ref(id=number) if number > since:
+            return m.unknown()
+        case _:
+            return value
 
 
 def brings_nothing(start: State, after: State, frame: int, names: frozenset[str]) -> bool:

@@ -229,6 +229,7 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
     m.entry_steps = m.idle_steps = 0
     m.of_init = function.name == "__init__"
     limit = _budget(m, function, cls)
+    m.around, m.for_result = (2, True) if limit == STEPS_AT_A_GLANCE else (0, False)
     m.entry = Entry(told)
     m.observed.clear()
     m.stack = []
@@ -257,7 +258,7 @@ def _attempt(m: Machine, function: Function, cls: ClassVal | None, told: Told) -
         m.stack = []
         return False
     finally:
-        m.activations = []
+        m.activations, m.around, m.for_result = [], 0, False
     return ended
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shapecheck.dims import Size
+    from shapecheck.engine.carrying import Carried
     from shapecheck.engine.results import Making, Result
     from shapecheck.engine.state import Instance
     from shapecheck.engine.values import Assumption, ClassVal, Value
@@ -55,7 +56,7 @@ class Texts:
     words: dict[Function, frozenset[str]] = field(default_factory=dict)  # texts in a function's body
     relevant: dict[Function, bool] = field(default_factory=dict)  # may it meet a tensor
     annotations: dict[Expr, Ann] = field(default_factory=dict)
-    carried: dict[Loop, frozenset[str] | None] = field(default_factory=dict)  # names that a turn hands to the next
+    carried: dict[Loop, Carried | None] = field(default_factory=dict)  # what a turn hands to the next
     imported: dict[str, frozenset[str]] = field(default_factory=dict)  # file -> its names for parts of torch
 
 

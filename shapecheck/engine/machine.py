@@ -16,6 +16,7 @@ from shapecheck.dims import Size, TooComplex, as_symbol, symbol
 from shapecheck.dims.record import record
 from shapecheck.engine.apart import Apart
 from shapecheck.engine.assumptions import Supposing, Tried
+from shapecheck.engine.carrying import effects
 from shapecheck.engine.evidence import Ran
 from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.engine.faults import Fault, bound_by
@@ -60,7 +61,7 @@ from shapecheck.source.program import (
 
 MAX_STATES = (6, 4, 3, 2, 2)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2, 2)  # ways tried through one statement, likewise
-STRAINED = (400, 800, 1_600, 3_000)  # steps of an entry after which it is run as if one, two, ... deeper
+STRAINED = (250, 500, 1_000, 2_000)  # steps of an entry after which it is run as if one, two, ... deeper
 MAX_DEPTH = 9  # project calls inside project calls
 STEPS_PER_FILE = 150_000
 STEPS_PER_ENTRY = 10_000
@@ -484,7 +485,7 @@ class Machine:
         return found
 
     def read_after(self, body: Sequence[Stmt]) -> tuple[frozenset[str], ...]:
-        """For each statement of a block: the names that the statements behind it mention."""
+        """For each statement of a block: the names that the statements behind it may read before they bind them."""
         if not body:
             return ()
         found = self.read_cache.get(body[0])
@@ -493,7 +494,8 @@ class Machine:
             later: frozenset[str] = frozenset()
             for stmt in reversed(body):
                 rows.append(later)
-                later |= self.names_in(stmt)
+                reads, binds = effects(stmt)
+                later = reads | (later - binds)
             found = self.read_cache[body[0]] = tuple(reversed(rows))
         return found
 

@@ -366,7 +366,7 @@ def same_world(a: State, b: State, frame: int, live: frozenset[str] | None) -> b
     x, y = a.frames.get(frame, {}), b.frames.get(frame, {})
     names = (x.keys() | y.keys()) if live is None else (x.keys() | y.keys()) & live
     for n in names:
-        if not (n in x and n in y and alike(x[n], y[n])):
+        if not alike(x.get(n, UNKNOWN), y.get(n, UNKNOWN)):
             return False
     for fid in a.frames.keys() & b.frames.keys():
         if fid != frame and not _alike_all(a.frames[fid], b.frames[fid]):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shapecheck.dims import TooComplex, as_symbol
 from shapecheck.engine import branching
-from shapecheck.engine.carrying import brings_nothing, carried
+from shapecheck.engine.carrying import Carried, brings_nothing, carried, of_any_turn
 from shapecheck.engine.contracts import before, on_assert, on_assign
 from shapecheck.engine.facts import Assigned, Stored
 from shapecheck.engine.globals import bind_import
@@ -325,7 +325,8 @@ def loop(m: Machine, stmt: Loop) -> list[Outcome]:
     """Few known members: one run each. Else two runs of the body stand for all, joined with none at all."""
     outer = m.here.live
     if outer is not None:  # what the body reads is read again
-        m.here.live = outer.union(*map(m.names_in, stmt.body))
+        again = _carried(m, stmt)
+        m.here.live = outer.union(*map(m.names_in, stmt.body)) if again is None else outer | again.read | again.appended
     try:
         return _loop(m, stmt)
     finally:
@@ -356,26 +357,31 @@ def _loop(m: Machine, stmt: Loop) -> list[Outcome]:
         if branching.truth(m, stmt.test) is False:
             return m.run_block(stmt.orelse, start)
         member = NONE
+    since = m.serials.last
     once = _iterate(m, stmt, [start.copy()], member, done)
     if not once:
         return done + _after_loop(m, stmt, [start])
     merged = m.joined([_summed(start.copy(), once, m.here.frame), *once])
     carries = _carried(m, stmt)
-    if carries is not None and (m.for_result or brings_nothing(start, merged, m.here.frame, carries)):
-        return done + _after_loop(m, stmt, [merged])
-    m.around += 1  # the first turn told the ways apart
-    try:
-        again = _iterate(m, stmt, [merged.copy()], _refreshed(m, member), done)
-    finally:
-        m.around -= 1
-    if again:
-        merged = join_state(merged, m.joined(again), m.fresh)
+    if carries is not None and (m.for_result or brings_nothing(start, merged, m.here.frame, carries.read)):
+        scope = merged.scope(m.here.frame)
+        for name in carries.appended:
+            if isinstance(now := scope.get(name), Many):
+                scope[name] = of_any_turn(m, now, since)
+    else:
+        m.around += 1  # the first turn told the ways apart
+        try:
+            again = _iterate(m, stmt, [merged.copy()], _refreshed(m, member), done)
+        finally:
+            m.around -= 1
+        if again:
+            merged = join_state(merged, m.joined(again), m.fresh)
     if stmt.iter is not None:
         _count_appended(m, stmt, start, once, merged, source)
     return done + _after_loop(m, stmt, [merged])
 
 
-def _carried(m: Machine, stmt: Loop) -> frozenset[str] | None:
+def _carried(m: Machine, stmt: Loop) -> Carried | None:
     known = m.shared.texts.carried
     if stmt not in known:
         known[stmt] = carried(stmt)

@@ -203,17 +203,20 @@ def _findings(
     for rule in rules:
         for kind, check in rule.checkers:
             by_kind.setdefault(kind, []).append((rule, check))
+    asked: dict[type, list[tuple[Rule, Checker]]] = {}
     for fact in facts.items:
-        for kind in type(fact).__mro__:
-            for rule, check in by_kind.get(kind, ()):
-                try:
-                    for finding in check(fact, facts):
-                        yield checked(rule, finding), fact
-                except Exception as error:
-                    broken.add(rule.code)
-                    problem = internal_error(facts.path, error, f"rule {rule.code}")
-                    if problem not in problems:
-                        problems.append(problem)
+        checks = asked.get(type(fact))
+        if checks is None:
+            checks = asked[type(fact)] = [each for kind in type(fact).__mro__ for each in by_kind.get(kind, ())]
+        for rule, check in checks:
+            try:
+                for finding in check(fact, facts):
+                    yield checked(rule, finding), fact
+            except Exception as error:
+                broken.add(rule.code)
+                problem = internal_error(facts.path, error, f"rule {rule.code}")
+                if problem not in problems:
+                    problems.append(problem)
 
 
 def _of_fault(program: Program, fault: Fault) -> Problem:
