@@ -526,10 +526,11 @@ class Machine:
                     scope = self.state.scope(self.here.frame)
                     scope.update({name: self.unknown() for name in bound_by(stmt)})
                     outcomes.append(Outcome(self.state))
-                room = max(MAX_CHOICES[self.narrowness] - len(outcomes) - len(pending), 0)
-                others = list(self.oracle.others())
-                pending += others[:room]
-                untried = untried or len(others) > room
+                if len(self.oracle.taken) > len(self.oracle.prefix):
+                    room = max(MAX_CHOICES[self.narrowness] - len(outcomes) - len(pending), 0)
+                    others = list(self.oracle.others())
+                    pending += others[:room]
+                    untried = untried or len(others) > room
             if untried:
                 outcomes.append(self._untried(stmt, state))
         except OutOfBudget:
@@ -765,7 +766,7 @@ class Machine:
     def eval(self, expr: Expr) -> Value:
         try:
             value = self._evaluate(self, expr)
-            return value if self.here.ran is None else self._seen(self, expr, value)
+            return value if self.activations[-1].ran is None else self._seen(self, expr, value)
         except (PathEnds, OutOfBudget, RecursionError):
             raise
         except TooComplex:

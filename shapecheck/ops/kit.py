@@ -99,6 +99,8 @@ class Kit(Protocol):
         """Call a callable value (of `map`, `functools.partial`, `vmap`, a module's forward)."""
 
 
+_KINDS: dict[str, int] = {}  # by canonical key, as far as somebody asked
+
 OpFunction = Callable[..., Value]
 Parameters = tuple[inspect.Parameter, ...]
 
@@ -126,7 +128,12 @@ class OpSpec:
     @property
     def kind(self) -> int:
         """What the op is: bits of `shapecheck.ops.kinds`."""
-        return kind_of(self.stands_for or self.name)
+        kind = _KINDS.get(self.stands_for or self.name)
+        return self._asked() if kind is None else kind
+
+    def _asked(self) -> int:
+        kind = _KINDS[self.key] = kind_of(self.key)
+        return kind
 
     def argument(self, args: Mapping[str, Any], role: str) -> Any:
         """What plays this role in a call with these arguments, or was given to the layer that was called; or None."""
