@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shapecheck.dims import NEVER
 from shapecheck.engine.globals import module_attr
-from shapecheck.engine.modules import decorator_names, external_bases, find_member, is_module_class
+from shapecheck.engine.modules import decorator_names, external_bases, find_member, in_module, is_module_class
 from shapecheck.engine.values import (
     NONE,
     Bound,
@@ -230,8 +230,6 @@ def class_member(
         case Class():
             return ClassVal(stmt, owner.path, owner.frame)
         case Bind(value=value) if value is not None:
-            from shapecheck.engine.modules import in_module
-
             result = in_module(m, owner.path, owner.frame, value)
             if isinstance(result, Closure) and result.self_value is None and isinstance(receiver, Ref):
                 return Closure(result.node, result.path, result.frame, receiver, owner, result.decorators)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapecheck.dims import TooComplex, positive, symbols
+from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, positive, symbols
 from shapecheck.engine.values import (
     Axis,
     Bound,
@@ -253,8 +253,6 @@ def _name(m: Machine, v: Value) -> str:
 
 def compare_values(m: Machine, op: str, a: Value, b: Value) -> bool | None:
     """The outcome of a comparison of two values, or None."""
-    from shapecheck.engine.operators import sizes_equal
-
     if op in ("isnot", "notin", "!="):
         known = compare_values(m, _FLIP[op], a, b)
         return None if known is None else not known
@@ -299,6 +297,17 @@ def compare_values(m: Machine, op: str, a: Value, b: Value) -> bool | None:
         case Lit(value=(int() | float()) as v), Lit(value=(int() | float()) as w):
             return {"<": v < w, "<=": v <= w, ">": v > w, ">=": v >= w}[op]
     return None
+
+
+def sizes_equal(m: Machine, a: Size, b: Size) -> bool | None:
+    """True, False or None (undecided). Sizes that hold a Python int of unknown value decide nothing."""
+    a, b = m.size(a), m.size(b)
+    if a == b:
+        return True
+    verdict = compare(a, b)
+    if any(s.startswith("$") for s in symbols(a) | symbols(b)):
+        return None
+    return True if verdict == ALWAYS else False if verdict == NEVER else None
 
 
 def _ordered(m: Machine, op: str, x: object, y: object) -> bool | None:

@@ -10,6 +10,8 @@ from shapecheck.engine import attributes, branching
 from shapecheck.engine.attributes import as_tensor, attribute, one_number
 from shapecheck.engine.iterating import members_of
 from shapecheck.engine.modules import mro
+from shapecheck.engine.running import LOOSE, run_op, run_spec
+from shapecheck.engine.subscripts import of_value
 from shapecheck.engine.values import (
     FALSE,
     NONE,
@@ -63,7 +65,6 @@ _IDENTITY = frozenset(
 
 def call_external(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
     from shapecheck.engine.calls import call
-    from shapecheck.engine.running import run_op
 
     head, _, last = name.rpartition(".")
     if head == "builtins":
@@ -109,7 +110,6 @@ _NUMBERS = frozenset({"sqrt", "log", "log2", "log10", "exp", "power", "cos", "si
 
 def by_name(m: Machine, dotted: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value | None:
     """A gather helper, or the rank or number of processes, out of a module that is not at hand."""
-    from shapecheck.engine.running import run_spec
 
     kind = helpers.kind_of(dotted)
     if kind in ("rank", "world"):
@@ -124,7 +124,6 @@ def by_name(m: Machine, dotted: str, args: list[Value], kwargs: dict[str, Value]
 def make_layer(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
     constructor = LAYERS[name].constructor if name in LAYERS else distributions.CONSTRUCTORS[name]
     key = f"layer {m.serial()}"
-    from shapecheck.engine.running import LOOSE
 
     if LOOSE in kwargs or "*" in kwargs:
         return Layer(name, (), key)
@@ -184,7 +183,6 @@ def fill_gathered(m: Machine, expr: Call, args: list[Value], kwargs: dict[str, V
 
 def _python(m: Machine, name: str, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
     from shapecheck.engine.calls import call
-    from shapecheck.engine.running import run_op
 
     first = m.resolve(args[0]) if args else NONE
     match name:
@@ -313,7 +311,6 @@ def length_of(m: Machine, value: Value) -> Value:
             tensor = as_tensor(value)
             if isinstance(value, Unknown) or tensor is None:
                 return Unknown("int", f"len {value.key}" if isinstance(value, Unknown) and value.key else m.fresh())
-            from shapecheck.engine.subscripts import of_value
 
             return of_value(m, attributes.shape_value(m, m.state.tensor(tensor)), [Num(0)], m.site.node, is_tuple=False)  # type: ignore[arg-type]
         case Lit(value=str(text)):

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import TooComplex
-from shapecheck.engine import attributes
+from shapecheck.engine import attributes, builtin, containers, subscripts
 from shapecheck.engine.attributes import as_tensor
+from shapecheck.engine.contracts import on_enter
 from shapecheck.engine.facts import Applied
 from shapecheck.engine.modules import (
     decorator_names,
@@ -41,14 +42,13 @@ from shapecheck.engine.values import (
 from shapecheck.ops import helpers
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.ops.methods import OTHERS_TOO
-from shapecheck.source.program import Attr, Bind, Call, Expr, Function, Index, Name, Node, Param
+from shapecheck.source.program import Attr, Bind, Call, Expr, Function, Index, Name, Node, Param, text_of
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Machine
 
 
 def call_expression(m: Machine, expr: Call) -> Value:
-    from shapecheck.engine import builtin, containers
 
     if isinstance(expr.func, Name) and expr.func.id == "super":
         return m.unknown()
@@ -145,7 +145,6 @@ def arguments(m: Machine, expr: Call) -> tuple[list[Value], dict[str, Value]]:
 
 
 def call(m: Machine, func: Value, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
-    from shapecheck.engine import builtin, containers
 
     m.tick()
     func = m.resolve(func)
@@ -204,8 +203,6 @@ def _named_tensor(m: Machine, kwargs: dict[str, Value], node: Node) -> Tensor | 
 
 
 def _apply_unknown(m: Machine, args: list[Value], kwargs: dict[str, Value], node: Node) -> Value:
-    from shapecheck.engine.statements import text_of
-
     result = m.unknown()
     if isinstance(node, Call):
         given = (*args, *kwargs.values())
@@ -227,7 +224,6 @@ def _is_member(m: Machine, func: Expr) -> bool:
 def call_tensor_method(
     m: Machine, owner: Tensor, name: str, args: list[Value], kwargs: dict[str, Value], node: Node
 ) -> Value:
-    from shapecheck.engine import subscripts
 
     owner = m.state.tensor(owner)
     match name:
@@ -292,8 +288,6 @@ def call_closure(m: Machine, closure: Closure, args: list[Value], kwargs: dict[s
     def fill(frame: int) -> None:
         m.state.scope(frame).update(bind_parameters(m, closure, args, kwargs, node))
         if isinstance(function, Function):
-            from shapecheck.engine.contracts import on_enter
-
             on_enter(m, function, frame, as_entry=False)
 
     ends = plain_call(m, closure, own_args, kwargs, node)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shapecheck.engine.attributes import MOVES, REGISTERS, resolved
+from shapecheck.engine.running import run_spec
 from shapecheck.engine.state import join_value
 from shapecheck.engine.subscripts import any_of, of_value
 from shapecheck.engine.values import (
@@ -107,8 +108,6 @@ def call_method(m: Machine, owner: Value, name: str, args: list[Value], kwargs: 
                     m.state.heap[id] = m.state.heap[id].having(attribute, value)
             return NONE
         case Layer() if owner.name in distributions.CONSTRUCTORS and name in distributions.METHODS:
-            from shapecheck.engine.running import run_spec
-
             own = resolved(m, owner)
             spec = OpSpec(
                 name,

@@ -38,7 +38,7 @@ from shapecheck.intent import (
     from_docstring,
     from_phrases,
 )
-from shapecheck.source.program import Assert, Attr, Bind, Const, Expr, Function, Name, Return, Seq, Stmt, walk
+from shapecheck.source.program import Assert, Attr, Bind, Const, Expr, Function, Name, Return, Seq, Stmt, text_of, walk
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Machine
@@ -194,8 +194,6 @@ def _held_true(m: Machine, tensor: Tensor, sizes: Sequence[Size | None]) -> Tens
 
 
 def _text(expr: Expr) -> str:
-    from shapecheck.engine.statements import text_of
-
     if isinstance(expr, Const):
         return repr(expr.value)
     return text_of(expr) or "_"

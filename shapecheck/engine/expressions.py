@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from shapecheck.dims import Size
 from shapecheck.engine import attributes, branching, subscripts
+from shapecheck.engine.calls import call_expression
 from shapecheck.engine.globals import lookup
+from shapecheck.engine.iterating import members_of
 from shapecheck.engine.operators import operator
 from shapecheck.engine.state import join_value
+from shapecheck.engine.statements import assign
 from shapecheck.engine.values import (
     FALSE,
     NONE,
@@ -70,7 +73,6 @@ def _attribute(m: Machine, expr: Attr) -> Value:
 
 
 def _call(m: Machine, expr: Call) -> Value:
-    from shapecheck.engine.calls import call_expression
 
     return call_expression(m, expr)
 
@@ -80,7 +82,6 @@ def _lambda(m: Machine, expr: Lambda) -> Value:
 
 
 def _walrus(m: Machine, expr: Walrus) -> Value:
-    from shapecheck.engine.statements import assign
 
     value = m.eval(expr.value)
     assign(m, expr.target, value)
@@ -148,8 +149,6 @@ def sequence(m: Machine, kind: str, items: tuple[Expr, ...]) -> Value:
             case Many(item=member):
                 loose = member if loose is None else join_value(loose, member, m.fresh)
             case _:
-                from shapecheck.engine.iterating import members_of
-
                 known, member = members_of(m, inner)
                 if known is not None:
                     out.extend(known)
@@ -194,8 +193,6 @@ def conditional(m: Machine, expr: IfExp) -> Value:
 
 def comprehension(m: Machine, expr: Comp) -> Value:
     """One representative member, or every member where the source's are all known and few."""
-    from shapecheck.engine.iterating import members_of
-    from shapecheck.engine.statements import assign
 
     scope = dict(m.state.frames.get(m.here.frame, {}))
 

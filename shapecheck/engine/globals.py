@@ -28,6 +28,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.engine.witness import entered, entering
 from shapecheck.source.program import (
     Attr,
     Bind,
@@ -276,7 +277,6 @@ def run_top_level(
     """Run a module's top level, or only one statement of it, filling `env`. Shallow: states no facts and enters no
     function."""
     from shapecheck.engine.machine import STEPS_AT_TOP, Activation, OutOfBudget
-    from shapecheck.engine.witness import entered, entering
 
     state, stack, site, oracle, activations = m.state, m.stack, m.site, m.oracle, m.activations
     entry, limit, steps = m.entry_steps, m.entry_limit, m.steps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shapecheck.engine.attributes import attribute
 from shapecheck.engine.state import join_value
 from shapecheck.engine.subscripts import of_tensor
 from shapecheck.engine.values import (
@@ -62,7 +63,6 @@ def members_of(m: Machine, source: Value) -> tuple[list[Value] | None, Value]:
                     return members_of(m, inner)
             return None, m.unknown()
         case Ref():
-            from shapecheck.engine.attributes import attribute
             from shapecheck.engine.calls import record_members
 
             held = record_members(m, source)

@@ -17,11 +17,13 @@ from shapecheck.dims.record import record
 from shapecheck.engine.apart import Apart
 from shapecheck.engine.assumptions import Supposing, Tried
 from shapecheck.engine.carrying import effects
+from shapecheck.engine.contracts import on_enter, on_return
 from shapecheck.engine.evidence import Ran
 from shapecheck.engine.facts import Assigned, Called, Fact, Facts, Frame, Returned
 from shapecheck.engine.faults import Fault, bound_by
 from shapecheck.engine.learner import Learner
 from shapecheck.engine.library import Library, Shared, Tables
+from shapecheck.engine.relevance import meets_tensors
 from shapecheck.engine.state import VARIES, State, alike, join_shape, join_state, join_value, same_world
 from shapecheck.engine.values import (
     NONE,
@@ -40,6 +42,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
+from shapecheck.engine.witness import of_expression
 from shapecheck.intent import Written
 from shapecheck.ops.kit import OpSpec
 from shapecheck.source.imports import Project
@@ -190,7 +193,6 @@ class Machine:
         from shapecheck.engine.calls import call  # these files import this one
         from shapecheck.engine.expressions import evaluate
         from shapecheck.engine.statements import execute
-        from shapecheck.engine.witness import of_expression
 
         self._call, self._evaluate, self._execute, self._seen = call, evaluate, execute, of_expression
         self.project = project
@@ -648,8 +650,6 @@ class Machine:
         """The ends of a call that is run for itself, from the present state: each way's state and value. `caller` is
         the file in which the call stands."""
         from shapecheck.engine.calls import bind_parameters
-        from shapecheck.engine.contracts import on_enter
-        from shapecheck.engine.relevance import meets_tensors
 
         function = closure.node
         assert isinstance(function, Function)
@@ -690,7 +690,6 @@ class Machine:
 
     def ends_of(self, function: Function, activation: Activation) -> Ends:
         """Run a body: the different results, each with the states that end in it. None at all: every way raises."""
-        from shapecheck.engine.contracts import on_return
 
         outcomes = self.run_block(function.body, self.state.copy())
         results: list[tuple[State, Value]] = []
@@ -814,7 +813,6 @@ def _merge_made(value: Tensor, all_values: list[Value]) -> Tensor:
 
 
 def _generated(yields: list[Value], fresh: Callable[[str], str]) -> Value:
-    from shapecheck.engine.values import Many
 
     item = yields[0]
     for y in yields[1:]:

@@ -7,8 +7,10 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from shapecheck.dims import ALWAYS, NEVER, Size, TooComplex, compare, nonnegative, positive, symbols
+from shapecheck.dims import Size, TooComplex, nonnegative, positive
 from shapecheck.engine import attributes, branching
+from shapecheck.engine.calls import call
+from shapecheck.engine.running import met, run_op
 from shapecheck.engine.state import join_value
 from shapecheck.engine.values import (
     FALSE,
@@ -110,8 +112,6 @@ def _boolean(m: Machine, expr: Op) -> Value:
 
 def apply(m: Machine, op: str, values: list[Value], expr: Expr) -> Value:
     """A binary, unary or comparison operator on values."""
-    from shapecheck.engine.calls import call
-    from shapecheck.engine.running import met, run_op
 
     if op in _MEETING and len(values) == 2:
         met(m, values, expr)
@@ -299,14 +299,3 @@ def _member(m: Machine, v: Items | Many) -> Value:
     for i in v.items[1:]:
         out = join_value(out, i, m.fresh)
     return out
-
-
-def sizes_equal(m: Machine, a: Size, b: Size) -> bool | None:
-    """True, False or None (undecided). Sizes that hold a Python int of unknown value decide nothing."""
-    a, b = m.size(a), m.size(b)
-    if a == b:
-        return True
-    verdict = compare(a, b)
-    if any(s.startswith("$") for s in symbols(a) | symbols(b)):
-        return None
-    return True if verdict == ALWAYS else False if verdict == NEVER else None

@@ -13,6 +13,8 @@ from shapecheck.engine.globals import bind_import
 from shapecheck.engine.iterating import UNROLL, members_of, unpack
 from shapecheck.engine.learner import is_settable_name
 from shapecheck.engine.machine import NEXT, Machine, Outcome, Signal
+from shapecheck.engine.modules import decorator_names
+from shapecheck.engine.operators import apply
 from shapecheck.engine.state import join_state
 from shapecheck.engine.subscripts import item_value, with_item
 from shapecheck.engine.values import (
@@ -56,6 +58,7 @@ from shapecheck.source.program import (
     Stmt,
     Try,
     With,
+    text_of,
     walk,
 )
 
@@ -120,7 +123,6 @@ def execute(m: Machine, stmt: Stmt) -> list[Outcome]:
 def bind(m: Machine, stmt: Bind) -> None:
     if stmt.aug is not None:
         target = stmt.targets[0]
-        from shapecheck.engine.operators import apply
         from shapecheck.source.program import Op
 
         values = [m.resolve(m.eval(target)), m.resolve(m.eval(stmt.value))] if stmt.value is not None else []
@@ -150,18 +152,6 @@ def _comments_on_unpacked(m: Machine, stmt: Bind, target: Seq) -> None:
         if isinstance(t, Name):
             value = on_assign(m, stmt, t.id, m.resolve(m.eval(t)), named_only=True)
             assign(m, t, value, quiet=True, told=True)
-
-
-def text_of(target: Expr) -> str:
-    match target:
-        case Name(id=name):
-            return name
-        case Attr(value=value, name=name):
-            return f"{text_of(value)}.{name}"
-        case Index(value=value):
-            return text_of(value) + "[...]"
-        case _:
-            return ""
 
 
 def assign(m: Machine, target: Expr, value: Value, *, quiet: bool = False, told: bool = False) -> None:
@@ -278,7 +268,6 @@ def _frame_of_definitions(m: Machine) -> int:
 
 
 def decorated(m: Machine, stmt: Function) -> Value:
-    from shapecheck.engine.modules import decorator_names
 
     closure: Value = Closure(stmt, m.here.path, _frame_of_definitions(m), decorators=decorator_names(stmt))
     if m.shallow:

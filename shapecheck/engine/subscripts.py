@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shapecheck.dims import symbol
-from shapecheck.engine.attributes import as_tensor, attribute, told_around
+from shapecheck.engine.attributes import as_tensor, attribute, shape_value, told_around
+from shapecheck.engine.running import run_spec
 from shapecheck.engine.state import join_value
 from shapecheck.engine.values import (
     NONE,
@@ -107,7 +108,6 @@ def of_value(m: Machine, value: Value, items: list[Value], node: Expr, *, is_tup
 
 
 def of_tensor(m: Machine, value: Tensor, items: list[Value], node: Node) -> Value:
-    from shapecheck.engine.running import run_spec
 
     return run_spec(m, "operator.getitem", _GETITEM, [value, Items("index", tuple(items))], node)
 
@@ -155,8 +155,6 @@ def _of_shape(m: Machine, value: ShapeOf, first: Value) -> Value:
     """`x.shape[0]` of a tensor of unknown rank: it has at least that many axes, and this one gets a symbol."""
     t = m.state.tensor(value.tensor)
     if t.axes is not None:
-        from shapecheck.engine.attributes import shape_value
-
         whole = shape_value(m, t)
         assert isinstance(whole, Items)
         return _of_items(m, whole, first)

@@ -28,7 +28,7 @@ from shapecheck.engine.values import (
     Unknown,
     Value,
 )
-from shapecheck.source.program import Attr, Call, Expr, Function, Index, Lambda, Name, Op, Stmt
+from shapecheck.source.program import Attr, Call, Expr, Function, Index, Lambda, Name, Op, Stmt, text_of
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Activation, Machine
@@ -205,8 +205,6 @@ def _keeping_rows(m: Machine, call: Call, result: Value) -> Value:
     """What a call of something unknown gave: axes in front that had the sizes of an argument's are taken for those."""
     if not isinstance(result, Tensor) or not result.axes:
         return result
-    from shapecheck.engine.statements import text_of
-
     text = f"{text_of(call.func)} keeps the rows that it is given, as it did when this ran"
     for argument in call.args:
         if isinstance(argument.value, (Name, Attr)):

@@ -364,6 +364,19 @@ class Program:
     text: str = field(default="", repr=False, compare=False)
 
 
+def text_of(target: Expr) -> str:
+    """A name, or a chain of attributes and items of one, as the code writes it; "" for all else."""
+    match target:
+        case Name(id=name):
+            return name
+        case Attr(value=value, name=name):
+            return f"{text_of(value)}.{name}"
+        case Index(value=value):
+            return text_of(value) + "[...]"
+        case _:
+            return ""
+
+
 _NO_NODES = {"cst", "module", "text", "path", "comment", "above", "docstring", "return_comment"}
 _INNER: dict[type[Node | Program], tuple[str, ...]] = {}  # by class, filled when first asked for
 _FROM_BEHIND: dict[type[Node | Program], tuple[str, ...]] = {}
