@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shapecheck.engine import entry
-from shapecheck.engine.machine import STEPS_PER_FILE, Machine
+from shapecheck.engine.control import STEPS_PER_FILE
+from shapecheck.engine.machine import Machine
 from shapecheck.service.check import may_concern
 from shapecheck.source.imports import Project
 from shapecheck.source.lower import Unreadable, parse

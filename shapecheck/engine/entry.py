@@ -10,11 +10,7 @@ from shapecheck.dims import as_symbol
 from shapecheck.engine.assumptions import Tried, refuted
 from shapecheck.engine.calls import bind_parameters, record_fields
 from shapecheck.engine.contracts import on_enter
-from shapecheck.engine.evidence import Ran
-from shapecheck.engine.facts import Facts
-from shapecheck.engine.globals import run_top_level
-from shapecheck.engine.learner import assumed_of
-from shapecheck.engine.machine import (
+from shapecheck.engine.control import (
     STEPS_AT_A_GLANCE,
     STEPS_AT_TOP,
     STEPS_OF_A_MODULE,
@@ -23,12 +19,16 @@ from shapecheck.engine.machine import (
     STEPS_PER_INIT,
     Activation,
     Entry,
-    Machine,
     Oracle,
     OutOfBudget,
     Ranked,
     Told,
 )
+from shapecheck.engine.evidence import Ran
+from shapecheck.engine.facts import Facts
+from shapecheck.engine.globals import run_top_level
+from shapecheck.engine.learner import assumed_of
+from shapecheck.engine.machine import Machine
 from shapecheck.engine.modules import decorator_names, find_member, in_module, is_module_class
 from shapecheck.engine.overriding import overridden
 from shapecheck.engine.relevance import meets_tensors

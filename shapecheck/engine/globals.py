@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shapecheck.engine.control import STEPS_AT_TOP, Activation, OutOfBudget
 from shapecheck.engine.modules import decorator_names
 from shapecheck.engine.state import State
 from shapecheck.engine.values import (
@@ -276,7 +277,6 @@ def run_top_level(
 ) -> State:
     """Run a module's top level, or only one statement of it, filling `env`. Shallow: states no facts and enters no
     function."""
-    from shapecheck.engine.machine import STEPS_AT_TOP, Activation, OutOfBudget
 
     state, stack, site, oracle, activations = m.state, m.stack, m.site, m.oracle, m.activations
     entry, limit, steps = m.entry_steps, m.entry_limit, m.steps

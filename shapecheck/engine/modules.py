@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from shapecheck.engine.control import STEPS_PER_INIT, Activation, Oracle, OutOfBudget, PathEnds
 from shapecheck.engine.state import State
 from shapecheck.engine.values import ClassVal, Extern, Unknown, Value
 from shapecheck.source.program import Attr, Bind, Branch, Class, Expr, Function, Name, Stmt, walk
@@ -100,7 +101,6 @@ def _set_later(cls: Class) -> Iterator[str]:
 
 def in_module(m: Machine, path: str, frame: int, expr: Expr) -> Value:
     """Evaluate an expression as if it stood at the top level of that module (or in that frame)."""
-    from shapecheck.engine.machine import Activation
 
     if not frame and path != m.path:
         return _of_module(m, path, expr)
@@ -117,7 +117,6 @@ def in_module(m: Machine, path: str, frame: int, expr: Expr) -> Value:
 def _of_module(m: Machine, path: str, expr: Expr) -> Value:
     """What stands at the top level of an imported module is evaluated once: a default, a class attribute, a base."""
     from shapecheck.engine.globals import bring
-    from shapecheck.engine.machine import STEPS_PER_INIT, Activation, Oracle, OutOfBudget, PathEnds
 
     known = m.shared.library.evaluated
     value = known.get(expr)

@@ -39,7 +39,8 @@ from shapecheck.engine.values import (
 from shapecheck.source.program import Const, Function, Lambda, Node, walk
 
 if TYPE_CHECKING:
-    from shapecheck.engine.machine import Ends, Machine
+    from shapecheck.engine.control import Ends
+    from shapecheck.engine.machine import Machine
 
 SHORT = 300  # steps
 MOST = 12  # members of a container that are looked at

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from shapecheck.dims import TooComplex
 from shapecheck.engine import refused
 from shapecheck.engine.attributes import as_tensor
+from shapecheck.engine.control import OutOfBudget, PathEnds
 from shapecheck.engine.facts import Called, Met
-from shapecheck.engine.machine import OutOfBudget, PathEnds
 from shapecheck.engine.values import (
     Bound,
     ClassVal,

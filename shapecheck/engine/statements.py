@@ -8,11 +8,11 @@ from shapecheck.dims import TooComplex, as_symbol
 from shapecheck.engine import branching
 from shapecheck.engine.carrying import Carried, brings_nothing, carried, of_any_turn
 from shapecheck.engine.contracts import before, on_assert, on_assign
+from shapecheck.engine.control import NEXT, Outcome, Signal
 from shapecheck.engine.facts import Assigned, Stored
 from shapecheck.engine.globals import bind_import
 from shapecheck.engine.iterating import UNROLL, members_of, unpack
 from shapecheck.engine.learner import is_settable_name
-from shapecheck.engine.machine import NEXT, Machine, Outcome, Signal
 from shapecheck.engine.modules import decorator_names
 from shapecheck.engine.operators import apply
 from shapecheck.engine.state import join_state
@@ -63,6 +63,7 @@ from shapecheck.source.program import (
 )
 
 if TYPE_CHECKING:
+    from shapecheck.engine.machine import Machine
     from shapecheck.engine.state import State
 
 

@@ -31,7 +31,8 @@ from shapecheck.engine.values import (
 from shapecheck.source.program import Attr, Call, Expr, Function, Index, Lambda, Name, Op, Stmt, text_of
 
 if TYPE_CHECKING:
-    from shapecheck.engine.machine import Activation, Machine
+    from shapecheck.engine.control import Activation
+    from shapecheck.engine.machine import Machine
 
 
 # ------------------------------------------------------------------ activations

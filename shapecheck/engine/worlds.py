@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from shapecheck.engine.assumptions import behind
+from shapecheck.engine.control import Ranked, Told
 from shapecheck.engine.facts import Called, Contract, Demanded, Fact
-from shapecheck.engine.machine import Machine, Ranked, Told
 from shapecheck.engine.values import Assumption, Axis, ClassVal, Site, Tensor, Unknown, Value, only_told
 from shapecheck.ops import customs
 from shapecheck.ops.kinds import COLLECTIVE, LOSS, UNIT
 from shapecheck.ops.kit import REGISTRY
 from shapecheck.source.program import Attr, Bind, Const, Function, Index, Name, Node, Param, walk
 
+if TYPE_CHECKING:
+    from shapecheck.engine.machine import Machine
+
 RUNS = 4  # of one world: each drops the customs that the one before refuted
 MOST_STEPS = 6_000  # of the plain run: what cost more is not run again
 
-Attempt = Callable[[Machine, Function, "ClassVal | None", Told], bool]
+Attempt = Callable[["Machine", Function, "ClassVal | None", Told], bool]
 
 
 def run_customary(m: Machine, function: Function, cls: ClassVal | None, told: Told, attempt: Attempt) -> None:
