@@ -22,6 +22,7 @@ from shapecheck.engine.control import (
     MAX_CHOICES,
     MAX_DEPTH,
     MAX_STATES,
+    NEXT,
     STEPS_AT_A_GLANCE,
     STEPS_PER_ENTRY,
     STEPS_PER_FILE,
