@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,22 @@ def test_no_name_of_python_3_11_is_imported() -> None:
         used = {d for d in imported(file) if d in later or d.split(".")[0] == "tomllib"}
         guarded = "sys.version_info >= (3, 11)" in file.read_text(encoding="utf-8")
         assert not used or guarded, f"{file}: {sorted(used)}"
+
+
+def _imports_when_loaded(file: Path) -> set[str]:
+    """The modules of our own that a file imports at its top, as dotted names below `shapecheck`."""
+    found: set[str] = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shapecheck."):
+            module = (node.module or "").removeprefix("shapecheck.")
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("folder", ["dims", "ops", "source", "engine", "analysis"])
+def test_no_circle_of_imports(folder: str) -> None:
+    files = {f"{folder}.{file.stem}": file for file in (ROOT / "shapecheck" / folder).glob("*.py")}
+    files.pop(f"{folder}.__init__")
+    graph = {name: _imports_when_loaded(file) & files.keys() for name, file in files.items()}
+    assert any(graph.values())
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError
