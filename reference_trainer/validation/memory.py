@@ -23,6 +23,7 @@ def ask(subject: Subject, working: Working) -> Iterator[Check]:
     how = working.how
     if how.kind is not Kind.GROUPS or how.taught or working.dtype != torch.float64 or not _kept(subject):
         return
+    yield from _lengths(subject, working)
     batch, group = 5, how.group or 2
     earlier, now = (how.draw(batch, group, seed=seed, spread=1.0) for seed in (31, 32))
     width = now.rows.shape[1]
@@ -71,6 +72,25 @@ def ask(subject: Subject, working: Working) -> Iterator[Check]:
             if drawn > 0
             else "queries are drawn to embeddings of an earlier call: what it remembers counts as positive",
         )
+
+
+def _lengths(subject: Subject, working: Working) -> Iterator[Check]:
+    """The embeddings of a bank have length 1 where those of the batch are normalised."""
+    width = working.sample.cases[0].rows.shape[1]
+    built = subject.build(8)
+    held = dict(built.named_buffers()) if hasattr(built, "named_buffers") else vars(built)
+    for name, bank in held.items():
+        if not isinstance(bank, Tensor) or bank.ndim != 2 or width not in bank.shape or not bank.is_floating_point():
+            continue
+        axis = bank.shape.index(width)
+        if bank.shape[0] == bank.shape[1] or not all(working.free):
+            continue
+        own, other = ((bank.double().norm(dim=d) - 1).abs().max() < 1e-3 for d in (axis, 1 - axis))
+        if bool(other) and not bool(own):
+            says = (
+                f"{name} {list(bank.shape)} is normalised over its entries, not over the embedding's own axis (SC402)"
+            )
+            yield Check("lengths of the memory", Grade.WRONG, says)
 
 
 def _call(loss: Any, working: Working, case: Case) -> None:

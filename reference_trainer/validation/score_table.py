@@ -6,8 +6,9 @@ of scores, the gradient then says the slope by each score: minus that is the pul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from .case import Case, Kind
 from .engine import Working
 from .finding import Check, Grade
 from .meeting import coefficients
+from .names import guess
+from .numbers import STEP, numbers
 from .subject import Subject
 from .target import CannotCall
 
@@ -79,18 +82,40 @@ class Probe:
         rows[b:, b : b + count] = torch.diag(left.sqrt())
         return rows * self.length
 
-    def slopes(self, scores: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Slope by each score, as queries feel it and as passages feel it, `[B, B*G]` each."""
+    def coefficients(self, scores: Tensor) -> Tensor | None:
+        """How strongly each row is pushed along each other `[N, N]`; None where the gradient is no such combination."""
         rows = self.rows(scores)
         if rows is None:
             return None
-        b = scores.shape[0]
         case: Case = self.working.how.draw(self.batch, self.group, seed=3).with_rows(rows)
         outcome = self.subject.run(case, self.working.how, self.working.dtype)
         solved, left = coefficients(rows, outcome.gradient)
-        if left > 1e-6 or not bool(solved.isfinite().all()):
-            return None
-        return solved[:b, b:], solved[b:, :b].T
+        return solved if left <= 1e-6 and bool(solved.isfinite().all()) else None
+
+    def slopes(self, scores: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Slope by each score, as queries feel it and as passages feel it, `[B, B*G]` each."""
+        solved = self.coefficients(scores)
+        b = scores.shape[0]
+        return None if solved is None else (solved[:b, b:], solved[b:, :b].T)
+
+    def two_below(self, gap: float) -> tuple[float, float]:
+        """Pushes on two negatives below the positive by the gap and by twice as much; 0 where they can't be told."""
+        b, g, top = self.batch, self.group, 0.2
+        if g > 2:
+            found = self.of([top, top - gap, top - 2 * gap, *[top - 2 * gap] * (g - 3)], 0.0)
+            return (0.0, 0.0) if found is None else (float(found.own[0]), float(found.own[1]))
+        others = [[0.0] * g for _ in range(1, b)]
+        others[0], others[-1] = [top - gap] * g, [top - 2 * gap] * g
+        found = self.of([top] * g, others)
+        return (0.0, 0.0) if found is None else (float(found.others[0, 0]), float(found.others[-1, 0]))
+
+    def sharpness(self) -> float | None:
+        """How fast the push on a negative grows with its score: the scale of a softmax."""
+        for gap in GAPS[1:5]:
+            near, far = self.two_below(gap)
+            if far > 0 and 1 + 1e-6 < near / far < 1e6:
+                return math.log(near / far) / gap
+        return None
 
     def of(self, own: list[float], others: list[list[float]] | float = 0.0) -> Pulls | None:
         """Pulls where every query has these scores with its own group, and with those of the queries after it."""
@@ -141,10 +166,10 @@ def _felt(probe: Probe) -> Iterator[Check]:
     generator = torch.Generator().manual_seed(7)
     b, g = probe.batch, probe.group
     scores = 0.5 * torch.rand(b, b * g, dtype=torch.float64, generator=generator) - 0.25
-    found = probe.slopes(scores)
-    if found is None:
+    solved = probe.coefficients(scores)
+    if solved is None:
         return
-    by_query, by_passage = found
+    by_query, by_passage = solved[:b, b:], solved[b:, :b].T
     size = max(float(by_query.abs().max()), float(by_passage.abs().max()))
     if min(float(by_query.abs().max()), float(by_passage.abs().max())) <= NOTHING * size:
         return  # a whole side is held still: asked elsewhere
@@ -158,6 +183,14 @@ def _felt(probe: Probe) -> Iterator[Check]:
         "a query and its positive feel different pulls of one score: one of them is detached in the positive's term, "
         "or the positive is among the negatives without its gradient",
     )
+    for what, block in (("queries", solved[:b, :b]), ("passages", solved[b:, b:])):
+        block = block - torch.diag(block.diagonal())
+        if float((block - block.T).abs().max()) > max(1e-3 * float(block.abs().max()), 1e-6 * size):
+            yield Check(
+                f"both ends of a pair of {what}",
+                Grade.WRONG,
+                f"{what} are compared with each other, and the two of a pair feel different pulls: one is detached",
+            )
     rest = apart[~own]
     yield _check(
         "both ends of a negative pair",
@@ -246,6 +279,7 @@ def _asked(probe: Probe) -> Iterator[Check]:
     yield from _margin(tie, below)
     yield from _alike(probe, size)
     yield from _hardest(probe, size)
+    yield from _temperature(probe)
 
 
 def _margin(tie: Pulls, below: list[Pulls]) -> Iterator[Check]:
@@ -283,24 +317,35 @@ def _alike(probe: Probe, size: float) -> Iterator[Check]:
 
 def _hardest(probe: Probe, size: float) -> Iterator[Check]:
     """Of two negatives below the positive the nearer one is pushed no less."""
-    net = whole = 0.0
-    b, g = probe.batch, probe.group
-    for gap in GAPS[1:5]:
-        top = 0.2
-        if g > 2:
-            found = probe.of([top, top - gap, top - 2 * gap, *[top - 2 * gap] * (g - 3)], 0.0)
-            near, far = (found.own[0], found.own[1]) if found is not None else (torch.zeros(()), torch.zeros(()))
-        else:
-            others = [
-                [top - gap] * g if k == 1 else [top - 2 * gap] * g if k == b - 1 else [0.0] * g for k in range(1, b)
-            ]
-            found = probe.of([top] * g, others)
-            near, far = (found.others[0, 0], found.others[-1, 0]) if found is not None else (torch.zeros(()),) * 2
-        net += float(near - far)
-        whole += float(near.abs() + far.abs())
+    pairs = [probe.two_below(gap) for gap in GAPS[1:5]]
+    net, whole = sum(near - far for near, far in pairs), sum(abs(near) + abs(far) for near, far in pairs)
     if whole > 1e-4 * size:
         yield _check(
             "the hardest negative",
             net > -0.05 * whole,
             "of two negatives below the positive the lower one is pushed harder: weights favour easy negatives",
         )
+
+
+def _temperature(probe: Probe) -> Iterator[Check]:
+    """Does the sharpness follow what is called a temperature, in the power -1?"""
+    named = [n for n in numbers(probe.subject) if guess(n.name.rpartition(".")[2]) == "temperature"]
+    before = probe.sharpness() if named else None
+    if before is None:
+        return
+    for number in named:
+        try:
+            after = replace(probe, subject=number.moved(STEP)).sharpness()
+        except (CannotCall, TypeError, ValueError):
+            continue
+        if after is None:
+            continue
+        power = math.log(after / before) / math.log(STEP)
+        if abs(power - 1) < 0.05 and 0 < number.value < 1:
+            says = f"the scores are multiplied by {number.name} = {number.value:g}, not divided"
+        elif abs(power + 2) < 0.05:
+            says = f"the temperature is applied twice: {number.name} = {number.value:g} divides the scores two times"
+        else:
+            continue
+        yield Check("temperature", Grade.WRONG, says)
+        return

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from .binding import Binding
-from .case import Case, Kind, places
+from .case import WIDTH, Case, Kind, places
 from .engine import Working
 from .finding import Check, Grade
-from .meeting import pulls
+from .meeting import coefficients, pulls
 from .subject import Subject
 from .target import CannotCall
 
@@ -20,6 +20,7 @@ from .target import CannotCall
 def ask(subject: Subject, working: Working) -> Iterator[Check]:
     """Every law of support that applies."""
     yield from _features(working)
+    yield from _of_items(subject, working)
     if working.how.role_of("ids of passages"):
         yield duplicates(subject, working)
     taught = list(_teacher(subject, working)) if working.how.role_of("teacher") else []
@@ -44,6 +45,41 @@ def _features(working: Working) -> Iterator[Check]:
         not dead,
         f"of {len(alive)} features of the embeddings those from {shown} never get a gradient: they are cut off, or a "
         "sum over parts keeps its last part alone",
+    )
+
+
+def _of_items(subject: Subject, working: Working) -> Iterator[Check]:
+    """Items are compared, and not features: then features that are 0 everywhere change nothing.
+
+    Asked where the gradient is no combination of the rows, no feature is told from another, and neither features are
+    standardised over the batch nor each row's features under a softmax.
+    """
+    how, case = working.how, working.sample.cases[0]
+    before = working.sample.outcomes[0]
+    if how.kind is not Kind.GROUPS or how.taught or how.width != WIDTH or working.dtype != torch.float64:
+        return
+    if len(case.rows) > WIDTH or coefficients(case.rows, before.gradient)[1] < 1e-3:
+        return
+
+    def value(rows: Tensor) -> float:
+        return subject.run(case.with_rows(rows), how, working.dtype).value
+
+    def same(rows: Tensor) -> bool:
+        return abs(value(rows) - before.value) <= 1e-6 * max(abs(before.value), 1e-6)
+
+    steps = torch.linspace(0.5, 2.0, WIDTH, dtype=case.rows.dtype)
+    each = torch.linspace(-1, 1, len(case.rows), dtype=case.rows.dtype)[:, None]
+    if not same(case.rows.flip(1)) or same(case.rows * steps) or same(case.rows + steps) or same(case.rows + each):
+        return
+    padded = torch.cat([case.rows, torch.zeros(len(case.rows), 8, dtype=case.rows.dtype)], 1)
+    after = subject.run(case.with_rows(padded), how, working.dtype).gradient[:, :WIDTH].flatten()
+    start = before.gradient.flatten()
+    left = after - start * (after @ start) / (start @ start)
+    yield _check(
+        "items, not features",
+        float(left.norm()) <= 1e-6 * float(after.norm()),
+        "features that are 0 in every embedding change the loss: features are compared with each other where items "
+        "were meant, `q.T @ p` is [D, D]",
     )
 
 
