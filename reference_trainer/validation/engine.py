@@ -14,6 +14,7 @@ from .case import Kind
 from .formulas import FormulaCandidate
 from .matching import LATER_WRONG_HEADS, RIGHT_HEADS, SOFTMAX, WRONG_HEADS, Candidate, Fit, Sample, matches
 from .mistakes import ALL as MISTAKES
+from .names import learned
 from .similarity import COSINE, DOT, PASSAGES_ONLY, QUERIES_ONLY, Similarity
 from .similarity import RIGHT as SIMILARITIES
 from .similarity import WRONG as WRONG_SIMILARITIES
@@ -55,6 +56,12 @@ def calls(subject: Subject, mapping: Mapping[str, str]) -> list[Working]:
             raise CannotCall(str(error)) from None
     else:
         ways = list(attempts(parameters, subject.embeds, subject.sentence))
+    foreign = [p.name for p in parameters if p.default is p.empty and learned(p.name)]
+    if foreign and not mapping:
+        raise CannotCall(
+            f"{subject.target.name} takes {foreign[0]}, vectors that are no rows of the batch: they can't be made "
+            "here; name a function of yours that gives them"
+        )
     if not ways:
         shown = ", ".join(p.name for p in parameters) or "no argument"
         raise CannotCall(f"{subject.target.name}({shown}): no argument looks like embeddings; say which with --map")

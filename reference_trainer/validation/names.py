@@ -36,6 +36,14 @@ _VECTORS = (
 )
 
 
+_LEARNED = ("prototype", "prototypes", "centroid", "centroids", "proxies", "codebook", "cluster", "clusters")
+
+
+def learned(name: str) -> bool:
+    """Is it vectors that are no rows of the batch?"""
+    return bool(set(name.lower().split("_")) & set(_LEARNED))
+
+
 def guess(name: str) -> str:
     """What a name suggests, to order the attempts."""
     low = name.lower().lstrip("_")

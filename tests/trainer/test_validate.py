@@ -77,6 +77,15 @@ def test_losses_of_sentence_transformers_pass_as_they_are(name, reading):
     assert reading in judgement.found.reading
 
 
+def test_vectors_that_are_no_rows_of_the_batch_are_not_called_negatives():
+    def masked_siamese(anchors, targets, prototypes):
+        shares = (targets.detach() @ prototypes.T / 0.1).softmax(-1)
+        return -(shares * (anchors @ prototypes.T / 0.1).log_softmax(-1)).sum(-1).mean()
+
+    with pytest.raises(CannotCall, match="prototypes, vectors that are no rows of the batch"):
+        judged(masked_siamese)
+
+
 @pytest.mark.parametrize(("name", "reading"), [
     ("NTXentLoss", "each positive pair"),
     ("SupConLoss", "SupCon"),
