@@ -58,7 +58,12 @@ def shape_class(cls: type, options: Options, around: Mapping[str, Any], shape: C
             (enforce_tuple if issubclass(cls, tuple) else enforce_fields)(cls, fields)
         record(entry)
     elif not spoke and options.must_speak:
-        raise ContractError(f"{entry.where} declares no tensor, neither in a field nor in a method: nothing to check")
+        said = "it declares no tensor, neither in a field nor in a method: nothing to check"
+        if options.strict:
+            raise ContractError(f"{entry.where}: {said}")
+        entry.how = "not at all"
+        entry.notes.append(said)
+        record(entry)
     return cls
 
 

@@ -154,7 +154,7 @@ def _dispatching(thing: Any, dispatcher: Any, options: Options, around: Mapping[
         if (checked := _shape(implementation, each, None, around)) is not implementation:
             dispatcher.register(kind, checked)
             spoke = True
-    if options.must_speak and not spoke:
+    if options.must_speak and options.strict and not spoke:
         raise ContractError(f"no implementation of {thing} declares a tensor or a type: there is nothing to check")
     return thing
 
@@ -211,7 +211,10 @@ def _checked(
     if not entry.checked and not options.independent:
         said = [note for note in builder.notes if not note.startswith("annotated local variables")]
         if options.must_speak and not (late or said):
-            raise ContractError(f"{entry.where} declares no tensor and no type: there is nothing to check")
+            said.append("it declares no tensor and no type: there is nothing to check")
+            if options.strict:
+                raise ContractError(f"{entry.where}: {said[0]}")
+            builder.notes.extend(said)
         if said:
             entry.how = "not at all"
             record(entry)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 __all__ = [
     "pytest_addoption",
@@ -52,8 +51,6 @@ def _install(config: Any, options: Any) -> None:
     packages = getattr(options, "shaped", None)
     if not packages or getattr(config, "_shapecheck_installed", False):
         return
-    import pytest
-
     from shapecheck.runtime.hook import install
 
     config._shapecheck_installed = True
@@ -83,8 +80,6 @@ def pytest_sessionfinish(session: Any, exitstatus: Any) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput[_SENT] = _own()
         return
-    import pytest
-
     if _missing(packages, _imported()):
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
@@ -102,6 +97,7 @@ def _own() -> dict[str, Any]:
     return {"entries": entries, "imported": sorted(imported)}
 
 
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist may not be installed
 def pytest_testnodedown(node: Any, error: Any) -> None:
     """A worker of pytest-xdist is done."""
     sent = getattr(node, "workeroutput", {}).get(_SENT)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -129,26 +131,43 @@ def forked(generators: Iterable[Any] = ()) -> Iterator[Callable[[], None]]:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     numpy: Any = sys.modules.get("numpy")
     with torch.random.fork_rng(devices=devices):
-        state = torch.get_rng_state()
-        cuda = [torch.cuda.get_rng_state(d) for d in devices]
-        python = random.getstate()
-        legacy = numpy.random.get_state() if numpy is not None else None
         own = [(generator, _drawn_so_far(generator)) for generator in generators]
+        sources: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+            (torch.get_rng_state, torch.set_rng_state),
+            *((partial(torch.cuda.get_rng_state, d), partial(_set_cuda, d)) for d in devices),
+            (random.getstate, random.setstate),
+        ]
+        if numpy is not None:
+            sources.append((partial(numpy.random.get_state, legacy=False), numpy.random.set_state))
+        states = [read() for read, _ in sources]
+        used = [True] * len(sources)  # what the first run does not draw from is not wound back after each
+        runs = itertools.count()
 
         def again() -> None:
-            torch.set_rng_state(state)
-            for device, saved in zip(devices, cuda):
-                torch.cuda.set_rng_state(saved, device)
-            random.setstate(python)
-            if numpy is not None:
-                numpy.random.set_state(legacy)
+            if next(runs) == 1:
+                used[:] = [not _equal(read(), state) for (read, _), state in zip(sources, states)]
+            for use, (_, write), state in zip(used, sources, states):
+                if use:
+                    write(state)
             for generator, saved in own:
                 _wind(generator, saved)
 
         try:
             yield again
         finally:
+            used[:] = [True] * len(sources)
             again()
+
+
+def _set_cuda(device: int, state: torch.Tensor) -> None:
+    torch.cuda.set_rng_state(state, device)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return all(_equal(a[key], b[key]) for key in a)
+    same = a == b
+    return bool(same.all()) if hasattr(same, "all") else bool(same)
 
 
 def _drawn_so_far(generator: Any) -> Any:

@@ -175,11 +175,11 @@ class Memory:
 
     def moved(self, thorough: bool) -> bool:
         """Whether it was changed in place; `thorough` compares values, for `.data` leaves no trace."""
-        if self.tensor._version != self.version:
-            return True
+        if self.tensor._version != self.version or not thorough:
+            return self.tensor._version != self.version
         if self.sample is not None:
             return not _equal(_sample(self.tensor), self.sample)
-        return thorough and self.before is not None and not _equal(self.tensor, self.before)
+        return self.before is not None and not _equal(self.tensor, self.before)
 
 
 @dataclass(slots=True)

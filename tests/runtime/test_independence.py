@@ -16,10 +16,10 @@ from torch import Tensor
 from shapecheck import ContractError, ShapeError, report, shaped
 from shapecheck.dims.mismatch import RowsLeak
 from shapecheck.runtime.build import Builder
-from shapecheck.runtime.independence import masks
 from shapecheck.runtime.plan import plan_of
 from shapecheck.runtime.report import Entry
 from shapecheck.runtime.rerun import bind
+from shapecheck.runtime.trial import masks
 
 R = torch.randn
 
