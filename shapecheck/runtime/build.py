@@ -28,7 +28,6 @@ from shapecheck.runtime.contract import (
     Record,
     Row,
     TensorOf,
-    Tree,
     Values,
     dtype_name,
     hold,
@@ -38,6 +37,7 @@ from shapecheck.runtime.contract import (
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.resolve import Absent, Own, annotations_of, holds_axes, resolve
 from shapecheck.runtime.scope import Scope
+from shapecheck.runtime.trees import Tree
 
 __all__ = ["Builder", "has_tensor", "is_typed_dict", "record_of", "speaks"]
 
@@ -127,10 +127,10 @@ class Builder:
         )
 
     def _tree(self, hint: Any) -> Contract:
-        item = self.build(hint.leaftype)
-        if getattr(hint, "structure", None):
-            self.notes.append(f"the structure {hint.structure!r} of {type_name(hint)} is not checked, its leaves are")
-        return Free() if isinstance(item, Free) else Items(Tree, item)
+        item, structure = self.build(hint.leaftype), getattr(hint, "structure", None) or ""
+        if isinstance(item, Free) and not (structure and hint.leaftype is Any and self.plain):
+            return Free()
+        return Items(Tree, item, structure)
 
     def _type_var(self, hint: typing.TypeVar) -> Contract:
         if hint.__constraints__:

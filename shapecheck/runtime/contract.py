@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 from shapecheck.dims.mismatch import Mismatch, NotATensor, Problem, WrongDevice, WrongDtype
 from shapecheck.dims.spec import Spec
 from shapecheck.runtime.scope import Scope, fit, settle
+from shapecheck.runtime.trees import Tree, apart, unlike
 
 __all__ = [
     "Contract",
@@ -22,11 +23,11 @@ __all__ = [
     "Record",
     "Row",
     "TensorOf",
-    "Tree",
     "Values",
     "dtype_name",
     "hold",
     "leaves_of",
+    "structured",
     "tensors",
     "type_name",
 ]
@@ -79,6 +80,7 @@ class Items:
 
     kind: type
     item: Contract
+    structure: str = ""  # of a pytree: the names that its structure is compared by
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,11 @@ def hold(contract: Contract, value: Any, scope: Scope, subject: str, wait: bool 
             return _hold_tensor(contract, value, scope, subject, wait)
         case OneOf(options):
             return _hold_one_of(options, value, scope, subject, wait)
-        case Items(kind, item):
+        case Items(kind, item, structure):
             if kind is Tree:
-                value = leaves_of(value, item)
+                value, found = _apart(value, item)
+                if structure and (asked := unlike(structure, found, scope.structures)) is not None:
+                    return Mismatch(subject, NotATensor(asked, str(found)))
             elif not isinstance(value, kind):
                 return _not(kind, value, subject)
             value = cast("Iterable[Any]", value)
@@ -225,17 +229,32 @@ def _hold_record(record: Record, value: Any, scope: Scope, subject: str) -> Mism
     return None if record.shared else late_mismatch(own)
 
 
-class Tree:
-    """The kind of `PyTree[...]`: whatever JAX takes apart."""
+def _apart(value: Any, item: Contract) -> tuple[list[Any], Any]:
+    """A pytree taken apart: what keeps the contract of a leaf is one, a tuple of two numbers too."""
+    if isinstance(item, TensorOf | Free):
+        return apart(value, None)
+    return apart(value, lambda part: hold(item, part, Scope(), "") is None)
 
 
-def leaves_of(value: Any, item: Contract) -> list[Any]:
-    """The leaves of a pytree, in JAX's order: what keeps the contract of a leaf is one, a tuple of two numbers too."""
-    from jax import tree_util
+def leaves_of(value: Any, item: Contract, structure: str, known: dict[str, Any]) -> list[Any] | None:
+    """The leaves of a pytree, or None where its structure is another one than was asked for."""
+    leaves, found = _apart(value, item)
+    return None if structure and unlike(structure, found, known) is not None else leaves
 
-    if isinstance(item, TensorOf):
-        return list(tree_util.tree_leaves(value))
-    return list(tree_util.tree_leaves(value, is_leaf=lambda part: hold(item, part, Scope(), "") is None))
+
+def structured(contract: Contract) -> bool:
+    """Whether some pytree in the call's own scope has a named structure."""
+    match contract:
+        case OneOf(parts) | Row(parts):
+            return any(map(structured, parts))
+        case Items(_, part, structure):
+            return bool(structure) or structured(part)
+        case Values(_, part):
+            return structured(part)
+        case Record(fields=fields, shared=True):
+            return any(structured(field.contract) for field in fields)
+        case _:
+            return False
 
 
 def fields_of(record: Record, value: Any) -> dict[str, Any]:

@@ -182,6 +182,11 @@ def _function(
     make = functools.partial(_checked, fn, options, axes, around, body)
     try:
         return make(late=False)
+    except ContractError as error:
+        if options.strict:
+            raise
+        record(Entry(f"{fn.__module__}.{fn.__qualname__}", notes=[str(error)], how="not at all"))
+        return fn
     except NameError as error:  # a name that does not exist yet: ask again at the first call
         waiting = f"it waits for its first call: {error}"
         record(Entry(f"{fn.__module__}.{fn.__qualname__}", notes=[waiting], how="not yet"))

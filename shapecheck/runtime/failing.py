@@ -100,6 +100,7 @@ def failing(sites: Sequence[Site], by: Mapping[str, list[str]], ground: Ground, 
             by=_who(ground, site, known, arguments) or _candidates(by, site.subject),
             arguments=arguments,
             device=None if device is None else (device, "an earlier argument"),
+            structures=frame.get(f"{ground.mark}trees") or {},
         )
         mismatch = hold(site.contract, value, scope, site.subject, site.wait)
         if mismatch is None and not site.wait:
@@ -179,8 +180,8 @@ def walker(
     Returns the sizes of `names`, then the groups, then the device: None where nothing was bound.
     """
 
-    def walk(arguments: Pairs) -> tuple[Any, ...]:
-        scope = Scope(arguments=dict(arguments))
+    def walk(arguments: Pairs, structures: dict[str, Any]) -> tuple[Any, ...]:
+        scope = Scope(arguments=dict(arguments), structures=structures)
         mismatch = None
         for name, contract in contracts.items():
             mismatch = mismatch or hold(contract, scope.arguments[name], scope, f"argument {name}", wait=True)

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 
 from shapecheck.dims.spec import Expr, Named, Variadic
-from shapecheck.runtime import contract as contracts
 from shapecheck.runtime import expressions
 from shapecheck.runtime.contract import (
     Contract,
@@ -32,9 +31,11 @@ from shapecheck.runtime.contract import (
     TensorOf,
     Values,
     leaves_of,
+    structured,
     tensors,
 )
 from shapecheck.runtime.tensor_lines import Crooked, TensorLines
+from shapecheck.runtime.trees import Tree
 
 __all__ = ["Guards"]
 
@@ -83,8 +84,8 @@ class Guards(TensorLines):
                     self._expressions(contract, value, shape, site, whole)
             case OneOf(options):
                 self._one_of(options, value, site, whole, subject, shape)
-            case Items(kind, item):
-                self._loop(kind, item, value, site, whole, subject)
+            case Items():
+                self._loop(contract, value, site, whole, subject)
             case Values():
                 self._values(contract, value, site, whole, subject)
             case Row(items):
@@ -102,10 +103,20 @@ class Guards(TensorLines):
             case Record():
                 self._record(contract, value, site, whole, subject)
 
-    def _loop(self, kind: type, item: Contract, value: str, site: int, whole: str, subject: str) -> None:
+    def _loop(self, contract: Items, value: str, site: int, whole: str, subject: str) -> None:
+        kind, item, structure = contract.kind, contract.item, contract.structure
         items = value
-        if kind is contracts.Tree:
-            items = f"{self.const('leaves_of', leaves_of)}({value}, {self.const('leaf', item)})"
+        if kind is Tree:
+            if structure and self.inside:
+                raise Crooked  # the names of its structures are the record's own
+            known = f"{self.mark}trees" if structure else "{}"
+            items = f"{self.const('leaves_of', leaves_of)}({value}, {self.const('leaf', item)}, {structure!r}, {known})"
+            if structure:
+                leaves = self.fresh("x")
+                self.say(f"{leaves} = {items}")
+                with self.block(f"if {leaves} is None:"):
+                    self.say(self.fail(site, whole))
+                items = leaves
         else:
             with self.block(f"if not {self._container(kind, value)}:"):
                 self.say(self.fail(site, whole))
@@ -177,7 +188,7 @@ class Guards(TensorLines):
             return
         if len(compound) > 1 and not self._apart(compound):
             raise Crooked
-        if any(_treed(option) for option in options):
+        if any(_treed(option) or structured(option) for option in options):
             raise Crooked
         if shape:
             self.say(f"{shape} = None")

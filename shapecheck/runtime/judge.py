@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shapecheck.dims.spec import Named, Variadic
-from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, Row, TensorOf, Tree, Values, tensors
+from shapecheck.runtime.contract import Contract, Free, Items, OneOf, Plain, Row, TensorOf, Values, tensors
 from shapecheck.runtime.errors import ShapeError
 from shapecheck.runtime.plan import Plan
+from shapecheck.runtime.trees import Tree
 
 __all__ = ["Judge", "opinion"]
 

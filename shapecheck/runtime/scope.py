@@ -60,15 +60,25 @@ class Scope:
     late: list[Late] = field(default_factory=list)
     path: str = ""
     device: Any = None
+    structures: dict[str, Any] = field(default_factory=dict)  # of pytrees, by name
 
     def copy(self) -> Scope:
         return Scope(
-            dict(self.sizes), dict(self.groups), dict(self.by), self.arguments, list(self.late), self.path, self.device
+            dict(self.sizes),
+            dict(self.groups),
+            dict(self.by),
+            self.arguments,
+            list(self.late),
+            self.path,
+            self.device,
+            dict(self.structures),
         )
 
     def restore(self, saved: Scope) -> None:
         self.sizes, self.groups, self.by, self.late = saved.sizes, saved.groups, saved.by, saved.late
         self.device = saved.device
+        self.structures.clear()  # it may be the frame's own
+        self.structures.update(saved.structures)
 
     def binding(self, name: str) -> Binding:
         return Binding(name, self.sizes[name], self.by.get(name, "an earlier argument"))

@@ -16,7 +16,7 @@ import torch
 
 from shapecheck.dims.spec import Named, Variadic
 from shapecheck.runtime.body import Body, compile_body, read_body
-from shapecheck.runtime.contract import Contract, Free, OneOf, TensorOf, tensors
+from shapecheck.runtime.contract import Contract, Free, OneOf, TensorOf, structured, tensors
 from shapecheck.runtime.errors import ContractError
 from shapecheck.runtime.expressions import braces_in, loose_in
 from shapecheck.runtime.failing import Ground, failing, walker
@@ -119,6 +119,7 @@ class Assembly:
         self.rebound = stored_names(body.node) & set(plan.signature.parameters) if body is not None else set()
         self.judge = Judge(plan)
         self.slow: set[str] = set()
+        self.trees = any(map(structured, self._every()))
         self.settle: list[Any] = []  # what ends the first call
 
     def build(self) -> types.FunctionType:
@@ -148,9 +149,13 @@ class Assembly:
 
     # The lines.
 
+    def _every(self) -> list[Contract]:
+        plan = self.plan
+        return [*plan.contracts.values(), plan.returns, plan.yields, *(c for _, _, c in self.locals)]
+
     def _guards(self) -> Guards:
         plan = self.plan
-        every = [*plan.contracts.values(), plan.returns, plan.yields, *(c for _, _, c in self.locals)]
+        every = self._every()
         guards = Guards(
             self.mark,
             tuple(plan.signature.parameters),
@@ -162,6 +167,8 @@ class Assembly:
             guards.say(f"{guards.renamed[name]} = {name}")
         if any(getattr(axis, "treepath", False) for c in every for t in tensors(c) for axis in t.spec.axes):
             guards.say(f"{self.mark}places = {{}}")
+        if self.trees:
+            guards.say(f"{self.mark}trees = {{}}")
         return guards
 
     def _head(self) -> Guards:
@@ -219,7 +226,8 @@ class Assembly:
         groups = sorted({a.name for t in found for a in t.spec.axes if isinstance(a, Variadic)})
         variables = [*map(guards.axis, names), *map(guards.group, groups), f"{self.mark}device"]
         walk = walker(self.plan.contracts, tuple(names), tuple(groups), guards.loose, self.plan.name)
-        guards.say(f"{', '.join(variables)}, = {guards.const('walk', walk)}(({pairs}))")
+        trees = f"{self.mark}trees" if self.trees else "{}"
+        guards.say(f"{', '.join(variables)}, = {guards.const('walk', walk)}(({pairs}), {trees})")
         guards.known = dict.fromkeys(variables, False)
         return guards
 
