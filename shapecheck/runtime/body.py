@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shapecheck.runtime.source import COMPILER_FLAGS, FunctionNode, NoSource, source_of
+from shapecheck.runtime.syntax import Facts, facts_of
 
 N = TypeVar("N", bound=ast.AST)
 
@@ -25,6 +26,7 @@ class Body:
     node: FunctionNode
     fn: types.FunctionType
     class_name: str | None  # for `__private` names and `super()`
+    facts: Facts
 
 
 def read_body(fn: types.FunctionType) -> Body:
@@ -43,7 +45,7 @@ def read_body(fn: types.FunctionType) -> Body:
         rewritten = any(name.startswith("@py") for name in _names_in(code))  # pytest's assertions
         if not (rewritten and _but_for_assertions(nodes[0], code)):
             raise NoSource("its source is not what runs: the file changed, or the code was rewritten")
-    return Body(nodes[0], fn, _class_name(fn))
+    return Body(nodes[0], fn, _class_name(fn), facts_of(nodes[0]))
 
 
 def _but_for_assertions(node: FunctionNode, code: types.CodeType) -> bool:
@@ -97,10 +99,7 @@ def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -
         if sys.version_info >= (3, 12):
             outer.type_params = []
     free = [name for name in (*cells, *constants) if name != "__class__"]
-    factory = ast.parse(f"def _factory({', '.join(free)}): pass").body[0]
-    assert isinstance(factory, ast.FunctionDef)
-    factory.body = [outer]
-    module = ast.Module([factory], [])
+    module = ast.Module([_factory(free, outer)], [])
     flags = fn.__code__.co_flags & COMPILER_FLAGS
     inner = _find(compile(module, fn.__code__.co_filename, "exec", flags, dont_inherit=True), _TWIN)
     inner = inner.replace(co_name=fn.__code__.co_name)
@@ -117,6 +116,16 @@ def compile_body(node: FunctionNode, body: Body, constants: Mapping[str, Any]) -
 
 
 _TWIN = "_sc_twin"
+
+
+def _factory(free: list[str], inner: ast.stmt) -> ast.FunctionDef:
+    """A function around the definition, whose arguments are the free variables of it."""
+    arguments = [ast.arg(name, lineno=inner.lineno, col_offset=0) for name in free]
+    signature = ast.arguments(posonlyargs=[], args=arguments, kwonlyargs=[], kw_defaults=[], defaults=[])
+    factory = ast.FunctionDef("_factory", signature, [inner], [])
+    if sys.version_info >= (3, 12):
+        factory.type_params = []
+    return ast.copy_location(factory, inner)
 
 
 def _bare(node: FunctionNode) -> FunctionNode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
 import functools
@@ -211,7 +210,7 @@ def _checked(
     plan = plan_of(fn, builder, names_of(inspect.unwrap(fn), around), axes, late, body=body)
     guarded = overloaded(plan, entry)
     if guarded is None:
-        silent = not plan.speaks and isinstance(body, Body) and not _declares(body)
+        silent = not plan.speaks and isinstance(body, Body) and not body.facts.declares
         guarded = fn if silent else twin(plan, entry)
     if not entry.checked and not options.independent:
         said = [note for note in builder.notes if not note.startswith("annotated local variables")]
@@ -227,15 +226,6 @@ def _checked(
     record(entry)
     guarded = _extras(plan, guarded, options, entry)
     return _remember(_sometimes(plan, guarded, options))
-
-
-def _declares(body: Body) -> bool:
-    """Whether anything in the body may ask something: cheap, for most functions do not."""
-    return any(
-        isinstance(n, ast.AnnAssign)
-        or (isinstance(n, ast.Call) and getattr(n.func, "attr", getattr(n.func, "id", "")) == "check")
-        for n in ast.walk(body.node)
-    )
 
 
 def _extras(plan: Plan, guarded: types.FunctionType, options: Options, entry: Entry) -> types.FunctionType:

@@ -19,9 +19,8 @@ class Reader:
         from shapecheck.runtime.resolve import imported_names
 
         self.plan = plan
-        own = {n.id for n in ast.walk(body.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        self.own = own
-        self.names = {**plan.names, **imported_names(body.node, plan.fn.__globals__)}
+        self.own = body.facts.stored
+        self.names = {**plan.names, **imported_names(body.facts.imports, plan.fn.__globals__)}
 
     def contract_of(self, annotation: ast.expr) -> Contract:
         """The contract of an annotated local; nothing is asked of types without tensors."""

@@ -9,7 +9,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from shapecheck.runtime.source import NoSource, source_of
@@ -212,17 +212,14 @@ def _imported(statement: ast.Import | ast.ImportFrom, alias: ast.alias, home: st
     return getattr(loaded, attribute) if hasattr(loaded, attribute) else get(f"{full}.{attribute}")
 
 
-def imported_names(body: ast.AST, module: Mapping[str, Any]) -> dict[str, Any]:
+def imported_names(imports: Iterable[ast.Import | ast.ImportFrom], module: Mapping[str, Any]) -> dict[str, Any]:
     """What a function imports for itself, as far as that is loaded or harmless."""
     found: dict[str, Any] = {}
-    for node in ast.walk(body):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            for alias in node.names:
-                name = alias.asname or alias.name.partition(".")[0]
-                try:
-                    found[name] = _imported(
-                        node, alias, module.get("__name__", ""), module.get("__package__") or "", False
-                    )
-                except Exception:  # not loaded: the name stays unknown
-                    continue
+    for node in imports:
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            try:
+                found[name] = _imported(node, alias, module.get("__name__", ""), module.get("__package__") or "", False)
+            except Exception:  # not loaded: the name stays unknown
+                continue
     return found

@@ -5,25 +5,29 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shapecheck.runtime.source import FunctionNode
 
 __all__ = [
+    "LISTERS",
+    "Facts",
     "certain_parts",
     "changed",
     "expressions_of",
+    "facts_of",
     "hidden_yield",
     "own_parts",
     "parsed_lines",
     "place_of",
     "put_on_line",
     "statements_of",
-    "stored_names",
     "yields",
 ]
 
 N = TypeVar("N", bound=ast.AST)
+LISTERS = {"locals", "vars", "dir"}  # what lists the names of its caller's frame
 
 
 def place_of(node: ast.AST) -> Any:
@@ -49,19 +53,63 @@ def parsed_lines(lines: list[str], line: int) -> list[ast.stmt]:
 
 
 def put_on_line(nodes: Iterable[ast.AST], line: int) -> None:
-    """Set the line of nodes and of all that is in them; `ast.walk` would be half of the price of a decoration."""
-    stack: list[Any] = list(nodes)
+    """Set the line of nodes and of all that is in them."""
+    place = {"lineno": line, "end_lineno": line, "col_offset": 0, "end_col_offset": 0}
+    for node in nodes:
+        for part in parts_of(node):
+            part.__dict__.update(place)
+
+
+_LEAVES = {"ctx", "id", "attr", "op", "ops", "kind", "type_comment"}  # fields that hold no node with a line
+_inner: dict[type[ast.AST], tuple[str, ...]] = {ast.Constant: ()}
+
+
+def parts_of(node: ast.AST) -> list[ast.AST]:
+    """A node and all that is in it, operators apart; `ast.walk` would be half of the price of a decoration."""
+    found, stack = [], [node]
     while stack:
-        node = stack.pop()
-        if "lineno" in node._attributes:
-            node.lineno = node.end_lineno = line
-            node.col_offset = node.end_col_offset = 0
-        for name in node._fields:
-            value = getattr(node, name, None)
+        part = stack.pop()
+        found.append(part)
+        kind = type(part)
+        fields = _inner.get(kind)
+        if fields is None:
+            fields = _inner[kind] = tuple(name for name in kind._fields if name not in _LEAVES)
+        for name in fields:
+            value = getattr(part, name, None)
             if isinstance(value, ast.AST):
                 stack.append(value)
-            elif isinstance(value, list):
+            elif value and isinstance(value, list):
                 stack += [item for item in value if isinstance(item, ast.AST)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one walk over a definition finds."""
+
+    stored: frozenset[str]  # names that it binds: an argument among them no longer is what the caller passed
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+    declares: bool  # something in it may ask something: an annotation, or a call of `check`
+    hides: bool  # its expressions yield, bind names, or list those of the frame
+
+
+def facts_of(node: ast.AST) -> Facts:
+    stored, imports, declares, hides = set(), [], False, False
+    for part in parts_of(node):
+        if isinstance(part, ast.Name):
+            if not isinstance(part.ctx, ast.Load):
+                stored.add(part.id)
+        elif isinstance(part, ast.Call):
+            name = getattr(part.func, "attr", getattr(part.func, "id", ""))
+            declares = declares or name == "check"
+            hides = hides or name in LISTERS
+        elif isinstance(part, ast.AnnAssign):
+            declares = True
+        elif isinstance(part, ast.Yield | ast.YieldFrom | ast.NamedExpr):
+            hides = True
+        elif isinstance(part, ast.Import | ast.ImportFrom):
+            imports.append(part)
+    return Facts(frozenset(stored), tuple(imports), declares, hides)
 
 
 def statements_of(block: list[ast.stmt], guarded: bool) -> Iterator[tuple[ast.stmt, bool]]:
@@ -132,7 +180,7 @@ def hidden_yield(statement: ast.stmt) -> bool:
 
 
 def own_parts(node: ast.AST) -> list[ast.AST]:
-    """A node and all within it that runs when it does, not later in a lambda; most of a decoration's walks are this."""
+    """A node and all within it that runs when it does, not later in a lambda."""
     found: list[ast.AST] = []
     stack = [node]
     while stack:
@@ -141,13 +189,3 @@ def own_parts(node: ast.AST) -> list[ast.AST]:
         if not isinstance(part, ast.Lambda | ast.GeneratorExp):
             stack += reversed(list(ast.iter_child_nodes(part)))
     return found
-
-
-def stored_names(node: FunctionNode) -> set[str]:
-    """The names that the body binds: an argument among them no longer is what the caller passed."""
-    return {
-        n.id
-        for statement in node.body
-        for n in ast.walk(statement)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store | ast.Del)
-    }

@@ -26,7 +26,6 @@ from shapecheck.runtime.plan import Plan
 from shapecheck.runtime.reader import Reader
 from shapecheck.runtime.report import Entry
 from shapecheck.runtime.source import NoSource
-from shapecheck.runtime.syntax import stored_names
 from shapecheck.runtime.tensor_lines import Crooked
 from shapecheck.runtime.writer import FRAME_READERS, Writer
 
@@ -90,7 +89,7 @@ def _surveyed(plan: Plan, mark: str, entry: Entry) -> tuple[Body, Writer] | None
         return None
     reader = Reader(plan, body)
     writer = Writer(mark, reader.contract_of, reader.checked)
-    writer.survey(body.node)
+    writer.survey(body.node, body.facts.hides)
     entry.notes += writer.notes
     bound = set(plan.bound)
     for line, text, contract in writer.locals:
@@ -116,7 +115,7 @@ class Assembly:
         self.body = body
         self.writer = writer
         self.locals = writer.locals if body is not None and writer is not None else []
-        self.rebound = stored_names(body.node) & set(plan.signature.parameters) if body is not None else set()
+        self.rebound = body.facts.stored & set(plan.signature.parameters) if body is not None else set()
         self.judge = Judge(plan)
         self.slow: set[str] = set()
         self.trees = any(map(structured, self._every()))

@@ -11,6 +11,7 @@ from typing import Any
 from shapecheck.runtime.contract import Contract, Free
 from shapecheck.runtime.source import FunctionNode
 from shapecheck.runtime.syntax import (
+    LISTERS,
     certain_parts,
     changed,
     expressions_of,
@@ -26,7 +27,6 @@ from shapecheck.runtime.syntax import (
 __all__ = ["FRAME_READERS", "Writer"]
 
 FRAME_READERS = {"eval", "exec", "_getframe", "currentframe", "stack"}
-_LISTERS = {"locals", "vars", "dir"}
 
 
 @dataclass(slots=True)
@@ -52,8 +52,8 @@ class Writer:
     hidden_yield: bool = False  # a yield within an expression, where no guard can be written
     lists_names: bool = False  # `locals()` and the like
 
-    def survey(self, node: FunctionNode) -> None:
-        """Collect what the body declares, before anything is written."""
+    def survey(self, node: FunctionNode, hides: bool) -> None:
+        """Collect what the body declares, before anything is written; `hides` as in `Facts`."""
         statements = list(statements_of(node.body, False))
         for statement, guarded in statements:
             if isinstance(statement, ast.AnnAssign):
@@ -78,6 +78,8 @@ class Writer:
                         self.locals.append((statement.lineno, ast.unparse(found[1]), found[0]))
                 case ast.Return() if guarded:
                     self.sheltered = True
+            if not hides:
+                continue
             if yields(statement):
                 self.hidden_yield = self.hidden_yield or hidden_yield(statement)
                 self.sheltered = self.sheltered or guarded
@@ -88,7 +90,7 @@ class Writer:
         for part in expressions_of(statement):
             for node in own_parts(part):
                 match node:
-                    case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in _LISTERS:
+                    case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in LISTERS:
                         self.lists_names = True
                     case ast.NamedExpr(target=ast.Name(id=name)) if name in self.declared and node not in list(
                         certain_parts(part)
@@ -241,7 +243,7 @@ class _Visible(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         match node:
-            case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in _LISTERS:
+            case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in LISTERS:
                 call = ast.Call(ast.Name(f"{self.mark}visible", ast.Load()), [node], [])
                 return ast.fix_missing_locations(ast.copy_location(call, node))
         return node

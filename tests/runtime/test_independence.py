@@ -392,3 +392,12 @@ def test_a_default_device_that_is_not_the_calls():
             leak(torch.arange(12.0, device="cpu").view(4, 3))
     finally:
         torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("shared", [lambda n: n.max(), lambda n: n.min()])
+def test_an_extreme_of_integers_that_several_rows_share_is_found(shared):
+    leaking = shaped(
+        lambda x, n: x * (n / shared(n))[:, None], axes={"x": "B D", "n": "B", "return": "B D"}, independent="B"
+    )
+    with pytest.raises(ShapeError, match="row"):
+        leaking(torch.randn(6, 4), torch.tensor([1, 5, 5, 1, 5, 1]))

@@ -700,8 +700,9 @@ def test_pytest_before_conftests_with_workers_and_a_misspelt_name(tmp_path):
         return done.returncode, done.stdout + done.stderr
 
     assert run()[0] == 0
-    code, out = run("--shaped", "suited")
-    assert (code, "2 failed" in out) == (1, True), out
+    for options in ([], ["-p", "no:xdist"]):  # it may not be installed
+        code, out = run("--shaped", "suited", *options)
+        assert (code, "2 failed" in out) == (1, True), out
     code, out = run("--shaped", "suited", "--shaped-types", "tensors", "-n", "1")
     assert "1 failed, 1 passed" in out, out
     assert "shapecheck: 1 checked" in out

@@ -659,6 +659,18 @@ def test_nothing_to_check_is_an_error():
         shaped(lambda x: x)
 
 
+def test_nothing_to_check_is_a_note_where_it_may_be():
+    class Empty: ...
+
+    def unbound(x: Float[Tensor, "2*K"]) -> None: ...
+
+    for thing in (lambda x: x, Empty, unbound):
+        assert shaped(thing, strict=False) is thing
+        entry = next(e for e in report().entries if e.where.endswith(thing.__qualname__))
+        assert (entry.how, entry.checked) == ("not at all", [])
+        assert entry.notes[-1]
+
+
 @pytest.mark.parametrize(
     ("annotation", "text"),
     [

@@ -303,3 +303,18 @@ def test_static_checkers_see_the_function_itself(tmp_path):
         'note: Revealed type is "int"',
         'error: Argument "k" to "f" has incompatible type "str"; expected "int"  [arg-type]',
     ], out
+
+
+def test_a_mock_stands_for_any_value():
+    from unittest.mock import Mock
+
+    @shaped
+    def params(
+        model: torch.nn.Module, x: Float[Tensor, "B D"], named: dict[str, Tensor]
+    ) -> dict[str, Float[Tensor, "B D"]]:
+        return {"w": x, **named}
+
+    found = params(Mock(), Mock(), {"b": Mock(), "w": torch.zeros(2, 3)})
+    assert found["w"].shape == (2, 3)
+    with pytest.raises(ShapeError, match="argument named"):
+        params(Mock(), Mock(), {"b": 3})
