@@ -13,6 +13,7 @@ from shapecheck.runtime.source import FunctionNode
 __all__ = [
     "LISTERS",
     "Facts",
+    "bound_otherwise",
     "certain_parts",
     "changed",
     "expressions_of",
@@ -147,6 +148,20 @@ def expressions_of(statement: ast.stmt) -> list[ast.expr]:
         if statement.value is None:
             found.remove(statement.target)
     return found
+
+
+def bound_otherwise(statement: ast.stmt) -> Iterator[tuple[str, str]]:
+    """Names that a statement binds other than by assignment, and by what."""
+    match statement:
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            yield from ((alias.asname or alias.name.partition(".")[0], "an import") for alias in names)
+        case ast.Try(handlers=handlers):
+            yield from ((handler.name, "an `except`") for handler in handlers if handler.name)
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name, "a definition"
+            for part in ast.walk(statement):
+                if isinstance(part, ast.Nonlocal):
+                    yield from ((inner, f"`nonlocal` in {name}") for inner in part.names)
 
 
 def certain_parts(node: ast.AST) -> Iterator[ast.AST]:

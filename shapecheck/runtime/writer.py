@@ -12,6 +12,7 @@ from shapecheck.runtime.contract import Contract, Free
 from shapecheck.runtime.source import FunctionNode
 from shapecheck.runtime.syntax import (
     LISTERS,
+    bound_otherwise,
     certain_parts,
     changed,
     expressions_of,
@@ -78,6 +79,10 @@ class Writer:
                         self.locals.append((statement.lineno, ast.unparse(found[1]), found[0]))
                 case ast.Return() if guarded:
                     self.sheltered = True
+            if self.declared:
+                for name, how in bound_otherwise(statement):
+                    if name in self.declared:
+                        self.notes.append(f"line {statement.lineno}: {name} is bound by {how}: not checked there")
             if not hides:
                 continue
             if yields(statement):

@@ -888,3 +888,29 @@ def test_a_union_of_types_is_named_whole():
         step(R(2), [1.5])
     with pytest.raises(ShapeError, match=r'argument y: str where Tensor "B" \| list\[int\] \| None was declared'):
         step(R(2), 1, "a")
+
+
+def test_what_binds_a_declared_local_other_than_by_assignment_is_a_note():
+    def odd(x: Float[Tensor, "B"]) -> None:
+        s: Float[Tensor, "B"]
+        t: Float[Tensor, "B"]
+        import sys as s
+
+        try:
+            sys.exit()
+        except SystemExit as t:
+            del t
+
+        def inner():
+            nonlocal s
+            s = 3
+
+        def t(): ...
+
+        inner()
+
+    shaped(odd)(R(2))
+    said = "\n".join(notes_of("odd"))
+    for how in ("s is bound by an import", "t is bound by an `except`", "s is bound by `nonlocal` in inner"):
+        assert f"{how}: not checked there" in said
+    assert "t is bound by a definition" in said
