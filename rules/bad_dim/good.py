@@ -125,3 +125,11 @@ class Relative(torch.nn.Module):
 
     def distances(self) -> Tensor:
         return self.offsets.squeeze()[:, :, -1]
+
+
+def padding(src: Tensor, src_len=None) -> Tensor | None:
+    """A length may be that of all examples, or a tensor with that of each."""
+    if src_len is None:
+        return None
+    lengths = torch.round(src_len * src.shape[1])
+    return torch.arange(src.shape[1])[None, :].to(lengths) > lengths[:, None]

@@ -203,3 +203,25 @@ def grids(offsets, boxes, steps):
     left = boxes[:, [0], ...] * torch.linspace(0.0, 1.0, steps).view(1, steps, 1, 1)
     rows = left.unsqueeze(1).repeat(1, steps, 1, 1, 1).view(b, -1, h, w)
     return rows, left.unsqueeze(2).repeat(1, 1, steps, 1, 1).view(b, -1, h, w)
+
+
+def shifted(x):
+    """The relative shift of attention: a column padded on, a view, a row cut off."""
+    b, h, rows, places = x.size()
+    x = F.pad(x, pad=(1, 0)).view(b, h, -1, rows)
+    return x[:, :, 1:].view(b, h, rows, places)
+
+
+class Masks(nn.Module):
+    def __init__(self, model, speakers):
+        super().__init__()
+        self.model, self.speakers = model, speakers
+
+    def forward(self, mixed):
+        """Args:
+        mixed: of shape [B, T, N]
+        """
+        mixed = mixed.permute(0, 2, 1)
+        B, T, N = mixed.shape  # the docstring's letters the other way round
+        found = self.model(mixed)  # B, T, N
+        return found.reshape(B, T, N, self.speakers)

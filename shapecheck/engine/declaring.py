@@ -44,7 +44,7 @@ from shapecheck.intent import (
     Written,
     as_meant,
 )
-from shapecheck.source.program import Const, Function, Name
+from shapecheck.source.program import Bind, Const, Function, Name, Return
 
 if TYPE_CHECKING:
     from shapecheck.engine.machine import Machine
@@ -139,6 +139,8 @@ def declare(
         settle(m, known)
     tensor = m.state.tensor(tensor)
     names = m.state.axes.setdefault(m.here.id, {})
+    if source == "comment" and isinstance(site.node, (Bind, Return)):
+        _as_unpacked(m, known, names)
     if (id(site.node), subject) in m.supposing.tried and tensor.rank is not None and not written.variadic:
         instead = Tensor(Partial(key=m.fresh()), tensor.dtype)
         value = _adopt(m, known, written, instead, value, subject, source, site, claim)
@@ -293,6 +295,15 @@ def _variable(m: Machine, name: str) -> Size | None:
             value = m.resolve(scope[name])
             return m.size(value.size) if isinstance(value, Num) else None
     return None
+
+
+def _as_unpacked(m: Machine, axes: Sequence[spec.Axis], names: dict[str, Size]) -> None:
+    """`B, T, N = x.shape` above a comment says what its letters stand for, whatever the docstring called them."""
+    for axis in axes:
+        if isinstance(axis, spec.Named) and axis.name in names:
+            found = _variable(m, axis.name)
+            if found is not None and not isinstance(found, int) and as_symbol(found) in m.authored:
+                names[axis.name] = found
 
 
 def size_of(m: Machine, axis: spec.Axis, names: dict[str, Size]) -> Size | None:

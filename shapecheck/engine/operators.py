@@ -198,7 +198,7 @@ def _number(m: Machine, op: str, values: list[Value], node: Expr | None) -> Valu
     sizes = [m.kit.size(v) for v in values]
     if any(s is None for s in sizes):
         return m.unknown()
-    if any(isinstance(v, Unknown) and v.hint != "int" and not _sizelike(v) for v in values):
+    if any(isinstance(v, Unknown) and v.hint != "int" and (not _sizelike(v) or _of_each(v)) for v in values):
         return _perhaps_a_size(m, op, [s for s in sizes if s is not None])
     try:
         result = _compute(op, [s for s in sizes if s is not None])
@@ -284,6 +284,15 @@ def _sizelike(v: Unknown) -> bool:
     return v.hint == "" and v.key is not None and SIZE.search(v.key) is not None
 
 
+def _of_each(v: Unknown) -> bool:
+    """Is it called as a count, but as well as a tensor of all examples is: `src_len`, `tokens`, `features`?"""
+    return v.key is not None and _EACH.search(v.key) is not None
+
+
+_EACH = re.compile(
+    r"(?:^|[._\[' ]|_)(?:len(?:gth)?|features|tokens|batch|views?|classes|channels|steps|hidden|depth|count)"
+    r"(?:'\])?(?:@\d+)?$"
+)
 _SCALAR = re.compile(
     r"(?:^|[._\[' ])(?:logit_?)?(?:temp(?:erature)?|tau|scale|margin|eps(?:ilon)?|alpha|beta|gamma|lambda?_?)"
     r"(?:'\])?(?:@\d+)?$"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
 from shapecheck.dims import NEVER, Size
-from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Lit, Many, Num, Partial, Tensor, Value
+from shapecheck.engine.values import NONE, UNKNOWN, Axis, Items, Joined, Lit, Many, Num, Partial, Tensor, Value
 from shapecheck.ops.axes import (
     as_tensor,
     convolved,
@@ -165,7 +166,11 @@ def pad(kit: Kit, input: Value, pad: Value, mode: Any = "constant", value: Any =
         if before == 0 and after == 0:
             continue
         size: Size = kit.fresh("n") if before is None or after is None else axes[-1 - i].size + before + after
+        own = axes[-1 - i]
         axes[-1 - i] = kit.axis(size, "pad")
+        if isinstance(before, int) and isinstance(after, int) and min(before, after) >= 0:
+            columns = (Axis(before), own, Axis(after))
+            axes[-1 - i] = replace(axes[-1 - i], layout=Joined(tuple(a for a in columns if a.size != 0)))
     return Tensor(tuple(axes), x.dtype)
 
 
