@@ -65,10 +65,10 @@ CASES = {
         "([b, s], [b, s, d])",
     ),
     "another state of the object": (
-        "class M(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.w = torch.zeros(3, 4)\n"
+        "class M(nn.Module):\n    def __init__(self, n: int):\n        super().__init__()\n        self.w = torch.zeros(n, 4)\n"
         "    def get(self):\n        return self.w\n"
         "    def g(self):\n        a = self.get()\n        self.w = torch.zeros(5)\n        return a, self.get()\n",
-        "([3, 4], [5])",
+        "([n, 4], [5])",
     ),
     "a change to the object": (
         "class M(nn.Module):\n    def put(self, n):\n        self.w = torch.zeros(n, 4)\n"
@@ -83,9 +83,9 @@ CASES = {
         "([n, 3], [n', 4])",
     ),
     "a flag that was set since": (
-        "class M(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.k = 3\n"
+        "class M(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.k = 5\n"
         "    def wide(self, x):\n        return x.view(-1, self.k)\n"
-        "    def g(self, x):\n        a = self.wide(x)\n        self.k = 4\n        return a, self.wide(x)\n",
+        "    def g(self, x):\n        self.k = 3\n        a = self.wide(x)\n        self.k = 4\n        return a, self.wide(x)\n",
         "([n, 3], [n', 4])",
     ),
     "a name of the function around": (
