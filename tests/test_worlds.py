@@ -51,7 +51,7 @@ def step(model, x):
 
 @pytest.mark.parametrize(
     ("body", "codes"),
-    [(COSINES, ["SC402"]), (CROSSED, ["SC107"]), (ZEROS, ["SC301"]), (OF_A_MODEL, ["SC402"])],
+    [(COSINES, ["SC402"]), (CROSSED, ["SC107"]), (ZEROS, ["SC301"]), (OF_A_MODEL, ["SC402", "SC402"])],
 )
 def test_a_bug_that_names_show_is_a_warning_that_says_what_it_assumes(body: str, codes: list[str]) -> None:
     told = found(body)

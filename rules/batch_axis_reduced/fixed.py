@@ -262,3 +262,27 @@ def sharpened(model, x, unlabelled, y):
     known, open_ = torch.split(model(torch.cat([x, unlabelled])), [len(x), len(unlabelled)])
     shares = torch.softmax(open_, dim=1)
     return F.cross_entropy(known, y), shares**2 / (shares**2).sum(1, keepdim=True)
+
+
+class Towers(nn.Module):
+    def __init__(self, backbone, width: int):
+        super().__init__()
+        self.backbone = backbone
+        self.proj = nn.Linear(width, 64)
+
+    def forward(self, images):
+        hidden = self.backbone(images)
+        return F.normalize(self.proj(hidden[:, 0, :]), dim=-1)
+
+    def momentum(self, images, keys):
+        q = self.backbone(images)[0]
+        q = F.normalize(q, dim=1)
+        return torch.einsum("nc,nc->n", [q, keys])
+
+
+def sentence_embeddings(model, batch, normalize: bool):
+    hidden = model(**batch)["last_hidden_state"]
+    emb = hidden.sum(dim=1) / batch["attention_mask"].sum(dim=1)[..., None]
+    if normalize:
+        emb = F.normalize(emb, dim=-1)
+    return emb

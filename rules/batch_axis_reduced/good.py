@@ -167,3 +167,27 @@ def both_streams(x, classify, detect):
 def inverted(images, texts, labels):
     scores = images @ texts.t()
     return F.cross_entropy(scores, labels), F.softmax(scores, dim=0).argmax(dim=1)
+
+
+def cross_correlated(model, x, y):
+    """The columns are compared, in letters and in a product of any rank."""
+    a, b = F.normalize(model(x), dim=0), F.normalize(model(y), dim=0)
+    return torch.einsum("nc,nd->cd", [a, b])
+
+
+class Keeper(nn.Module):
+    """Columns of a queue."""
+
+    def __init__(self, width: int, size: int):
+        super().__init__()
+        self.register_buffer("queue", F.normalize(torch.randn(width, size), dim=0))
+        self.classes = nn.Parameter(torch.randn(width, size))
+
+    def forward(self, x):
+        return x @ F.normalize(self.classes, dim=0)
+
+
+def first_of(model, image):
+    """One example's features."""
+    features = model(image)[0]
+    return F.normalize(features, dim=0)

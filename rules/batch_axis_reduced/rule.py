@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shapecheck.analysis.axes import STILL, back, is_implicit, normal_dim, place
+from shapecheck.analysis.axes import back, is_implicit, normal_dim, place
 from shapecheck.analysis.candidates import examples_first, weighs_rows
 from shapecheck.analysis.classes import beside_shares, elsewhere, logarithm_of
-from shapecheck.analysis.origin import base, operands, same
+from shapecheck.analysis.embeddings import rows_normalised
+from shapecheck.analysis.origin import operands, same
 from shapecheck.analysis.roles import counts_with, is_batch, is_features
 from shapecheck.analysis.summed import summed, summed_over, unit, used_otherwise
-from shapecheck.engine.facts import Applied, Called, Facts
+from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.naming import Names
-from shapecheck.engine.values import Axis, Made, Partial, Tensor, Unknown
+from shapecheck.engine.values import Axis, Partial, Tensor
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
-from shapecheck.ops.kinds import ADDS_AXIS, DROPS_AXIS, LOGARITHMIC, MATMUL, SOFTMAX, SUMS, UNIT
-from shapecheck.source.program import Call
+from shapecheck.ops.kinds import LOGARITHMIC, MATMUL, SOFTMAX, SUMS
 
 META = Rule(
     "SC402",
@@ -269,30 +269,16 @@ def check_soft_targets(fact: Called, facts: Facts) -> Iterator[Finding]:
 @META.on(Called)
 def check_embeddings(fact: Called, facts: Facts) -> Iterator[Finding]:
     """`F.normalize(model(x), dim=0)` that no later code sums over axis 0: what a model gives has the batch there."""
-    x, made = fact.args.get("input"), fact.result.made if isinstance(fact.result, Tensor) else None
-    if not fact.kind & UNIT or fact.site.path != facts.path or made is None or not unit(made):
-        return
-    key = x.key if isinstance(x, Unknown) else None
-    if isinstance(x, Tensor) and x.made is None and isinstance(x.shape, Partial):
-        key = x.shape.key
-    if key is None or fact.dim() != 0 or summed_over(made, 0, facts):
-        return
-    applied = [f for f in facts.of(Applied) if isinstance(f.result, Unknown) and f.result.key == key]
-    fed = [f for f in facts.of(Applied) if any(isinstance(a, Tensor) and _from(a, made) for a in f.args)]
-    if not applied or not fed or not isinstance(applied[0].site.node, Call):
+    found = rows_normalised(fact, facts) if fact.site.path == facts.path else None
+    if found is None:
         return
     yield META.finding(
         fact.site,
-        f"this norm runs over axis 0 of what `{applied[0].name}` gives, across the examples: "
-        "no embedding is of length 1",
-        notes=(Note(f"given to `{fed[0].name}` here", fed[0].site),),
+        f"this norm runs over axis 0 of {found.text}, across the examples: no embedding is of length 1",
+        notes=(Note(found.note, found.site),) if found.site is not None else (),
         condition="one embedding is given, not a batch",
         help="use `dim=-1`",
     )
-
-
-def _from(tensor: Tensor, made: Made) -> bool:
-    return base(tensor, STILL | ADDS_AXIS | DROPS_AXIS).made is made
 
 
 @META.on(Called)

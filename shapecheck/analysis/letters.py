@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shapecheck.analysis.axes import place
 from shapecheck.analysis.origin import operands
 from shapecheck.analysis.targets import IN_PLACE
-from shapecheck.engine.values import Lit, Made, OfOp, Tensor
+from shapecheck.engine.values import Items, Lit, Made, OfOp, Tensor
 from shapecheck.ops.kinds import SOFTMAX, SWAPS
 
 _EQUATION = re.compile(r"[A-Za-z]+(?:,[A-Za-z]+)*->[A-Za-z]*\Z")
@@ -38,6 +38,8 @@ def equation(made: OfOp) -> Equation | None:
     if made.key != "einsum" or not isinstance(text, Lit) or not isinstance(text.value, str):
         return None
     plain = text.value.replace(" ", "")
+    if isinstance(given, tuple) and len(given) == 1 and isinstance(given[0], Items):
+        given = given[0].items  # a list of them
     if not _EQUATION.match(plain) or not isinstance(given, tuple):
         return None
     left, _, output = plain.partition("->")

@@ -23,6 +23,7 @@ from shapecheck.engine.values import (
     Joined,
     Layer,
     Lit,
+    Made,
     Many,
     Mapping,
     Merged,
@@ -231,7 +232,7 @@ def join_value(a: Value, b: Value, fresh: Fresh) -> Value:
         return a
     match a, b:
         case Tensor(), Tensor():
-            same = a.made is b.made
+            same = a.made is b.made or _one_line(a.made, b.made)
             return Tensor(
                 join_shape(a.shape, b.shape, fresh),
                 a.dtype if a.dtype == b.dtype else None,
@@ -270,6 +271,19 @@ def join_value(a: Value, b: Value, fresh: Fresh) -> Value:
         case _:
             options = _options(a, b)
             return OneOf(fresh(""), options) if options else Unknown(key=fresh(""))
+
+
+def _one_line(a: Made | None, b: Made | None) -> bool:
+    """Are the two results of one place in the code, of turns of a loop or of ways to it, with the same settings?"""
+    if a is None or b is None or a.site.node is not b.site.node or a.spec is not b.spec:
+        return False
+    if a.args.keys() != b.args.keys():
+        return False
+    pairs = zip(a.args.values(), b.args.values())
+    return all(v is w or v == w or (isinstance(v, _DATA) and isinstance(w, _DATA)) for v, w in pairs)
+
+
+_DATA = (Tensor, Unknown)
 
 
 _MOST_OPTIONS = 4

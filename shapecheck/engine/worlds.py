@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shapecheck.engine.assumptions import behind
 from shapecheck.engine.control import Ranked, Told
 from shapecheck.engine.facts import Called, Contract, Demanded, Fact
-from shapecheck.engine.values import Assumption, Axis, ClassVal, Site, Tensor, Unknown, Value, only_told
+from shapecheck.engine.values import Assumption, Axis, ClassVal, Partial, Site, Tensor, Unknown, Value, only_told
 from shapecheck.ops import customs
 from shapecheck.ops.kinds import COLLECTIVE, LOSS, UNIT
 from shapecheck.ops.kit import REGISTRY
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 RUNS = 4  # of one world: each drops the customs that the one before refuted
 MOST_STEPS = 6_000  # of the plain run: what cost more is not run again
+
+_ITEM = re.compile(r"\[-?\d+\]$")
 
 Attempt = Callable[["Machine", Function, "ClassVal | None", Told], bool]
 
@@ -161,11 +163,15 @@ def _cut(fact: Called, after: tuple[Axis, ...]) -> Tensor | None:
 
 def named(m: Machine, name: str, value: Value, node: Node) -> None:
     """Something of which nothing is known gets a name: in the customary world it has the axes that the name tells."""
-    if m.entry_about is None or m.stack or not isinstance(value, Unknown) or value.hint or value.key is None:
+    if m.entry_about is None or m.stack:
+        return
+    if isinstance(value, Tensor):
+        _named_tensor(m, name, value, node)
+    if not isinstance(value, Unknown) or value.hint or value.key is None:
         return
     key = value.key
-    if key in m.state.shapes or key in m.state.narrowed or key in m.optional:
-        return
+    if key in m.state.shapes or key in m.state.narrowed or key in m.optional or _ITEM.search(key):
+        return  # `model(x)[0]` may be the first example
     letters = customs.rank(name, m.entry_about)
     if not letters:
         return
@@ -176,6 +182,17 @@ def named(m: Machine, name: str, value: Value, node: Node) -> None:
     if assumption is not None:
         axes = m.entry.axes[like] if same is not None and like is not None else None
         m.entry.axes[name] = m.give_rank(key, Ranked(letters, assumption), axes)
+
+
+def _named_tensor(m: Machine, name: str, value: Tensor, node: Node) -> None:
+    """What was computed from what is not known has as many axes as its name tells."""
+    value = m.state.tensor(value)
+    letters = customs.rank(name, m.entry_about or "")
+    if not letters or not isinstance(value.shape, Partial) or value.made is None or value.shape.min_rank > len(letters):
+        return
+    assumption = m.supposing.take(Assumption(customs.of_name(name, letters), Site(m.here.path, node)))
+    if assumption is not None:
+        m.kit.rank(value, len(letters), assumption)
 
 
 __all__ = ["named", "run_customary", "tensorish"]
