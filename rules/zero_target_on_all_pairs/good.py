@@ -53,3 +53,9 @@ def both_views_with_their_positives(a, b):
     bb = torch.einsum("nc,mc->nm", b, b)[own].view(n, -1)
     scores = torch.cat([torch.cat([positive, aa], dim=1), torch.cat([positive, bb], dim=1)], dim=0)
     return F.cross_entropy(scores, torch.zeros(n, dtype=torch.long).repeat(2))
+
+
+def of_one_domain(features, heads, domain: int):
+    """All rows are of one class, which a number names."""
+    labels = torch.full((features.size(0),), domain)
+    return F.cross_entropy(heads(features), labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapecheck.analysis.blocks import Pairs, first_blocks
+from shapecheck.analysis.constant import constant
 from shapecheck.analysis.origin import NEUTRAL, base, blame, identity
 from shapecheck.analysis.targets import grouped_by, labelled, multiple
 from shapecheck.engine.facts import Called, Facts
@@ -23,7 +24,10 @@ META = Rule(
 @META.on(Called)
 def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     loss = labelled(fact)
-    if loss is None or loss.content != Affine(0, 0):
+    if loss is None:
+        return
+    zeros = loss.content == Affine(0, 0)
+    if not zeros and constant(loss.target) is None:
         return
     rows, columns = loss.rows.size, loss.columns.size
     blocks = first_blocks(loss.scores)
@@ -31,7 +35,9 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         return
     groups = [multiple(*reversed([axis.size for axis in pairs.product.axes or ()])) for pairs in blocks]
     group = None if None in groups else groups[0]
-    if any(_learned(pairs.right) for pairs in blocks) or (group is None and not _of_the_batch(blocks)):
+    if any(_learned(pairs.right) for pairs in blocks) or (
+        group is None and not _of_the_batch(blocks) and not _moved_on(loss.content)
+    ):
         return
     names = facts.names()
     b = names.size(rows)
@@ -42,13 +48,17 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         if (made := pairs.product.made) is not None
     ]
     if loss.target.made is not None:
-        notes.append(Note("the labels are all 0", loss.target.made.site))
+        notes.append(Note("the labels are all 0" if zeros else "the labels are all one number", loss.target.made.site))
     yield META.finding(
         blame(fact, [loss.scores, loss.target], facts.path),
-        f"the labels are zeros, but these scores {names.shape(loss.scores)} pair every row with all "
-        f"{names.size(columns)} columns of the batch: column 0 belongs to row 0, and every other row is trained "
-        f"towards it",
-        None if group is not None else Severity.WARNING,
+        f"the labels are {'zeros' if zeros else 'one number'}, but these scores {names.shape(loss.scores)} pair every "
+        f"row with all {names.size(columns)} columns of the batch: "
+        + (
+            "column 0 belongs to row 0, and every other row is trained towards it"
+            if zeros
+            else "one row has its own column there, and every other row is trained towards it"
+        ),
+        None if group is not None and zeros else Severity.WARNING,
         notes=tuple(notes),
         condition=when_one(b),
         help=(
@@ -58,6 +68,11 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
             "group only"
         ),
     )
+
+
+def _moved_on(content: Affine | None) -> bool:
+    """One number that the code computes, an offset: of classes or of a positive put first it would be 0, 1 or 2."""
+    return content is not None and not isinstance(content.offset, int)
 
 
 def _learned(right: Tensor) -> bool:
