@@ -33,3 +33,15 @@ def causal(hidden):
     places = torch.arange(length)
     seen = places[None, None, :].repeat(batch, length, 1) <= places[None, :, None]
     return seen
+
+
+def self_masked(logits):
+    own = torch.arange(logits.size(0))[:, None]
+    return logits.scatter(1, own, float("-inf")).logsumexp(dim=1)
+
+
+def positives(features):
+    count, width = features.shape
+    labels = torch.arange(count)
+    wanted = labels.view(-1, 1).eq(labels.view(1, -1))
+    return features.view(count, width), wanted
