@@ -171,12 +171,12 @@ def of_any_turn(m: Machine, value: Value, since: int) -> Value:
         return Axis(symbol(m.fresh(VARIES))) if any(map(own, symbols(m.size(a.size)))) else a
 
     match value:
-        case Tensor(shape=shape, dtype=dtype, content=content):
+        case Tensor(shape=shape, dtype=dtype, made=made, content=content):  # one line made it in every turn
             if content is not None and any(map(own, symbols(content.offset) | symbols(content.stride))):
                 content = None
             if isinstance(shape, Partial):
-                return Tensor(Partial(tuple(map(axis, shape.head)), tuple(map(axis, shape.tail))), dtype, None, content)
-            return Tensor(tuple(map(axis, shape)), dtype, None, content)
+                return Tensor(Partial(tuple(map(axis, shape.head)), tuple(map(axis, shape.tail))), dtype, made, content)
+            return Tensor(tuple(map(axis, shape)), dtype, made, content)
         case Unknown(key=key):
             return Unknown(value.hint, m.fresh()) if own(key) else value
         case Num(size=size):
