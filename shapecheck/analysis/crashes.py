@@ -12,7 +12,7 @@ from shapecheck.analysis.origin import ancestors, base, blame
 from shapecheck.dims import Dim, Size, as_symbol, has_compound, symbols
 from shapecheck.engine.facts import Called, Contract, Demanded, Facts
 from shapecheck.engine.naming import Names
-from shapecheck.engine.values import Items, Num, Site, Tensor, Unknown
+from shapecheck.engine.values import Items, Num, Partial, Site, Tensor, Unknown
 from shapecheck.findings.rule import Finding, Fix, Note, Rule
 from shapecheck.ops.demands import Demand
 from shapecheck.ops.kinds import ATTENTION, JOINS, LOSS, PRODUCT, RECURRENT, STACKS, SUBSCRIPT
@@ -42,7 +42,7 @@ def proven(fact: Demanded, facts: Facts) -> bool:
     author named in annotations. A number that may be a tensor, and code that expects the error, prove nothing."""
     if not (fact.verdict.never or (fact.verdict.sometimes and _declared(fact, facts))):
         return False
-    if any(t.rank == 0 and t.made is None for t in fact.operands):
+    if any(t.rank == 0 and t.made is None for t in fact.operands) or _perhaps_no_tensor(fact, facts):
         return False
     return not (
         _supposed(fact, facts)
@@ -55,6 +55,14 @@ def proven(fact: Demanded, facts: Facts) -> bool:
         or _told_wrong(fact, facts)
         or _by_annotated_int(fact)
     )
+
+
+def _perhaps_no_tensor(fact: Demanded, facts: Facts) -> bool:
+    """Is it a method of something unknown, of whose shape nothing is known? Other objects have a `chunk` too."""
+    open_ = (t.made is None and isinstance(t.shape, Partial) and not t.shape.min_rank for t in fact.operands)
+    if fact.demand not in ("setting", "count") or not all(open_):
+        return False
+    return any(c.site.node is fact.site.node and c.name.startswith("Tensor.") for c in facts.of(Called))
 
 
 def _declared(fact: Demanded, facts: Facts) -> bool:

@@ -177,8 +177,9 @@ def _known(value: Tensor | Unknown, facts: Facts) -> bool:
 
 
 def _given(key: str, facts: Facts) -> bool:
-    """What a network gave."""
-    return any(isinstance(f.result, Unknown) and f.result.key == key for f in facts.of(Applied))
+    """What a network gave. One that is given a mask may well have masked it."""
+    made = (f for f in facts.of(Applied) if isinstance(f.result, Unknown) and f.result.key == key)
+    return any(not any(is_mask(t) for t in map(as_tensor, f.args) if t.rank != 0) for f in made)
 
 
 __all__ = ["Unmasked", "is_mask", "unmasked"]
