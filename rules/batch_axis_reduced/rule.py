@@ -133,7 +133,9 @@ def _cosine(fact: Called) -> bool:
 
 
 def _at(tensor: Tensor, axis: int) -> Axis:
-    return tensor.axes[axis] if tensor.axes is not None else Axis(1)
+    """The axis; one of no known size where there is none: the code reads past what its tensor has."""
+    axes = tensor.axes or ()
+    return axes[axis] if -len(axes) <= axis < len(axes) else Axis(1)
 
 
 def _shown(tensor: Tensor, axis: int, names: Names) -> str:

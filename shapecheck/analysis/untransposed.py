@@ -91,34 +91,39 @@ def _length(tensor: Tensor, axis: int, rank: int | None) -> Length | None:
         rank = tensor.rank if tensor.rank is not None else rank
         if made is None:
             return None
+        given = operands(made)
         dim = normal_dim(tensor)
         if dim is not None and unit(made):
             if dim >= 0:
                 # of two axes where nothing tells: with three or more, `dim=1` is not the last axis of either operand
                 dim -= rank or 2
             return Length(made, dim == axis)
+        if not given:  # of something that is no tensor
+            return None
         if made.kind & SWAPS:
             if not _last_two(made, rank) or axis not in (-1, -2):
                 return None
             axis = -3 - axis
-            tensor = operands(made)[0]
+            tensor = given[0]
         elif made.kind & SCALES:
-            found = [_length(t, axis, rank) for t in operands(made) if t.rank != 0]
+            found = [_length(t, axis, rank) for t in given if t.rank != 0]
             told = [f for f in found if f is not None]
             return told[0] if len(told) == 1 else None
         elif made.kind & STACKS and made.number("dim") == 0:
             rank = None if rank is None else rank - 1
-            tensor = operands(made)[0]
-        elif made.kind & (CAST | DROPS | GATHERS_RANKS) or (made.kind & JOINS and _along_rows(made, rank)):
-            inner = operands(made)
-            if not inner:
-                return None
-            tensor = inner[0]
-        elif made.kind & SUBSCRIPT and _picks_rows(made):
-            tensor = operands(made)[0]
+            tensor = given[0]
+        elif _keeps_rows(made, rank):
+            tensor = given[0]
         else:
             return None
     return None
+
+
+def _keeps_rows(made: Made, rank: int | None) -> bool:
+    """Rows as they were, more of them or some of them."""
+    if made.kind & (CAST | DROPS | GATHERS_RANKS):
+        return True
+    return bool(made.kind & JOINS and _along_rows(made, rank)) or bool(made.kind & SUBSCRIPT and _picks_rows(made))
 
 
 def _last_two(made: Made, rank: int | None) -> bool:

@@ -16,7 +16,7 @@ from shapecheck.source.program import Expr, Function, Lambda, Node
 
 MAX_STATES = (6, 4, 3, 2, 2)  # paths kept apart inside one function, by the depth of calls around it
 MAX_CHOICES = (8, 6, 4, 2, 2)  # ways tried through one statement, likewise
-STRAINED = (250, 500, 1_000, 2_000)  # steps of an entry after which it is run as if one, two, ... deeper
+STRAINED = (400, 800, 1_600, 3_000)  # steps of an entry after which it is run as if one, two, ... deeper
 MAX_DEPTH = 9  # project calls inside project calls
 STEPS_PER_FILE = 150_000
 STEPS_PER_ENTRY = 10_000

@@ -163,10 +163,13 @@ def _of_shape(m: Machine, value: ShapeOf, first: Value) -> Value:
     return m.unknown("int") if isinstance(first, Num) else m.unknown()
 
 
+MOST_AXES = 64  # more than that no tensor of torch has
+
+
 def size_at(m: Machine, t: Tensor, at: int) -> Value:
     """`x.size(at)` of a tensor of unknown rank; learned, so that the next look gives the same symbol."""
     shape: Shape = m.state.tensor(t).shape
-    if not isinstance(shape, Partial):
+    if not isinstance(shape, Partial) or not -MOST_AXES <= at < MOST_AXES:
         return m.unknown("int")
     head, tail = shape.head, shape.tail
     if at >= 0:
