@@ -27,3 +27,11 @@ def both_ways(a, b):
     alike = a @ b.t()
     labels = torch.arange(alike.size(0))
     return (F.cross_entropy(alike, labels) + F.cross_entropy(alike.t(), labels)) / 2
+
+
+def both_as_lists(q, k, temperature):
+    """The operands of an einsum may stand in a list."""
+    logits = torch.einsum("nc,mc->nm", [q, k]) / temperature
+    turned = torch.einsum("nc,mc->nm", [k, q]) / temperature
+    labels = torch.arange(logits.shape[0])
+    return F.cross_entropy(logits, labels) + F.cross_entropy(turned, labels)

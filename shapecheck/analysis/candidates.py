@@ -65,7 +65,7 @@ def _sides(made: Made) -> tuple[Tensor, Tensor] | None:
     given = operands(made)
     told = equation(made)
     if told is not None:
-        sides = [as_tensor(v) for v in made.args["operands"]]
+        sides = [as_tensor(v) for v in told.given]
         if len(sides) != 2 or len(told.output) != 2 or not any(told.output[0] in letters for letters in told.inputs):
             return None
         return (sides[0], sides[1]) if told.output[0] in told.inputs[0] else (sides[1], sides[0])

@@ -107,7 +107,7 @@ def _sides(made: Made) -> tuple[Tensor, Tensor] | None:
     if told is not None:
         match told.inputs, told.output:
             case (str(a), str(b)), str(out) if len(a) == len(b) == len(out) == 2 and a[1] == b[1]:
-                left, right = (as_tensor(v) for v in made.args["operands"])
+                left, right = (as_tensor(v) for v in told.given)
                 return (left, right) if out == a[0] + b[0] else (right, left) if out == b[0] + a[0] else None
         return None
     if made.kind & LINEAR and "weight" in made.args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shapecheck.analysis.axes import place
 from shapecheck.analysis.origin import operands
 from shapecheck.analysis.targets import IN_PLACE
-from shapecheck.engine.values import Items, Lit, Made, OfOp, Tensor
+from shapecheck.engine.values import Items, Lit, Made, OfOp, Tensor, Value
 from shapecheck.ops.kinds import SOFTMAX, SWAPS
 
 _EQUATION = re.compile(r"[A-Za-z]+(?:,[A-Za-z]+)*->[A-Za-z]*\Z")
@@ -22,6 +22,7 @@ class Equation:
     inputs: tuple[str, ...]
     output: str
     operands: tuple[Tensor | None, ...]
+    given: tuple[Value, ...]  # the operands, those too of which nothing is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def equation(made: OfOp) -> Equation | None:
     inputs = tuple(left.split(","))
     if len(inputs) != len(given) or any(c not in left for c in output):
         return None
-    return Equation(inputs, output, tuple(t if isinstance(t, Tensor) else None for t in given))
+    return Equation(inputs, output, tuple(t if isinstance(t, Tensor) else None for t in given), given)
 
 
 def letters_of(tensor: Tensor) -> Lettered | None:

@@ -100,7 +100,7 @@ def _sides(made: Made) -> tuple[Tensor, Tensor] | None:
             case (str(a), str(b)), str(out) if (
                 len(a) == len(b) == len(out) == 2 and a[1] == b[1] and out == a[0] + b[0]
             ):
-                left, right = (as_tensor(v) for v in made.args["operands"])
+                left, right = (as_tensor(v) for v in told.given)
                 return left, right
         return None
     if made.kind & LINEAR and len(given) >= 2:
