@@ -9,6 +9,7 @@ import pytest
 from samples import ROOT, SAMPLES, bundled, expected, found, name_of
 
 from shapecheck.findings.packs import Loaded
+from shapecheck.findings.rule import when_one
 
 HEADINGS = [
     "What it does",
@@ -70,3 +71,16 @@ def test_findings_are_those_that_the_sample_marks(path: Path) -> None:
 def test_marks_name_rules_that_exist(path: Path) -> None:
     codes = {code for row in expected(path).values() for code in row}
     assert codes <= {item.rule.code for item in bundled()}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "condition"),
+    [(("B",), "B = 1"), (("7",), ""), (("B", "G"), "B = 1 or G = 1"), (("7", "G"), "G = 1"), (("7", "2"), "")],
+)
+def test_a_size_that_is_a_number_is_no_condition(sizes: tuple[str, ...], condition: str) -> None:
+    assert when_one(*sizes) == condition
+
+
+def test_no_rule_writes_the_condition_of_a_size_by_hand() -> None:
+    by_hand = re.compile(r'condition=(f"\{[^{}]+\} = 1"|f"\{[^{}]+\} = 1 or \{[^{}]+\} = 1"|" or "\.join)')
+    assert not [f.parent.name for f in sorted((ROOT / "rules").glob("*/rule.py")) if by_hand.search(f.read_text())]

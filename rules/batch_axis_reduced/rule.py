@@ -14,7 +14,7 @@ from shapecheck.analysis.summed import summed, summed_over, unit, used_otherwise
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Axis, Partial, Tensor
-from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.findings.rule import Finding, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import LOGARITHMIC, MATMUL, SOFTMAX, SUMS
 
 META = Rule(
@@ -119,7 +119,7 @@ def check_dot(fact: Called, facts: Facts) -> Iterator[Finding]:
         notes=tuple(
             Note(f"brought to length 1 along {own} here", t.made.site) for t, *_ in units if t.made is not None
         ),
-        condition=f"{apart} = 1" if axis < len(result.axes or ()) else "",
+        condition=when_one(apart) if axis < len(result.axes or ()) else "",
         help=f"sum over the axis of the norm, `dim={(dim or 0) if (dim or 0) < 0 else (dim or 0) - rank}`",
     )
 
@@ -169,7 +169,7 @@ def check_named(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"this softmax of {shown} runs over axis 0: the numbers of one example are made to sum to 1 with those of the "
         f"other {batch} examples",
         notes=(Note(f"{batch} is named here", first.origin.site),) if first.origin and first.origin.site else (),
-        condition=f"{batch} = 1",
+        condition=when_one(batch),
         help="use `dim=-1`",
     )
 
@@ -301,6 +301,6 @@ def check_cosine(fact: Called, facts: Facts) -> Iterator[Finding]:
         fact.site,
         f"this cosine of {names.shape(x)} runs over axis 0: it compares {names.axis(x.axes[-1])} columns across the "
         f"{names.axis(x.axes[0])} examples, and no two examples",
-        condition=f"{names.axis(x.axes[0])} = 1",
+        condition=when_one(names.axis(x.axes[0])),
         help="use `dim=-1`",
     )

@@ -31,7 +31,7 @@ from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, same
 from shapecheck.dims import Size
 from shapecheck.engine.facts import Broadcasted, Called, Facts
 from shapecheck.engine.values import Made, Partial, Site, Tensor
-from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import ARITHMETIC, BLENDS, BOUNDS, CAST, CHAINS, COMPARES, ELEMENTWISE_LOSS, LINEAR
 
 META = Rule(
@@ -82,7 +82,7 @@ def check(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
         Severity.WARNING if needless is not None and contract is None else None,
         labels=labels_of(site, (column, row), (tall, flat), facts),
         notes=tuple(notes),
-        condition=f"{batch} = 1",
+        condition=when_one(batch),
         help=f"drop the column's axis with `.squeeze(1)`, or keep it in both, so that {tall} meets {tall}"
         if column.rank == 2
         else "drop the axis that was added with `.squeeze(1)`, or do not add it",
@@ -115,7 +115,7 @@ def check_loss(fact: Called, facts: Facts) -> Iterator[Finding]:
             f"{batch} columns",
             labels=labels_of(site, (column, row), (tall, flat), facts),
             notes=(Note(f"{tall} comes from here: its last axis is 1", made.site),),
-            condition=f"{batch} = 1",
+            condition=when_one(batch),
             help="give both one shape: `.squeeze(-1)` on the prediction, or `.unsqueeze(-1)` on the target",
             covers=COVERS,
         )
@@ -148,7 +148,7 @@ def check_open_rank(fact: Called, facts: Facts) -> Iterator[Finding]:
             Severity.WARNING,
             labels=labels_of(site, (column, row), (tall, flat), facts),
             notes=(Note(f"the axis is added here to a tensor of {flat}", added.site),) if added is not None else (),
-            condition=f"{batch} = 1",
+            condition=when_one(batch),
             help="do not add the axis: two tensors of one shape meet row by row as they are",
             covers=COVERS,
         )
@@ -183,7 +183,7 @@ def check_flattened(fact: Called, facts: Facts) -> Iterator[Finding]:
             Severity.WARNING,
             labels=labels_of(site, (column, row), (tall, flat), facts),
             notes=(Note(f"{was} is made flat here", made.site),) if made is not None else (),
-            condition=f"{batch} = 1",
+            condition=when_one(batch),
             help="make both flat, or leave both columns",
             covers=COVERS,
         )
@@ -228,7 +228,7 @@ def check_picked_column(fact: Called, facts: Facts) -> Iterator[Finding]:
             Severity.WARNING,
             labels=labels_of(fact.site, (column, row), (tall, f"[{batch}]"), facts),
             notes=_note(base(row, IN_PLACE_ORDER).made, f"one number for {picked} leaves [{batch}] here"),
-            condition=f"{batch} = 1",
+            condition=when_one(batch),
             help="drop the column's axis with `.squeeze(1)`",
             fix=_fix(fact.site, fact.site, column, row, facts, safe=False),
             covers=COVERS,

@@ -13,7 +13,7 @@ from shapecheck.analysis.roles import name_of
 from shapecheck.dims import as_symbol
 from shapecheck.engine.facts import Assigned, Broadcasted, Called, Demanded, Facts
 from shapecheck.engine.values import Axis, Made, Tensor
-from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.findings.rule import Finding, Note, Rule, Severity, when_one
 
 META = Rule(
     "SC203",
@@ -118,7 +118,7 @@ def check_copies(fact: Broadcasted, facts: Facts) -> Iterator[Finding]:
                 fact.site,
                 f"both operands {names.shape(left)} are {n} copies along axis {i}, so row k only ever meets row k: "
                 f"this makes {n} times the same rows, and no pairs of different ones",
-                condition=f"{n} = 1",
+                condition=when_one(n),
                 help=f"give one of the two its new axis at {own[0]} instead: `x.unsqueeze({i})` with "
                 f"`y.unsqueeze({own[0]})`",
             )

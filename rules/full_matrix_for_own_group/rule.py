@@ -9,7 +9,7 @@ from shapecheck.analysis.labels import operand_sites
 from shapecheck.analysis.origin import NEUTRAL, ancestors, blame
 from shapecheck.engine.facts import Assigned, Called, Facts, Returned
 from shapecheck.engine.values import Items, Mapping, Site, Tensor, Value
-from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity
+from shapecheck.findings.rule import Edit, Finding, Fix, Label, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import ALL_PAIRS, COUNTS, DIAGONAL, SUBSCRIPT
 from shapecheck.source.program import Attr, Call, Class, Expr, Function, Name, Node, Op, walk
 
@@ -45,7 +45,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"{rows} times the work and the memory that they need",
         labels=tuple(Label(place, names.shape(meant)) for place, meant in filter(None, places)),
         notes=(Note("each row's own scores are picked here", reads[0].site),),
-        condition=f"{rows} = 1",
+        condition=when_one(rows),
         help="multiply row by row: `(q * p).sum(-1)`"
         if diagonal
         else "give the groups an axis and multiply each with its own row: "

@@ -21,7 +21,7 @@ from shapecheck.analysis.rewriting import with_argument
 from shapecheck.analysis.single import COMPARING, alone, outcome
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Tensor
-from shapecheck.findings.rule import Finding, Fix, Note, Rule, Severity
+from shapecheck.findings.rule import Finding, Fix, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import CHAINS, EQUALS, EXTREMES, FEATURES_LAST, PICKS, SOFTMAX, SUMS, UNIT
 from shapecheck.source.program import Call
 
@@ -193,7 +193,7 @@ def check_argmax(fact: Called, facts: Facts) -> Iterator[Finding]:
                     f"argmax without a dim is one index into all of {names.shape(x)}, but it is compared with "
                     f"{names.axis(x.axes[0])} labels",
                     notes=(Note("compared here", use.site),),
-                    condition=f"{names.axis(x.axes[0])} = 1",
+                    condition=when_one(names.axis(x.axes[0])),
                     help="write `argmax(dim=-1)`",
                     fix=_with_dim(fact, -1),
                 )
@@ -230,7 +230,7 @@ def check_mean(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"this sum without a dim counts all of {shown}, but the numbers that it divides are sums over axis {dim} "
         f"alone: each of the {rows} means is taken over the tokens of all {rows}",
         notes=(Note("divided here", fact.site), Note(f"summed over axis {dim} here", total.made.site)),
-        condition=f"{rows} = 1",
+        condition=when_one(rows),
         help=f"count each row for itself: `.sum({dim})`",
     )
 

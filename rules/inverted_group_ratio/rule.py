@@ -9,7 +9,7 @@ from shapecheck.analysis.origin import ancestors, base, operands
 from shapecheck.analysis.targets import Labelled, labelled, multiple, product_behind
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Items, Num, Partial, Site, Tensor
-from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity, when_one
 from shapecheck.ops.axes import take
 from shapecheck.source.program import Op
 
@@ -66,7 +66,7 @@ def _proven(fact: Called, facts: Facts) -> Iterator[Finding]:
             site,
             f"{rows} // {columns} divides the smaller size by the larger one: it is 0 unless {g} = 1",
             notes=(Note("used here as a size", fact.site),),
-            condition=f"{g} = 1",
+            condition=when_one(g),
             help="the group size is the larger size // the smaller: exchange the two sides of `//`",
             fix=_fix(site),
         )

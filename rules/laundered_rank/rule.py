@@ -9,7 +9,7 @@ from shapecheck.analysis.labels import operand_sites
 from shapecheck.analysis.origin import IN_PLACE_ORDER, base, blame, call_of
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Tensor
-from shapecheck.findings.rule import Finding, Label, Note, Rule, Severity
+from shapecheck.findings.rule import Finding, Label, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import ALL_PAIRS
 
 META = Rule(
@@ -53,7 +53,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"of the view mixes scores of several of the {rows} rows",
         labels=tuple(Label(p[0], crossed) for p in places if p is not None),
         notes=tuple(notes),
-        condition=f"{rows} = 1" if contract is None else "",
+        condition=when_one(rows) if contract is None else "",
         help=f"for each row's own group, give {flat} an axis of its own with `.unsqueeze(1)` before the product; for "
         f"all pairs, move the {rows} axis to the front before the view: `.transpose(0, 1)`",
         covers=("SC701", "SC201"),

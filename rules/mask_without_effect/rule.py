@@ -8,7 +8,7 @@ from shapecheck.analysis.axes import STILL, is_implicit, place
 from shapecheck.analysis.origin import blame, operands
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Axis, Made, Tensor
-from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.findings.rule import Finding, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import ARITHMETIC, MASKS, SOFTMAX, UNARY
 
 META = Rule(
@@ -51,7 +51,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"this mask {shown} has one value along the {own} that the softmax of {scores} runs over: it fills whole rows, "
         f"and hides none of the {own} places from the others",
         notes=(Note(f"the softmax runs over {own} here", fact.site),),
-        condition=f"{own} = 1",
+        condition=when_one(own),
         help=f"give the mask the axis of the softmax: its {own} must stand at dim {at - len(x.axes)}, with size 1 "
         "where the rows are",
     )

@@ -11,7 +11,7 @@ from shapecheck.analysis.targets import labelled, multiple, rank_step, rank_stri
 from shapecheck.engine.facts import Broadcasted, Called, Fact, Facts
 from shapecheck.engine.naming import Names
 from shapecheck.engine.values import Affine, Axis, Layer, Made, Num, Site, Tensor, Unknown, Value
-from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import JOINS, REPEATS, STACKS
 from shapecheck.source.program import Attr, Call
 
@@ -135,7 +135,7 @@ def _report(fact: Fact, found: Clash, one: tuple[Tensor, Axis], two: tuple[Tenso
         f"the lengths agree, the rows do not{assume}",
         None if found.sure else Severity.WARNING,
         notes=tuple(notes),
-        condition=" or ".join(f"{names.size(s)} = 1" for s in found.swapped),
+        condition=when_one(*(names.size(s) for s in found.swapped)),
         help="bring both into one order before they meet: `repeat` puts copies outermost, `repeat_interleave` "
         "innermost; `cat` of `unbind(dim=1)` is `transpose(0, 1).flatten(0, 1)`",
     )

@@ -20,7 +20,7 @@ from shapecheck.analysis.targets import (
 from shapecheck.dims import Size, symbols
 from shapecheck.engine.facts import Called, Demanded, Facts
 from shapecheck.engine.values import Affine, Axis, Layer, Partial, Site, Tensor
-from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.findings.rule import Finding, Note, Rule, Severity, when_one
 from shapecheck.ops.distributed import WORLD
 from shapecheck.ops.kinds import CLASS_LOSS, GATHERS_RANKS, JOINS, STACKS
 
@@ -67,7 +67,7 @@ def _no_offset(fact: Called, loss: Labelled, facts: Facts) -> Finding:
         f"the columns of these scores {names.shape(loss.scores)} are gathered from all processes, but the labels count "
         f"from 0 on every process: they name the columns of process 0",
         notes=(*_made(loss.columns, "the columns are gathered here"), *_labels(loss)),
-        condition=f"{names.axis(world)} = 1",
+        condition=when_one(names.axis(world)),
         help=f"add this process's place: `labels + rank * {b}`",
     )
 

@@ -9,7 +9,7 @@ from shapecheck.analysis.labels import operand_labels
 from shapecheck.analysis.origin import base, blame, operands
 from shapecheck.engine.facts import Called, Facts
 from shapecheck.engine.values import Made, Tensor
-from shapecheck.findings.rule import Finding, Note, Rule, Severity
+from shapecheck.findings.rule import Finding, Note, Rule, Severity, when_one
 from shapecheck.ops.kinds import AVERAGES, CAST, REDUCTION, SCALES, SHIFTS, SUMS, UNARY
 
 META = Rule(
@@ -45,7 +45,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
             f"total of all {n}",
             labels=operand_labels(fact.site, (left, right), facts, names),
             notes=(Note(f"{made.op} without a dim adds up all of {shown} here", made.site),),
-            condition=f"{n} = 1",
+            condition=when_one(n),
             help="sum each row for itself, `.sum(dim=-1)`"
             + (", with keepdim=True where the rows are a column" if len(each.axes) > 1 else ""),
         )

@@ -24,7 +24,7 @@ from shapecheck.analysis.recut import (
 from shapecheck.dims import as_quotient, symbols
 from shapecheck.engine.facts import Called, Demanded, Facts
 from shapecheck.engine.values import Affine, Axis, Partial, Site, Tensor
-from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity
+from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity, when_one
 from shapecheck.source.program import Attr, Call
 
 META = Rule(
@@ -93,7 +93,7 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
         f"this view of {have} as {asked} moves no memory: {axis} is axis {source} of the numbers and only the label of "
         f"axis {target} of the result, so rows of different meaning are mixed",
         notes=tuple(notes),
-        condition=" or ".join(f"{names.size(s)} = 1" for s in swapped),
+        condition=when_one(*(names.size(s) for s in swapped)),
         help=help_,
         fix=fix,
         cause=(id(fact.site.node),),
@@ -127,7 +127,7 @@ def _of_open_rank(
             f"this view takes them for {names.axis(inner)} of {names.axis(outer)}",
             Severity.WARNING,
             notes=(Note(f"{rows} rows are given here", source.site),),
-            condition=f"{names.axis(outer)} = 1 or {names.axis(inner)} = 1",
+            condition=when_one(names.axis(outer), names.axis(inner)),
             help=f"view them as `{names.axis(outer)}, {names.axis(inner)}, ...` and move the axes after",
         )
         return
@@ -187,7 +187,7 @@ def _report_run(
         blame(fact, [given], facts.path),
         f"this view of {have} as {asked} moves no memory: {names.axis(after[there])} is {where} of the numbers and "
         f"only the label of axis {there} of the result, so rows of different meaning are mixed",
-        condition=" or ".join(f"{n} = 1" for n in front),
+        condition=when_one(*front),
         help="move the axes with `permute` or `transpose` first, then `reshape`",
     )
 
@@ -213,7 +213,7 @@ def _cut_across(fact: Called, before: tuple[Axis, ...], after: tuple[Axis, ...],
         f"this view of {have} as {asked} cuts the {names.axis(axis)} rows across their order in memory, which is "
         f"{' of '.join(order)}: one row of the result takes its numbers from different rows",
         notes=(Note(f"the rows are put together here, {' of '.join(order)}", made),),
-        condition=" or ".join(f"{names.size(p.size)} = 1" for p in parts(axis) if not isinstance(p.size, int)),
+        condition=when_one(*(names.size(p.size) for p in parts(axis) if not isinstance(p.size, int))),
         help="view them in the order in which they lie, and move the axes after: "
         f"`.view({', '.join(names.size(p.size) for p in inner)}).transpose(0, 1)`",
     )

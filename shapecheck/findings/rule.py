@@ -85,9 +85,9 @@ class Finding:
     covers: tuple[str, ...] = ()  # codes that this finding makes superfluous on its line and on its notes' lines
 
 
-def when_one(size: str) -> str:
-    """The condition under which an axis makes no difference; none where its size is a number."""
-    return "" if size.isdigit() else f"{size} = 1"
+def when_one(*sizes: str) -> str:
+    """The condition under which one of these axes makes no difference; none where their sizes are numbers."""
+    return " or ".join(f"{size} = 1" for size in sizes if not size.isdigit())
 
 
 Checker = Callable[[Any, "Facts"], Iterator[Finding]]
