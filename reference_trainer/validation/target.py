@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -122,11 +122,13 @@ def _alone(path: Path) -> ModuleType:
 
 @contextmanager
 def _importable(*folders: Path) -> Iterator[None]:
-    """The folders stay on the path: what is imported late, inside a function, must be found too."""
+    """The folders stay on the path: what is imported late, inside a function, must be found too. What the file prints
+    goes to stderr: stdout is the report's, which may be json."""
     for folder in reversed(folders):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    yield
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def own_line(error: BaseException) -> str:

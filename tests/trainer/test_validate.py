@@ -283,6 +283,15 @@ def test_command(files, arguments, code, said):
     assert result.exit_code == code, result.output
 
 
+def test_json_stands_alone_on_stdout(files):
+    talks = (files / "new.py").read_text(encoding="utf-8") + '\nprint("loss 9.3")\n'
+    (files / "talks.py").write_text(talks, encoding="utf-8")
+    result = runner.invoke(app, ["validate", "talks.py:Loss", "--no-growth", "--output-format", "json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["losses"][0]["right"] is True
+    assert "loss 9.3" in result.stderr
+
+
 def test_json_and_html(files):
     result = runner.invoke(
         app, ["validate", "old.py:Loss", "new.py:Loss", "--output-format", "json", "--html", "page.html"]
