@@ -77,3 +77,9 @@ def smoothed(x, proxies):
     near = torch.cdist(both, both).exp()
     degree = near.sum(dim=1).pow(-0.5).diag()
     return degree.mm(near).mm(degree)
+
+
+def attended(weights, values, batch, heads):
+    """What -1 leaves may well be the number of keys."""
+    n, keys, width = values.shape
+    return torch.bmm(weights.reshape(n, keys, -1), values)

@@ -12,9 +12,11 @@ from shapecheck.analysis.facing import square_demand
 from shapecheck.analysis.labels import operand_labels
 from shapecheck.analysis.origin import blame
 from shapecheck.analysis.untransposed import Side, ends_alike, lengths, named, sides
+from shapecheck.dims import as_symbol
 from shapecheck.engine.facts import Called, Demanded, Facts, Squared
+from shapecheck.engine.values import Axis
 from shapecheck.findings.rule import Finding, Note, Rule, Severity
-from shapecheck.ops.kinds import PRODUCT
+from shapecheck.ops.kinds import PRODUCT, RESHAPES
 from shapecheck.source.program import Attr, Name, Op, walk
 
 META = Rule(
@@ -82,6 +84,8 @@ def _by_shape(fact: Called, pair: tuple[Side, Side], facts: Facts) -> Finding | 
     given = [s.tensor for s in pair]
     left, right = map(names.axis, axes)
     site = blame(fact, given, facts.path)
+    if any(_left_open(axis, facts) for axis in axes):
+        return None
     if site.path != facts.path or left == right or _compared(fact, {left, right}, facts):
         return None
     shown = " and ".join(map(names.shape, given))
@@ -93,6 +97,13 @@ def _by_shape(fact: Called, pair: tuple[Side, Side], facts: Facts) -> Finding | 
         condition=f"{left} = {right}",
         help=_HELP,
     )
+
+
+def _left_open(axis: Axis, facts: Facts) -> bool:
+    """Was the size left to a view, as -1? Then it may be any."""
+    name = as_symbol(axis.size)
+    viewed = axis.origin is not None and bool(axis.origin.kind & RESHAPES)
+    return viewed and name is not None and name not in facts.authored
 
 
 def _compared(fact: Called, sizes: set[str], facts: Facts) -> bool:

@@ -225,3 +225,14 @@ class Masks(nn.Module):
         B, T, N = mixed.shape  # the docstring's letters the other way round
         found = self.model(mixed)  # B, T, N
         return found.reshape(B, T, N, self.speakers)
+
+
+def halves(layer):
+    """Of a weight: if it has two axes, the last one stays the last."""
+    weight = layer.weight
+    return weight.view([2, weight.shape[0] // 2, weight.shape[1]]).unbind(0)
+
+
+def as_words(rows, width):
+    """The bytes read anew."""
+    return torch.randint(0, 64, (rows, width * 4), dtype=torch.uint8).view(dtype=torch.int32)[:, 0]

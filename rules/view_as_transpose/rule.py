@@ -113,6 +113,8 @@ def _of_open_rank(
     if after and after[0].size == 1 and shape.head and not isinstance(shape.head[0].size, int):
         return  # as many elements as the one in front has: the tensor's own first axis is 1 too
     run = moved_run(shape.head, after, facts, alone=True)
+    if run is not None and run[1] == len(shape.head) - 1 and not shape.tail and run[2] == len(after) - 1:
+        return  # the last axis, if these are all: it stays the last
     if run is not None:
         yield _report_run(fact, given, shape.head, run, facts)
         return

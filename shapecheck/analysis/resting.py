@@ -26,8 +26,15 @@ def settled(found: Iterable[Found], proven: Iterable[Finding], facts: Facts, *, 
         same = sure.get((finding.code, id(finding.site.node)))
         if same is not None and LEVELS[same.severity] >= LEVELS[finding.severity]:
             yield finding
-        elif not strict and (assumptions := tuple(rests_on(fact, facts))[:_MOST_NAMED] or _around(fact, facts)):
-            yield _assuming(finding, assumptions)
+        elif not strict:
+            assumptions = tuple(rests_on(fact, facts))[:_MOST_NAMED] or _around(fact, facts)
+            if assumptions and not _refused(finding, assumptions):
+                yield _assuming(finding, assumptions)
+
+
+def _refused(finding: Finding, assumptions: tuple[Assumption, ...]) -> bool:
+    """Would torch raise if a custom held that nobody wrote down? Then it doesn't hold here."""
+    return finding.code.startswith("SC9") and not any(a.source for a in assumptions)
 
 
 def written_against(found: Iterable[Found]) -> Tried:

@@ -37,7 +37,8 @@ def view(kit: Kit, input: Value, *shape: Value, **more: Any) -> Value:
     tensor = as_tensor(input)
     if not shape and "shape" in more:
         shape = (more["shape"],)
-    if len(shape) == 1 and isinstance(shape[0], Extern):  # view(torch.int32) reads the bytes anew
+    typed = not shape and "dtype" in more
+    if typed or (len(shape) == 1 and isinstance(shape[0], Extern)):  # view(torch.int32) reads the bytes anew
         return Tensor(put(tensor.shape, -1, Axis(kit.fresh("n"))) if tensor.shape else (), None)
     sizes = kit.sizes(shape)
     if sizes is None:
