@@ -63,3 +63,10 @@ def log_loss(q, p, smoothing=None):
     if smoothing is None:
         return F.nll_loss(logits.log_softmax(dim=1), torch.arange(0, b))  # expect: SC302
     return logits.sum()
+
+
+def counted(q, p, temperature):
+    group = p.size(0) // q.size(0)
+    scores = torch.mm(q, p.t()) / temperature
+    labels = torch.arange(scores.size(0))
+    return F.cross_entropy(scores, labels), group  # expect: SC302

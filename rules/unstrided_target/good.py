@@ -45,3 +45,16 @@ def list_of_columns(embeddings: list[torch.Tensor]):
     candidates = torch.cat(embeddings[1:])
     scores = anchors @ candidates.T
     return F.cross_entropy(scores, torch.arange(anchors.size(0)))
+
+
+def counted_and_strided(q, p):
+    group = p.size(0) // q.size(0)
+    scores = torch.mm(q, p.t())
+    return F.cross_entropy(scores, torch.arange(scores.size(0)) * group)
+
+
+def counted_of_blocks(q, positives, negatives):
+    p = torch.cat([positives, negatives])
+    group = p.size(0) // q.size(0)
+    scores = torch.mm(q, p.t())
+    return F.cross_entropy(scores, torch.arange(scores.size(0))), group

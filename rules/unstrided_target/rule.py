@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from shapecheck.analysis.origin import blame
 from shapecheck.analysis.targets import Labelled, factors, grouped_by, labelled, multiple, product_behind
-from shapecheck.dims import Size
-from shapecheck.engine.facts import Called, Facts
-from shapecheck.engine.values import Affine, Joined, Site, Tensor
+from shapecheck.dims import Dim, Size
+from shapecheck.engine.facts import Assigned, Called, Facts
+from shapecheck.engine.values import Affine, Joined, Num, Site, Tensor
 from shapecheck.findings.rule import Edit, Finding, Fix, Note, Rule, Severity, when_one
 from shapecheck.source.program import Attr, Call, Expr, Name
 
@@ -29,6 +29,9 @@ def check(fact: Called, facts: Facts) -> Iterator[Finding]:
     if product is None or product.made is None:
         return
     group, why = _group(loss, facts)
+    counted = None if group is not None else _counted(fact, loss, facts)
+    if counted is not None:
+        yield _of_a_quotient(fact, loss, counted, facts)
     if group is None:
         return
     names = facts.names()
@@ -73,6 +76,33 @@ def _group(loss: Labelled, facts: Facts) -> tuple[Size | None, Site | None]:
             if cut[:2] == (loss.rows.size, group) and given.rank == len(cut) - 1:
                 return group, f.site
     return None, None
+
+
+def _counted(fact: Called, loss: Labelled, facts: Facts) -> Num | None:
+    """The number that the function found by dividing the columns by the rows, `p.size(0) // q.size(0)`."""
+    if isinstance(loss.columns.layout, Joined) or len(factors(loss.columns)) > 1:
+        return None
+    for f in facts.of(Assigned):
+        if isinstance(f.value, Num) and f.value.ratio is not None and f.activation == fact.activation:
+            columns, rows, _ = f.value.ratio
+            if (columns.size, rows.size) == (loss.columns.size, loss.rows.size) and isinstance(f.value.size, Dim):
+                return f.value
+    return None
+
+
+def _of_a_quotient(fact: Called, loss: Labelled, counted: Num, facts: Facts) -> Finding:
+    names = facts.names()
+    b, g = names.size(loss.rows.size), names.size(counted.size)
+    site = counted.ratio[2] if counted.ratio is not None else fact.site
+    return META.finding(
+        blame(fact, [loss.scores, loss.target], facts.path),
+        f"the labels are 0, 1, ..., {b} - 1, but this function counts {g} columns for each row of the scores "
+        f"{names.shape(loss.scores)}: where they are neighbours, row i owns the columns from i * ({g}) on",
+        Severity.WARNING,
+        notes=(Note(f"here the columns for each row are counted, {g}", site),),
+        condition=f"{g} = 1, or the columns of all rows' own positives come first",
+        help=f"multiply the labels by that count: `torch.arange({b}) * ({g})`",
+    )
 
 
 def _fix(fact: Called) -> Fix | None:
