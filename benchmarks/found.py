@@ -152,6 +152,16 @@ def target_without_positions() -> None:
 
 
 @found(
+    *TORCHTUNE, "torchtune/data/_collate.py", 550, "SC201",
+    "masks [B, images, T, S] are viewed as [B, T, images*S]: with two images a row of the text gets rows of one image "
+    "(told at the callers, recipes/dev/generate_v2.py:171)",
+)  # fmt: skip
+def masks_of_images() -> None:
+    masks = torch.arange(24).view(1, 2, 3, 4)  # [B, images, T, S]
+    assert not torch.equal(masks.view(1, 3, -1), masks.transpose(1, 2).reshape(1, 3, -1))
+
+
+@found(
     *TORCHREC, "torchrec/distributed/grouped_position_weighted.py", 61, "SC907",
     "the dummy weights are one number, not as many as the longest list: a slice of them raises",
 )  # fmt: skip

@@ -214,3 +214,9 @@ def clipped(ratios, advantages):
     ratios = ratios.view(-1, ratios.size(-1))  # [B x G, L]
     advantages = advantages.view(-1)  # [B x G]
     return ratios * advantages[:, None]  # [B x G, L]
+
+
+def all_rotations(views):
+    images = torch.stack(views, 1)  # Nx4xCxHxW
+    n, r, c, h, w = images.shape
+    return images.view(n * r, c, h, w)  # (4N)xCxHxW

@@ -236,3 +236,10 @@ def halves(layer):
 def as_words(rows, width):
     """The bytes read anew."""
     return torch.randint(0, 64, (rows, width * 4), dtype=torch.uint8).view(dtype=torch.int32)[:, 0]
+
+
+def key_heads(keys, batch, heads):
+    """keys: (B, N, D)"""
+    _, count, width = keys.shape
+    cut = keys.reshape(batch, count, 1, heads, -1).permute(2, 0, 3, 1, 4).squeeze(0)
+    return cut, width

@@ -123,7 +123,10 @@ def _split_by(text: str) -> list[str]:
         return text.split("x")
     masked = re.sub(r"\([^()]*\)", lambda m: "(" + "_" * (len(m[0]) - 2) + ")", text)
     cuts = [0, *(at for m in _TIMES.finditer(masked) for at in m.span()), len(text)]
-    return [text[a:b] for a, b in zip(cuts[::2], cuts[1::2])]
+    parts = [text[a:b] for a, b in zip(cuts[::2], cuts[1::2])]
+    if len(parts) == 1:
+        return parts
+    return [axis for part in parts for axis in (part.split("x") if GLUED.match(part) else (part,))]  # `(8N)xCxHxW`
 
 
 def bracket_at(text: str, at: int) -> Piece | None:

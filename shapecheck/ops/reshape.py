@@ -142,7 +142,8 @@ def _solve(kit: Kit, name: str, tensor: Tensor, have: Sequence[Size], given: Seq
             return inner
         # `p.view(q.size(0), n, -1)`: rows are cut by another tensor's rows, the other axes stay whole
         behind = _cancel(kit, have[1:], list(given)[list(given).index(-1) + 1 :])[1]
-        if not behind and kit.agree(have[0], rest).always:
+        cut = [s for s in given if s != 1][: len(right)] == right  # `x.view(b, n, heads, -1)` cuts the last axis
+        if cut and not behind and kit.agree(have[0], rest).always:
             return product(kept)
     return kit.divides(total // rest)
 
