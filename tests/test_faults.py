@@ -77,7 +77,7 @@ def test_a_fault_in_an_imported_module_names_it(tmp_path: Path, broken: Callable
 @pytest.mark.parametrize(
     ("module", "name", "body"),
     [
-        ("shapecheck.engine.expressions", "conditional", "    y = x if x else 1\n    y.view(2)\n"),
+        ("shapecheck.engine.branching", "decide", "    y = x if x else 1\n    y.view(2)\n"),
         ("shapecheck.engine.statements", "loop", "    for y in x:\n        z = y\n    z.view(2)\n"),
         ("shapecheck.engine.statements", "with_", "    with x as (y, *z):\n        pass\n    y.view(2)\n"),
         ("shapecheck.engine.calls", "call_closure", "    f(x).view(2)\n"),
