@@ -111,7 +111,8 @@ def batch_of_one() -> None:
     "one valid pixel: its index has no axis, and [C] comes out for [1, C]",
 )  # fmt: skip
 def one_pixel() -> None:
-    chosen = torch.randn(5, 3)[torch.tensor([False, True, False, False, False]).nonzero().squeeze()]
+    valid = torch.tensor([False, True, False, False, False])
+    chosen = torch.randn(5, 3)[valid.nonzero().squeeze()]  # shapecheck: ignore[SC601]
     assert chosen.shape == (3,)
 
 
