@@ -9,6 +9,7 @@ from shapecheck.ops import (
     distributed,
     distributions,
     einops,
+    factorisations,
     functional,
     huggingface,
     index,
@@ -16,6 +17,7 @@ from shapecheck.ops import (
     layers,
     longtail,
     loss,
+    moving,
     pointwise,
     product,
     reduce,
@@ -31,6 +33,7 @@ from shapecheck.ops.methods import PROPERTIES
 
 __all__ = [
     "LAYERS", "PROPERTIES", "REGISTRY", "Kit", "LayerSpec", "OpSpec", "bind", "construct", "create", "distributed",
-    "distributions", "einops", "functional", "huggingface", "index", "joining", "layers", "longtail", "loss",
-    "pointwise", "product", "reduce", "repeat", "reshape", "select", "sequences", "table", "windows",
+    "distributions", "einops", "factorisations", "functional", "huggingface", "index", "joining", "layers",
+    "longtail", "loss", "moving", "pointwise", "product", "reduce", "repeat", "reshape", "select", "sequences",
+    "table", "windows",
 ]  # fmt: skip
