@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shapecheck.analysis.letters import given_to
 from shapecheck.analysis.origin import IN_PLACE_ORDER, NEUTRAL, base, operands
 from shapecheck.dims import Size
 from shapecheck.engine.facts import Broadcasted, Called, Contract, Facts
@@ -79,10 +80,7 @@ def product_crossing(fact: Called) -> Crossing | None:
 def product_operands(fact: Called) -> tuple[Tensor, Tensor] | None:
     """The two tensors of a product; None for other ops."""
     if fact.key == "einsum":
-        given = fact.args.get("operands")
-        if isinstance(given, tuple) and len(given) == 1 and isinstance(given[0], Items):
-            given = given[0].items
-        values = list(given) if isinstance(given, tuple) else []
+        values = list(given_to(fact) or ())
     elif fact.kind & PRODUCT and not fact.kind & FUSED:
         values = [fact.arg("input"), fact.arg("other")]
     else:

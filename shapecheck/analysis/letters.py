@@ -35,19 +35,25 @@ class Lettered:
 
 def equation(made: OfOp) -> Equation | None:
     """The equation of an einsum in plain letters, with an operand for each part; None for anything else."""
-    text, given = made.args.get("equation"), made.args.get("operands")
+    text, given = made.args.get("equation"), given_to(made)
     if made.key != "einsum" or not isinstance(text, Lit) or not isinstance(text.value, str):
         return None
     plain = text.value.replace(" ", "")
-    if isinstance(given, tuple) and len(given) == 1 and isinstance(given[0], Items):
-        given = given[0].items  # a list of them
-    if not _EQUATION.match(plain) or not isinstance(given, tuple):
+    if not _EQUATION.match(plain) or given is None:
         return None
     left, _, output = plain.partition("->")
     inputs = tuple(left.split(","))
     if len(inputs) != len(given) or any(c not in left for c in output):
         return None
     return Equation(inputs, output, tuple(t if isinstance(t, Tensor) else None for t in given), given)
+
+
+def given_to(made: OfOp) -> tuple[Value, ...] | None:
+    """The operands of an einsum, one by one or in a list."""
+    given = made.args.get("operands")
+    if isinstance(given, tuple) and len(given) == 1 and isinstance(given[0], Items):
+        given = given[0].items
+    return given if isinstance(given, tuple) else None
 
 
 def letters_of(tensor: Tensor) -> Lettered | None:

@@ -27,7 +27,7 @@ from shapecheck.engine.values import (
     Value,
 )
 from shapecheck.ops import helpers
-from shapecheck.ops.counts import SIZE
+from shapecheck.ops.counts import EACH, SIZE
 from shapecheck.source.program import (
     Expr,
     Op,
@@ -286,13 +286,9 @@ def _sizelike(v: Unknown) -> bool:
 
 def _of_each(v: Unknown) -> bool:
     """Is it called as a count, but as well as a tensor of all examples is: `src_len`, `tokens`, `features`?"""
-    return v.key is not None and _EACH.search(v.key) is not None
+    return v.key is not None and EACH.search(v.key) is not None
 
 
-_EACH = re.compile(
-    r"(?:^|[._\[' ]|_)(?:len(?:gth)?|features|tokens|batch|views?|classes|channels|steps|hidden|depth|count)"
-    r"(?:'\])?(?:@\d+)?$"
-)
 _SCALAR = re.compile(
     r"(?:^|[._\[' ])(?:logit_?)?(?:temp(?:erature)?|tau|scale|margin|eps(?:ilon)?|alpha|beta|gamma|lambda?_?)"
     r"(?:'\])?(?:@\d+)?$"

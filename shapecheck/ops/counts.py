@@ -10,6 +10,11 @@ SIZE = re.compile(
     r"(?:^|[._\[' ])(?:n|k|num|size|dims?|len(?:gth)?|batch|bsz?|views?|world|rank|heads?|channels?|class(?:es)?"
     r"|groups?|steps?|width|height|seq|hidden|features|tokens|count|depth|layers?)(?:_[a-z]+)?(?:'\])?(?:@\d+)?$"
 )
+# ... and those of them that a tensor with one of each example has just as well
+EACH = re.compile(
+    r"(?:^|[._\[' ]|_)(?:len(?:gth)?|features|tokens|batch|views?|classes|channels|steps|hidden|depth|count)"
+    r"(?:'\])?(?:@\d+)?$"
+)
 
 
 def is_count(size: Size) -> bool:
