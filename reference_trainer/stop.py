@@ -37,6 +37,13 @@ class Stop:
         self.patient = False
         self._before: torch.Tensor | None = None
 
+    def begin(self) -> None:
+        """Training begins. A signal that came where Python keeps no exception, as in a `__del__` or while it collects
+        garbage, ends the run here."""
+        if self.number:
+            raise Stopped(self.number, "no step was made")
+        self.patient = True
+
     def everywhere(self, world: World, device: torch.device) -> int:
         """The signal's number on any process, or 0; every process gets the same answer, one step late if many."""
         if world.size == 1:
@@ -48,6 +55,7 @@ class Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.patient:
+            self.number = number
             raise Stopped(number, "no step was made")
         if self.number:
             if sys.stderr.isatty():

@@ -60,7 +60,7 @@ def train(
         if start is not None:
             continue_from(run, watch.alarm, start)
         with _begun(run) as journal:
-            stop.patient = True
+            stop.begin()
             last = _loop(run, watch, journal, stop, explain)
         return last or (start.home if start is not None else out)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
 import math
@@ -184,6 +185,26 @@ def test_a_signal_saves_at_the_next_step_and_the_run_goes_on_bit_for_bit(tmp_pat
     again = train(settings, tmp_path / "run")
     assert weights_digest(again) == weights_digest(train(settings, tmp_path / "whole"))
     assert [r["step"] for r in journal.read(tmp_path / "run") if r["kind"] == "step"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_signal_that_python_lets_go_ends_the_run_before_its_first_step(tmp_path, monkeypatch):
+    """An exception raised while garbage is collected is printed and dropped."""
+
+    def collecting(phase, info):
+        if phase == "start":
+            gc.callbacks.remove(collecting)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def collected(*given):
+        gc.callbacks.append(collecting)
+        gc.collect()
+        return set_up(*given)
+
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    monkeypatch.setattr("reference_trainer.train.set_up", collected)
+    with pytest.raises(Stopped, match="SIGTERM: no step was made"):
+        train(small_settings(tmp_path), tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("step-*"))
 
 
 def test_a_signal_at_the_last_step_changes_nothing(tmp_path):
